@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.edge_tools import edge_tool, quiet_home
 from support.schemas import REPO, edge_schema_errors
 
@@ -24,7 +25,8 @@ content = json.load(open(sys.argv[1]))["modulesContent"]
 project = ComposeProject(content)
 project.set_edge_info({
     "env_info": {"hub_env": [], "module_env": []}, "volume_info": {"HUB_MOUNT": "h", "MODULE_MOUNT": "m",
-    "HUB_VOLUME": "hv", "MODULE_VOLUME": "mv"}, "network_info": {"NW_NAME": "n", "ALIASES": "a"}, "hub_name": "edgeHubDev",
+    "HUB_VOLUME": "hv", "MODULE_VOLUME": "mv"}, "network_info": {"NW_NAME": "n", "ALIASES": "a"},
+    "hub_name": "edgeHubDev",
     "ConnStr_info": {name: "c" for name in content["$edgeAgent"]["properties.desired"]["modules"]} | {"$edgeHub": "c"},
     "labels": "l", "routes": content["$edgeHub"]["properties.desired"]["routes"]})
 project.compose()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support.schemas import REPO, edge_schema_errors
 
 TEMPLATES = ("deployment.template.json", "deployment.demo.template.json")
