@@ -1,0 +1,171 @@
+"""What was really watched. Pure: monotonic seconds passed in.
+
+A frame that was analysed covers its camera until the next one, but for `COVERS_S` at most: beyond that the camera is
+blind. A frozen picture covers nothing: capture reports how long it has lasted, and that time counts as blind.
+Watched and blind always add up to the period.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
+from safetygear.messages.health import CameraHealth, LatencyPercentiles
+
+N = TypeVar("N", int, float)
+
+COVERS_S = 2.0
+"""How long an analysed picture stands for its camera: a walking person crosses a few metres in it."""
+SILENT_AFTER_S = 5.0
+"""A capture shard that has said nothing for so long is down, and so are its cameras for us."""
+LATENCIES_KEPT = 4096
+"""Per camera and period; 30 fps for two minutes."""
+
+
+@dataclass
+class _Capture:
+    """The newest counters of a camera and those at the start of the period, of one capture process."""
+
+    started_at: str
+    status: CameraStatus
+
+
+@dataclass
+class _Camera:
+    state: CameraState = "streaming"
+    reason: str = "no-status"
+    shard: str | None = None
+    capture: _Capture | None = None
+    last_analysed_s: float | None = None
+    dark: bool = False
+    blurred: bool = False
+    covered_s: float = 0.0
+    dark_s: float = 0.0
+    blurred_s: float = 0.0
+    frozen_s: float = 0.0
+    frames_in: int = 0
+    analysed: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    latencies_ms: list[float] = field(default_factory=list)
+
+
+class Coverage:
+    """The account of all cameras over one period after the other."""
+
+    def __init__(self, now_s: float) -> None:
+        self._cameras: dict[str, _Camera] = {}
+        self._shards_heard_s: dict[str, float] = {}
+        self._period_start_s = now_s
+        self._integrated_to_s = now_s
+
+    def expect(self, shards: tuple[str, ...], now_s: float) -> None:
+        """Shards that this instance reads: each is silent from `SILENT_AFTER_S` on until it is heard."""
+        for shard in shards:
+            self._shards_heard_s.setdefault(shard, now_s)
+
+    def cameras(self, message: CamerasMessage, now_s: float) -> list[str]:
+        """Take in a shard's status; returns the cameras that this shard no longer has."""
+        self._advance(now_s)
+        self._shards_heard_s[message.shard] = now_s
+        named = set()
+        for status in message.cameras:
+            named.add(status.camera)
+            self._status(status, message.shard, message.started_at)
+        gone = [name for name, camera in self._cameras.items() if camera.shard == message.shard and name not in named]
+        for name in gone:
+            del self._cameras[name]
+        return gone
+
+    def analysed(self, camera: str, *, dark: bool, blurred: bool, latency_ms: float, now_s: float) -> None:
+        """A frame of the camera was analysed. `latency_ms`: capture to message."""
+        self._advance(now_s)
+        account = self._cameras.setdefault(camera, _Camera())
+        account.last_analysed_s, account.dark, account.blurred = now_s, dark, blurred
+        account.analysed += 1
+        if len(account.latencies_ms) < LATENCIES_KEPT:
+            account.latencies_ms.append(latency_ms)
+
+    def dropped(self, camera: str, reason: str) -> None:
+        """A frame of the camera was dropped in this module."""
+        self._cameras.setdefault(camera, _Camera()).dropped[reason] += 1
+
+    def silent_shards(self, now_s: float) -> list[str]:
+        """Shards from which nothing was heard for `SILENT_AFTER_S`."""
+        return sorted(shard for shard, heard_s in self._shards_heard_s.items() if now_s - heard_s > SILENT_AFTER_S)
+
+    def close_period(self, now_s: float) -> list[CameraHealth]:
+        """The account since the last call, one entry per camera, sorted; the next period starts now."""
+        self._advance(now_s)
+        period_s = now_s - self._period_start_s
+        silent = set(self.silent_shards(now_s))
+        healths = [
+            _health(name, camera, period_s, silent=camera.shard in silent)
+            for name, camera in sorted(self._cameras.items())
+        ]
+        for camera in self._cameras.values():
+            camera.covered_s = camera.dark_s = camera.blurred_s = camera.frozen_s = 0.0
+            camera.frames_in = camera.analysed = 0
+            camera.dropped.clear()
+            camera.latencies_ms.clear()
+        self._period_start_s = now_s
+        return healths
+
+    def _advance(self, now_s: float) -> None:
+        """Book the time since the last call: what the last analysed frame of each camera still covers of it."""
+        since_s = self._integrated_to_s
+        for camera in self._cameras.values():
+            if camera.last_analysed_s is None:
+                continue
+            covered_s = max(0.0, min(now_s, camera.last_analysed_s + COVERS_S) - since_s)
+            camera.covered_s += covered_s
+            camera.dark_s += covered_s if camera.dark else 0.0
+            camera.blurred_s += covered_s if camera.blurred else 0.0
+        self._integrated_to_s = max(now_s, since_s)
+
+    def _status(self, status: CameraStatus, shard: str, started_at: str) -> None:
+        camera = self._cameras.setdefault(status.camera, _Camera())
+        camera.state, camera.reason, camera.shard = status.state, status.reason, shard
+        if camera.capture is not None:
+            # Counters run from the start of the capture process: after a restart they begin again at 0.
+            before = camera.capture.status if camera.capture.started_at == started_at else None
+            camera.frames_in += _gain(status.frames_decoded, before.frames_decoded if before else 0)
+            camera.frozen_s += _gain(status.seconds_frozen, before.seconds_frozen if before else 0.0)
+            for reason, count in status.dropped.items():
+                gained = _gain(count, before.dropped.get(reason, 0) if before else 0)
+                if gained:
+                    camera.dropped[reason] += gained
+        camera.capture = _Capture(started_at, status)
+
+
+def _health(name: str, camera: _Camera, period_s: float, *, silent: bool) -> CameraHealth:
+    frozen_s = min(camera.frozen_s, period_s)
+    watched_s = min(max(0.0, camera.covered_s - frozen_s), period_s)
+    return CameraHealth(
+        camera=name,
+        state="silent" if silent else camera.state,
+        reason="capture-silent" if silent else camera.reason,
+        seconds_watched=round(watched_s, 3),
+        seconds_blind=round(period_s - round(watched_s, 3), 3),
+        seconds_frozen=round(frozen_s, 3),
+        seconds_dark=round(camera.dark_s, 3),
+        seconds_blurred=round(camera.blurred_s, 3),
+        frames_in=camera.frames_in,
+        analysed=camera.analysed,
+        dropped=dict(sorted(camera.dropped.items())),
+        latency_ms=percentiles(camera.latencies_ms),
+    )
+
+
+def percentiles(latencies_ms: list[float]) -> LatencyPercentiles:
+    """p50 and p95 by nearest rank; null for no values."""
+    if not latencies_ms:
+        return LatencyPercentiles()
+    ordered = sorted(latencies_ms)
+    p50, p95 = (ordered[max(0, -(-len(ordered) * percent // 100) - 1)] for percent in (50, 95))
+    return LatencyPercentiles(p50=round(p50, 1), p95=round(p95, 1))
+
+
+def _gain(now: N, before: N) -> N:
+    return now - before if now > before else now - now

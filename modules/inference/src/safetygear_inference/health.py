@@ -1,0 +1,59 @@
+"""The health message: what was really watched over the last period, and what had to be dropped. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from safetygear.clock import rfc3339
+from safetygear.messages.health import BudgetHealth, CameraHealth, HealthMessage, QueueHealth
+
+EARLIEST_AFTER_S = 0.5
+"""A twin change that shortens the interval does not make messages closer than this."""
+
+
+class HealthPeriods:
+    """Cuts the time since the start into periods without gaps, and turns running counts into counts per period."""
+
+    def __init__(self, instance: str, *, now_s: float, monotonic_s: float) -> None:
+        self._instance = instance
+        self._started_s = now_s
+        self._started_monotonic_s = monotonic_s
+        self._evicted_before: dict[str, int] = {}
+
+    def due_in_s(self, interval_s: float, monotonic_s: float) -> float:
+        """Seconds until the period is over; 0 when it is."""
+        return max(0.0, self._started_monotonic_s + max(interval_s, EARLIEST_AFTER_S) - monotonic_s)
+
+    def close(
+        self,
+        *,
+        cameras: list[CameraHealth],
+        queued: Mapping[str, int],
+        evicted: Mapping[str, int],
+        budget: BudgetHealth,
+        silent_shards: list[str],
+        now_s: float,
+        monotonic_s: float,
+    ) -> HealthMessage:
+        """The message for the period that ends now. `evicted`: counts since the start; `queued`: depth by lane."""
+        message = HealthMessage(
+            instance=self._instance,
+            period_started_at=rfc3339(self._started_s),
+            period_ended_at=rfc3339(now_s),
+            cameras=cameras,
+            queues=QueueHealth(
+                detections=queued.get("detections", 0),
+                outbox=queued.get("events", 0),
+                evicted={
+                    name: count - self._evicted_before.get(name, 0)
+                    for name, count in sorted(evicted.items())
+                    if count > self._evicted_before.get(name, 0)
+                },
+            ),
+            newest_event_sequence=None,
+            budget=budget,
+            shards_silent=silent_shards,
+        )
+        self._evicted_before = dict(evicted)
+        self._started_s, self._started_monotonic_s = now_s, monotonic_s
+        return message

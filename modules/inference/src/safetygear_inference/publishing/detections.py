@@ -1,0 +1,83 @@
+"""The `safetygear.detections/1` message of one analysed frame. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from safetygear.clock import epoch_s
+from safetygear.hub.port import OutgoingMessage
+from safetygear.messages.codec import BoundingBox, encode
+from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity
+from safetygear.messages.frames import FrameReference
+from safetygear_inference.detectors.picture import DetectedBoxes
+
+OUTPUT = "detections"
+PLAUSIBLE_CAPTURE_S = 60.0
+"""A camera whose clock says the frame is older than this, or from the future, has a wrong clock."""
+
+
+def detections_message(
+    reference: FrameReference,
+    boxes: DetectedBoxes,
+    *,
+    labels: Sequence[str],
+    model: ModelIdentity,
+    shard: str,
+    sequence: int,
+    latency: LatencyMs,
+    minimum_probability: float,
+) -> DetectionsMessage:
+    """`labels` names the boxes' class ids. Boxes below `minimum_probability` are left out; the others keep their order.
+
+    Coordinates are rounded to 1e-5 (0.02 px at 1080p) and probabilities to 1e-4: digits cost message blocks.
+    """
+    detections = []
+    for (left, top, right, bottom), class_id, probability in zip(
+        boxes.xyxy_norm.tolist(), boxes.class_id.tolist(), boxes.probability.tolist(), strict=True
+    ):
+        if probability < minimum_probability:
+            continue
+        box = BoundingBox(
+            left=round(left, 5), top=round(top, 5), width=round(right - left, 5), height=round(bottom - top, 5)
+        )
+        detections.append(Detection(label=labels[class_id], probability=round(probability, 4), bounding_box=box))
+    return DetectionsMessage(
+        camera=reference.camera,
+        shard=shard,
+        sequence=sequence,
+        frame_number=reference.frame,
+        captured_at=reference.captured_at,
+        clock=reference.clock,
+        frame=FrameSize(width=reference.width, height=reference.height),
+        model=model,
+        detections=detections,
+        people=[],
+        latency_ms=latency,
+    )
+
+
+def latency_ms(
+    reference: FrameReference, *, analysis_started_s: float, inference_ms: float, handed_over_s: float
+) -> LatencyMs:
+    """Stages of a frame by this machine's wall clock (seconds). Never negative: clocks of other machines may differ."""
+    decoded_s = epoch_s(reference.decoded_at)
+    capture_s = decoded_s - epoch_s(reference.captured_at) if reference.clock == "rtcp" else 0.0
+    if not 0 <= capture_s <= PLAUSIBLE_CAPTURE_S:
+        capture_s = 0.0
+    queue_s, after_decoding_s = max(0.0, analysis_started_s - decoded_s), max(0.0, handed_over_s - decoded_s)
+    return LatencyMs(
+        capture=round(capture_s * 1000, 1),
+        queue=round(queue_s * 1000, 1),
+        inference=round(inference_ms, 1),
+        total=round((capture_s + after_decoding_s) * 1000, 1),
+    )
+
+
+def outgoing(message: DetectionsMessage, *, run: str) -> OutgoingMessage:
+    """The message for the hub. `run` is random per process start: with camera and sequence it makes the id unique."""
+    return OutgoingMessage(
+        output=OUTPUT,
+        body=encode(message),
+        properties={"schema": message.schema, "camera": message.camera, "shard": message.shard},
+        message_id=f"{run}-{message.camera}-{message.sequence}",
+    )
