@@ -3,9 +3,9 @@
 What the SDK needs from its user (each observed with azure-iot-device 2.14):
 - Every handler is set before anything else connects: a connection made earlier takes queued messages and drops them.
 - Setting a handler connects and blocks, so it happens in a thread.
-- Handlers run on the SDK's own loops and threads. A plain function runs in a pool, where neighbours overtake each other;
-  a coroutine function that has no await starts in order. So each is one, only passes its argument to our loop, and never
-  raises.
+- Handlers run on the SDK's own loops and threads. A plain function runs in a pool, where neighbours overtake each
+  other; a coroutine function that has no await starts in order. So each is one, only passes its argument to our loop,
+  and never raises.
 - A send in flight when the connection is lost hangs until it is back: calls have a timeout.
 - Some failures end the SDK's reconnecting without a word (refused credentials on a reconnect, a failed token renewal):
   a background exception of that kind makes every later call fail with `retryable=False`.

@@ -1,8 +1,8 @@
 """Is the hub connection alive, or only said to be?
 
 azure-iot-device can believe that it is connected and be deaf for ever (iotedge#4050, azure-iot-sdk-python#713), and it
-can stop reconnecting for good. Both are cured by a restart only, so the module ends with a non-zero exit code and edgeAgent
-starts it again. A twin read is the probe: its answer comes through the session that would be lost.
+can stop reconnecting for good. Both are cured by a restart only, so the module ends with a non-zero exit code and
+edgeAgent starts it again. A twin read is the probe: its answer comes through the session that would be lost.
 """
 
 from __future__ import annotations
