@@ -27,7 +27,7 @@ def cameras(
 
 
 def analysed(coverage: Coverage, now_s: float, *, dark: bool = False, blurred: bool = False) -> None:
-    coverage.analysed("cam", dark=dark, blurred=blurred, latency_ms=50.0, now_s=now_s)
+    coverage.analysed("cam", "default", dark=dark, blurred=blurred, latency_ms=50.0, now_s=now_s)
 
 
 def only(healths: list[CameraHealth]) -> CameraHealth:
@@ -83,7 +83,7 @@ def test_counters_are_differences_and_survive_a_restart_of_capture() -> None:
     coverage.cameras(cameras(decoded=1000, dropped={"not-due": 800}), 1.0)
     coverage.cameras(cameras(decoded=1100, dropped={"not-due": 880}), 2.0)
     coverage.cameras(cameras(decoded=30, dropped={"not-due": 24}, started_at="2026-11-24T08:10:00.000Z"), 3.0)
-    coverage.dropped("cam", "stale")
+    coverage.dropped("cam", "default", "stale")
     health = only(coverage.close_period(10.0))
     assert health.frames_in == 130
     assert health.dropped == {"not-due": 104, "stale": 1}
@@ -105,6 +105,13 @@ def test_a_removed_camera_leaves_the_account() -> None:
     coverage.cameras(cameras(names=("a", "b")), 0.0)
     assert coverage.cameras(cameras(names=("b",)), 1.0) == ["a"]
     assert [health.camera for health in coverage.close_period(2.0)] == ["b"]
+
+
+def test_a_late_frame_of_a_removed_camera_does_not_bring_it_back_for_long() -> None:
+    coverage = Coverage(0.0)
+    coverage.cameras(cameras(names=("b",)), 0.0)
+    analysed(coverage, 0.5)
+    assert coverage.cameras(cameras(names=("b",)), 1.0) == ["cam"]
 
 
 def test_percentiles_by_nearest_rank() -> None:

@@ -120,8 +120,9 @@ class InferenceTwin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     schema_version: Annotated[str, Meta(pattern=r"^1\.[0-9]+$", description="Version of this layout.")] = "1.0"
     log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Meta(description="Least level that is logged.")
-    ] = "INFO"
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None,
+        Meta(description="Least level that is logged. Null: what SAFETYGEAR_LOG_LEVEL says."),
+    ] = None
     detections: DetectionsConfig = DetectionsConfig()
     budget: BudgetConfig = BudgetConfig()
     model: ModelConfig = ModelConfig()

@@ -78,18 +78,18 @@ class Coverage:
             del self._cameras[name]
         return gone
 
-    def analysed(self, camera: str, *, dark: bool, blurred: bool, latency_ms: float, now_s: float) -> None:
+    def analysed(self, camera: str, shard: str, *, dark: bool, blurred: bool, latency_ms: float, now_s: float) -> None:
         """A frame of the camera was analysed. `latency_ms`: capture to message."""
         self._advance(now_s)
-        account = self._cameras.setdefault(camera, _Camera())
+        account = self._account(camera, shard)
         account.last_analysed_s, account.dark, account.blurred = now_s, dark, blurred
         account.analysed += 1
         if len(account.latencies_ms) < LATENCIES_KEPT:
             account.latencies_ms.append(latency_ms)
 
-    def dropped(self, camera: str, reason: str) -> None:
+    def dropped(self, camera: str, shard: str, reason: str) -> None:
         """A frame of the camera was dropped in this module."""
-        self._cameras.setdefault(camera, _Camera()).dropped[reason] += 1
+        self._account(camera, shard).dropped[reason] += 1
 
     def silent_shards(self, now_s: float) -> list[str]:
         """Shards from which nothing was heard for `SILENT_AFTER_S`."""
@@ -111,6 +111,13 @@ class Coverage:
             camera.latencies_ms.clear()
         self._period_start_s = now_s
         return healths
+
+    def _account(self, camera: str, shard: str) -> _Camera:
+        account = self._cameras.get(camera)
+        if account is None:
+            # Of the shard that sent the frame: should that not list the camera, it goes with the shard's next status.
+            account = self._cameras[camera] = _Camera(shard=shard)
+        return account
 
     def _advance(self, now_s: float) -> None:
         """Book the time since the last call: what the last analysed frame of each camera still covers of it."""

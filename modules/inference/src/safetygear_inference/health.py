@@ -24,6 +24,10 @@ class HealthPeriods:
         """Seconds until the period is over; 0 when it is."""
         return max(0.0, self._started_monotonic_s + max(interval_s, EARLIEST_AFTER_S) - monotonic_s)
 
+    def elapsed_s(self, monotonic_s: float) -> float:
+        """Seconds of the current period so far; never 0."""
+        return max(1e-3, monotonic_s - self._started_monotonic_s)
+
     def close(
         self,
         *,

@@ -16,7 +16,7 @@ from safetygear_inference.publishing.send_queue import MAX_AGE_S, PRIORITY, Evic
 
 IN_FLIGHT = 8
 """Sends waiting for their PUBACK at a time: at edgeHub's tail of 50 ms that still is 160 messages a second."""
-FIRST_RETRY_S, RETRY_CEILING_S = 0.2, 5.0
+FIRST_RETRY_S, RETRY_CEILING_S = 0.2, 2.0
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,10 @@ class Sender:
         return taken
 
     async def run(self) -> None:
-        """Send until cancelled. One of the senders leaves detections alone, so that events never wait behind them."""
+        """Send until cancelled. One of the senders leaves detections alone: events never wait behind them.
+
+        Raises an ExceptionGroup of HubError where the connection is beyond repair.
+        """
         async with asyncio.TaskGroup() as group:
             group.create_task(self._send_from(("events", "health")), name="send-important")
             for number in range(IN_FLIGHT - 1):
@@ -86,27 +89,32 @@ class Sender:
 
     async def _send(self, outgoing: Outgoing) -> None:
         backoff = Backoff(first_s=FIRST_RETRY_S, ceiling_s=RETRY_CEILING_S, random=random.Random())
-        in_doubt = False
+        attempts = 0
         while True:
             try:
+                if not self._hub.connected:
+                    raise HubError("no connection to edgeHub", code="hub-unreachable")
+                attempts += 1
                 await self._hub.send(outgoing.message)
             except HubError as exc:
-                if not exc.retryable:
+                if exc.code == "message-too-large":
                     self.refused[exc.code] += 1
                     self._on_lost(outgoing)
                     log.warning("a message to %s can't be sent: %s", outgoing.message.output, exc)
                     return
-                in_doubt = in_doubt or exc.code not in SURELY_NOT_SENT
+                if not exc.retryable:
+                    raise  # no message will ever pass: the module ends, and edgeAgent starts it again
                 self._note_failure(exc)
                 if self._clock.monotonic_s() - outgoing.queued_s > MAX_AGE_S[outgoing.lane]:
                     self.refused["expired"] += 1
                     self._on_lost(outgoing)
                     return
-                self.retries += 1
                 await self._clock.sleep(backoff.next_s())
             else:
                 self.sent[outgoing.lane] += 1
-                self.maybe_duplicated += in_doubt
+                # Each earlier attempt was made on a connection: the hub may hold the message although no PUBACK came.
+                self.retries += attempts - 1
+                self.maybe_duplicated += attempts > 1
                 self._note_success()
                 return
 
@@ -123,7 +131,3 @@ class Sender:
     def _lose(self, evicted: list[Evicted]) -> None:
         for lost in evicted:
             self._on_lost(lost.outgoing)
-
-
-SURELY_NOT_SENT = frozenset({"not-connected"})
-"""Codes of HubErrors after which the hub can't hold the message."""

@@ -1,0 +1,209 @@
+"""The module put together: what runs, what depends on what, and in which order it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+
+from safetygear.clock import Clock
+from safetygear.hub.port import HubHandlers, HubPort, Json, MethodRequest, MethodResponse
+from safetygear.lifecycle import Lifecycle
+from safetygear_inference import __version__
+from safetygear_inference.analysis_pool import AnalysisPool
+from safetygear_inference.budget_keeper import BudgetKeeper
+from safetygear_inference.config import InferenceTwin
+from safetygear_inference.coverage import Coverage
+from safetygear_inference.environment import Environment
+from safetygear_inference.health import HealthPeriods
+from safetygear_inference.heartbeat import Heartbeat
+from safetygear_inference.live import LiveState
+from safetygear_inference.metrics import InferenceMetrics
+from safetygear_inference.model_keeper import ModelKeeper
+from safetygear_inference.pipeline import Pipeline
+from safetygear_inference.problems import Problems
+from safetygear_inference.publishing.publisher import Publisher
+from safetygear_inference.reporting import reported
+from safetygear_inference.twin_session import TwinSession
+
+TICK_S = 1.0
+RINGS_RELEASED_EVERY_S = 10.0
+FPS_REPORTED_EVERY_S = 600.0
+"""Each change of a reported property is a message of the hub's quota: rates are told seldom."""
+DRAIN_S = 2.0
+"""For the messages that wait when the module is stopped; edgeAgent kills it 10 s after SIGTERM."""
+
+log = logging.getLogger(__name__)
+
+
+class InferenceApp:
+    """Everything of one module instance. `run` works until the lifecycle stops it or a task fails."""
+
+    def __init__(self, environment: Environment, hub: HubPort, metrics: InferenceMetrics, clock: Clock) -> None:
+        self._environment = environment
+        self._hub = hub
+        self._metrics = metrics
+        self._clock = clock
+        self._started_s = clock.monotonic_s()
+        self._config = InferenceTwin()
+        self.problems = Problems()
+        self.live = LiveState()
+        self._budget = BudgetKeeper(environment.data_dir, self.problems, clock)
+        self._publisher = Publisher(hub, clock, self._budget.load(), run=secrets.token_hex(4))
+        self._coverage = Coverage(clock.monotonic_s())
+        self._coverage.expect(environment.shards, clock.monotonic_s())
+        self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
+        self._pool = AnalysisPool(environment.workers, environment.frames_dir)
+        self._models = ModelKeeper(
+            self._pool,
+            (environment.data_dir / "models", environment.models_dir),
+            environment.data_dir / "work",
+            self.problems,
+        )
+        self._pipeline = Pipeline(
+            shards=environment.shards,
+            pool=self._pool,
+            publisher=self._publisher,
+            coverage=self._coverage,
+            live=self.live,
+            metrics=metrics,
+            problems=self.problems,
+            clock=clock,
+        )
+        self._twin = TwinSession(
+            hub, clock, apply=self._apply, report=self._report, on_reported=self._publisher.count_reported
+        )
+        self._heartbeat = Heartbeat(
+            folder=environment.frames_dir,
+            shards=environment.shards,
+            instance=environment.instance,
+            transport=environment.transport,
+            hub=hub,
+            problems=self.problems,
+            clock=clock,
+        )
+        self._analysed_fps: dict[str, float] = {}
+        self._fps_told_s: float | None = None
+
+    def handlers(self) -> HubHandlers:
+        """What the hub calls; to be set before it connects."""
+        return HubHandlers(
+            on_message=self._pipeline.inbox.put, on_desired_patch=self._twin.on_patch, on_method=self._method
+        )
+
+    async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:
+        """Work on a hub that is open. `watches` run beside it and end it by raising. Raises HubError, and what they do."""
+        await self._twin.load()
+        async with asyncio.TaskGroup() as group:
+            sending = group.create_task(self._publisher.sender.run(), name="sender")
+            working = [
+                group.create_task(work, name=name)
+                for name, work in (
+                    ("models", self._models.run()),
+                    ("pipeline", self._pipeline.run()),
+                    ("heartbeat", self._heartbeat.run()),
+                    ("twin", self._twin.follow()),
+                    ("reported", self._twin.keep_reported()),
+                    ("health", self._send_health()),
+                    ("budget", self._budget.run()),
+                    ("tick", self._tick()),
+                )
+            ] + [group.create_task(watch) for watch in watches]
+            await lifecycle.stopping.wait()
+            for task in working:
+                task.cancel()
+            left = await self._publisher.sender.drain(DRAIN_S)
+            if left:
+                log.warning("%d messages could not be sent before the stop", left)
+            sending.cancel()
+
+    def close(self) -> None:
+        """What must happen even where `run` failed."""
+        self._pool.close()
+        self._budget.save()
+
+    def _apply(self, config: InferenceTwin) -> None:
+        self._config = config
+        logging.getLogger().setLevel(config.log_level or self._environment.log_level)
+        self._pipeline.config = config
+        self._publisher.detections_config, self._publisher.budget_config = config.detections, config.budget
+        self._budget.configured(config.budget)
+        self._models.want(config.model)
+
+    async def _send_health(self) -> None:
+        while True:
+            now_s = self._clock.monotonic_s()
+            due_s = self._health.due_in_s(self._config.health_interval_s, now_s)
+            if due_s > 0:
+                await self._clock.sleep(min(due_s, TICK_S))  # the twin may shorten the interval meanwhile
+                continue
+            self._close_period(now_s)
+
+    def _close_period(self, now_s: float) -> None:
+        sender, inbox = self._publisher.sender, self._pipeline.inbox
+        period_s = self._health.elapsed_s(now_s)
+        cameras = self._coverage.close_period(now_s)
+        message = self._health.close(
+            cameras=cameras,
+            queued={"detections": sender.depth("detections"), "events": sender.depth("events")},
+            evicted=Counter(sender.evicted()) + inbox.dropped + self._pipeline.refused,
+            budget=self._publisher.budget(),
+            silent_shards=self._coverage.silent_shards(now_s),
+            now_s=self._clock.now_s(),
+            monotonic_s=now_s,
+        )
+        self._publisher.health(message, shard=",".join(self._environment.shards))
+        self._metrics.health(message)
+        fps = {camera.camera: camera.analysed / period_s for camera in cameras}
+        told_s = self._fps_told_s
+        if fps.keys() != self._analysed_fps.keys() or told_s is None or now_s - told_s >= FPS_REPORTED_EVERY_S:
+            self._analysed_fps, self._fps_told_s = fps, now_s
+
+    async def _tick(self) -> None:
+        released_s = self._clock.monotonic_s()
+        while True:
+            budget = self._publisher.budget()
+            self.live.budget(budget)
+            self._metrics.tick(budget, self._publisher, self._pipeline, self.problems.as_document())
+            if self._clock.monotonic_s() - released_s >= RINGS_RELEASED_EVERY_S:
+                released_s = self._clock.monotonic_s()
+                self._pool.release_rings()
+            await self._clock.sleep(TICK_S)
+
+    def _report(self) -> dict[str, Json]:
+        return reported(
+            instance=self._environment.instance,
+            shards=self._environment.shards,
+            desired_version=self._twin.desired_version,
+            errors=(*self._twin.errors, *self._models.errors),
+            model=self._models.state,
+            budget=self._publisher.budget(),
+            analysed_fps=self._analysed_fps,
+            problems=self.problems.as_document(),
+        )
+
+    async def _method(self, request: MethodRequest) -> MethodResponse:
+        uptime_s = round(self._clock.monotonic_s() - self._started_s, 1)
+        if request.name == "ping":
+            return MethodResponse(
+                200, {"instance": self._environment.instance, "version": __version__, "uptimeS": uptime_s}
+            )
+        if request.name == "status":
+            return MethodResponse(200, self._status() | {"uptimeS": uptime_s})
+        return MethodResponse(404, {"error": f"no method {request.name}; there are ping and status"})
+
+    def _status(self) -> dict[str, Json]:
+        sender = self._publisher.sender
+        return self._report() | {
+            "workers": self._environment.workers,
+            "silentShards": self._coverage.silent_shards(self._clock.monotonic_s()),
+            "frames": dict(self._publisher.reasons),
+            "sent": dict(sender.sent),
+            "queued": sender.depth("detections"),
+            "retries": sender.retries,
+            "maybeDuplicated": sender.maybe_duplicated,
+            "dropped": dict(Counter(sender.evicted()) + self._pipeline.inbox.dropped + self._pipeline.refused),
+        }

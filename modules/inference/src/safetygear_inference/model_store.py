@@ -1,0 +1,34 @@
+"""Where models lie, by name. Those in the data folder come before those in the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from safetygear.errors import ModelError
+
+SUFFIXES = ("", ".zip", ".onnx")
+
+
+def find_model(name: str, folders: Sequence[Path]) -> Path:
+    """The folder, zip or onnx file called `name` in the first of `folders` that has it.
+
+    Raises ModelError (`model-missing`) naming the models that are there.
+    """
+    for folder in folders:
+        for suffix in SUFFIXES:
+            path = folder / (name + suffix)
+            if path.exists():
+                return path
+    known = sorted({path.name for folder in folders for path in _entries(folder)})
+    raise ModelError(
+        f"there is no model {name!r} in {' or '.join(map(str, folders))}; there is: {', '.join(known) or 'none'}",
+        code="model-missing",
+    )
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.is_dir() or path.suffix in (".zip", ".onnx")]
+    except OSError:
+        return []

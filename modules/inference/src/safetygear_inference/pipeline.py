@@ -1,0 +1,210 @@
+"""The way of a frame through the module: inbox, scheduler, worker thread, publisher. One event loop, no locks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+
+from safetygear.clock import Clock
+from safetygear.errors import ModelError, SafetyGearError
+from safetygear.hub.port import IncomingMessage
+from safetygear.messages.codec import MessageError
+from safetygear.messages.detections import DetectionsMessage
+from safetygear.messages.frames import CamerasMessage
+from safetygear_inference.analysis import Analysed, PictureWanted
+from safetygear_inference.analysis_pool import AnalysisPool
+from safetygear_inference.config import InferenceTwin
+from safetygear_inference.coverage import Coverage
+from safetygear_inference.detectors import Model
+from safetygear_inference.intake import CAMERAS_INPUT, Arrival, Inbox, read_cameras, read_frames
+from safetygear_inference.live import LiveState
+from safetygear_inference.metrics import InferenceMetrics
+from safetygear_inference.problems import Problems
+from safetygear_inference.publishing.detections import detections_message, latency_ms
+from safetygear_inference.publishing.publisher import Publisher
+from safetygear_inference.scheduler import FrameKey, FrameScheduler
+from safetygear_inference.visibility import Visibility
+
+VISIBILITY_EVERY_S = 1.0
+"""Light and focus change slowly: they are measured on one frame a second of each camera."""
+MAX_CAMERAS = 256
+"""Ids come in messages: more than a site can have would only fill the memory."""
+
+log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """`config` is replaced when the twin changes; everything else belongs to the event loop that runs `run`."""
+
+    def __init__(
+        self,
+        *,
+        shards: tuple[str, ...],
+        pool: AnalysisPool,
+        publisher: Publisher,
+        coverage: Coverage,
+        live: LiveState,
+        metrics: InferenceMetrics,
+        problems: Problems,
+        clock: Clock,
+    ) -> None:
+        self.config = InferenceTwin()
+        self.inbox = Inbox()
+        self.refused: Counter[str] = Counter()
+        """Messages since the start that could not be used, by reason."""
+        self._shards = frozenset(shards)
+        self._pool = pool
+        self._publisher = publisher
+        self._coverage = coverage
+        self._live = live
+        self._metrics = metrics
+        self._problems = problems
+        self._clock = clock
+        self._scheduler: FrameScheduler[Arrival] = FrameScheduler(max_cameras=MAX_CAMERAS)
+        self._work = asyncio.Event()
+        self._sequences: Counter[str] = Counter()
+        self._visibility: dict[str, tuple[float, Visibility]] = {}
+        self._shard_of: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Take in and analyse until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._take_in(), name="intake")
+            for worker in range(self._pool.workers):
+                group.create_task(self._analyse_next(worker), name=f"analysis-{worker}")
+
+    def waiting(self) -> int:
+        """Frames that wait for a worker: at most one per camera."""
+        return self._scheduler.waiting()
+
+    async def _take_in(self) -> None:
+        while True:
+            message = await self.inbox.take()
+            try:
+                if message.input == CAMERAS_INPUT:
+                    self._take_cameras(read_cameras(message))
+                else:
+                    self._take_frames(message)
+            except MessageError as exc:
+                if not self.refused[exc.code]:
+                    log.warning("a message to the input %s can't be read: %s", message.input, exc)
+                self.refused[exc.code] += 1
+
+    def _take_cameras(self, message: CamerasMessage) -> None:
+        if message.shard not in self._shards:
+            self.refused["other-shard"] += 1
+            return
+        now_s = self._clock.monotonic_s()
+        self._live.cameras(message, now_s)
+        for camera in self._coverage.cameras(message, now_s):
+            self._scheduler.forget(camera)
+            self._publisher.forget(camera)
+            self._visibility.pop(camera, None)
+            self._shard_of.pop(camera, None)
+            self._metrics.forget(camera)
+
+    def _take_frames(self, message: IncomingMessage) -> None:
+        for arrival in read_frames(message):
+            if arrival.shard not in self._shards:
+                self.refused["other-shard"] += 1
+                continue
+            reference, now_s = arrival.reference, self._clock.monotonic_s()
+            if reference.camera not in self._shard_of and len(self._shard_of) >= MAX_CAMERAS:
+                self.refused["too-many-cameras"] += 1
+                continue
+            self._shard_of[reference.camera] = arrival.shard
+            self._metrics.received(reference.camera)
+            if self._pool.model is None:
+                self._dropped(reference.camera, "no-model")
+                continue
+            # With the picture in the message, capture may be on another machine, whose clock says nothing about age.
+            age_s = max(0.0, self._clock.now_s() - arrival.decoded_s) if arrival.jpeg is None else 0.0
+            key = FrameKey(reference.camera, reference.epoch, reference.frame, arrival.decoded_s)
+            stale_after_s = now_s + self.config.max_frame_age_s - age_s
+            for dropped, reason in self._scheduler.offer(key, arrival, now_s=now_s, stale_after_s=stale_after_s):
+                self._dropped(dropped.camera, reason)
+        self._work.set()
+
+    async def _analyse_next(self, worker: int) -> None:
+        while True:
+            chosen, stale = self._scheduler.next(self._clock.monotonic_s())
+            for dropped, reason in stale:
+                self._dropped(dropped.camera, reason)
+            if chosen is None:
+                # No await between the look into the scheduler and this: an offer in between can't be missed.
+                self._work.clear()
+                await self._work.wait()
+                continue
+            try:
+                await self._analyse(worker, chosen.frame)
+            finally:
+                self._scheduler.finished(chosen.key.camera)
+                self._work.set()
+
+    async def _analyse(self, worker: int, arrival: Arrival) -> None:
+        camera, now_s = arrival.reference.camera, self._clock.monotonic_s()
+        measured = self._visibility.get(camera)
+        wanted = None
+        if self._live.wants_picture(camera, now_s):
+            wanted = PictureWanted(self.config.page.max_width_px, self.config.page.quality)
+        try:
+            analysed, model = await self._pool.analyse(
+                worker,
+                arrival,
+                with_visibility=measured is None or now_s - measured[0] >= VISIBILITY_EVERY_S,
+                picture_wanted=wanted,
+            )
+        except ModelError as exc:
+            self._problems.raised("model", exc.code, str(exc))
+            self._dropped(camera, exc.code)
+        except SafetyGearError as exc:  # FrameError: the frame is gone; its code is the reason
+            self._dropped(camera, exc.code)
+        else:
+            self._analysed(arrival, analysed, model)
+
+    def _analysed(self, arrival: Arrival, analysed: Analysed, model: Model) -> None:
+        reference, now_s = arrival.reference, self._clock.monotonic_s()
+        camera = reference.camera
+        self._sequences[camera] += 1
+        latency = latency_ms(
+            reference,
+            analysis_started_s=analysed.started_s,
+            inference_ms=analysed.inference_ms,
+            handed_over_s=self._clock.now_s(),
+        )
+        message = detections_message(
+            reference,
+            analysed.boxes,
+            labels=model.labels,
+            model=model.identity,
+            shard=arrival.shard,
+            sequence=self._sequences[camera],
+            latency=latency,
+            minimum_probability=self.config.detections.minimum_probability,
+        )
+        self._publisher.detections(message)
+        self._account(message, analysed, now_s)
+        self._live.analysed(message, now_s)
+        if analysed.jpeg is not None:
+            self._live.picture(camera, message.sequence, analysed.jpeg, now_s)
+
+    def _account(self, message: DetectionsMessage, analysed: Analysed, now_s: float) -> None:
+        camera = message.camera
+        if analysed.visibility is not None:
+            self._visibility[camera] = (now_s, analysed.visibility)
+        _, visibility = self._visibility.get(camera, (now_s, None))
+        limits = self.config.visibility
+        self._coverage.analysed(
+            camera,
+            message.shard,
+            dark=visibility is not None and visibility.dark(limits.dark_below),
+            blurred=visibility is not None and visibility.blurred(limits.blurred_below, dark_below=limits.dark_below),
+            latency_ms=message.latency_ms.total,
+            now_s=now_s,
+        )
+        self._metrics.analysed(camera, message.latency_ms)
+
+    def _dropped(self, camera: str, reason: str) -> None:
+        self._coverage.dropped(camera, self._shard_of.get(camera, ""), reason)
+        self._metrics.dropped(camera, reason)

@@ -1,0 +1,101 @@
+"""Policy, budget and sender put together: everything that this module sends upstream passes here."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+
+from safetygear.clock import Clock
+from safetygear.geometry import as_xyxy
+from safetygear.hub.port import HubPort, OutgoingMessage
+from safetygear.messages.codec import encode
+from safetygear.messages.detections import DetectionsMessage
+from safetygear.messages.health import BudgetHealth, HealthMessage
+from safetygear_inference.config import BudgetConfig, DetectionsConfig
+from safetygear_inference.publishing.budget import Kind, MessageBudget, blocks
+from safetygear_inference.publishing.detections import outgoing
+from safetygear_inference.publishing.policy import DetectionsPolicy, Seen
+from safetygear_inference.publishing.send_queue import Lane, Outgoing
+from safetygear_inference.publishing.sender import Sender
+
+HEALTH_OUTPUT = "health"
+
+log = logging.getLogger(__name__)
+
+
+class Publisher:
+    """`detections` and `budget_config` are replaced when the twin changes."""
+
+    def __init__(self, hub: HubPort, clock: Clock, budget: MessageBudget, *, run: str) -> None:
+        self._clock = clock
+        self._budget = budget
+        self._run = run
+        self._policy = DetectionsPolicy()
+        self._shedding = False
+        self.sender = Sender(hub, clock, on_lost=self._give_back)
+        self.detections_config = DetectionsConfig()
+        self.budget_config = BudgetConfig()
+        self.reasons: Counter[str] = Counter()
+        """Analysed frames since the start, by what became of them: a reason to send, `unchanged` or `shed`."""
+
+    def detections(self, message: DetectionsMessage) -> bool:
+        """Send the frame's boxes if the policy asks for it and the budget allows it. No JSON is made otherwise."""
+        seen = _seen(message)
+        reason = self._policy.reason_to_send(
+            message.camera, seen, config=self.detections_config, now_s=self._clock.monotonic_s()
+        )
+        if reason is None:
+            self.reasons["unchanged"] += 1
+            return False
+        if not self._submit("detections", outgoing(message, run=self._run)):
+            self.reasons["shed"] += 1
+            return False
+        self._policy.sent(message.camera, seen, self._clock.monotonic_s())
+        self.reasons[reason] += 1
+        return True
+
+    def health(self, message: HealthMessage, *, shard: str) -> bool:
+        """Send a health message, unless even the part of the budget that is kept for it is used up."""
+        properties = {"schema": message.schema, "shard": shard}
+        return self._submit("health", OutgoingMessage(HEALTH_OUTPUT, encode(message), properties))
+
+    def count_reported(self) -> None:
+        """A patch of reported properties counts like a message."""
+        self._budget.admit("reported", 1, config=self.budget_config, now_s=self._clock.now_s())
+
+    def forget(self, camera: str) -> None:
+        """The camera was removed."""
+        self._policy.forget(camera)
+
+    def budget(self) -> BudgetHealth:
+        """Today's budget as it stands; a change of `shedding` is logged."""
+        health = self._budget.health(config=self.budget_config, now_s=self._clock.now_s())
+        if health.shedding != self._shedding:
+            self._shedding = health.shedding
+            if health.shedding:
+                log.warning(
+                    "the message budget sheds detections: %d of %d blocks are used today",
+                    health.used_blocks,
+                    health.daily_blocks,
+                )
+            else:
+                log.info("the message budget sheds no more detections")
+        return health
+
+    def _submit(self, kind: Kind, message: OutgoingMessage) -> bool:
+        size_blocks = blocks(message)
+        if not self._budget.admit(kind, size_blocks, config=self.budget_config, now_s=self._clock.now_s()):
+            return False
+        lane: Lane = "health" if kind == "health" else "detections"
+        return self.sender.submit(Outgoing(lane, message, size_blocks, self._clock.monotonic_s()))
+
+    def _give_back(self, lost: Outgoing) -> None:
+        self._budget.refund(lost.lane, lost.size_blocks, self._clock.now_s())
+
+
+def _seen(message: DetectionsMessage) -> Seen:
+    boxes = [detection.bounding_box for detection in message.detections]
+    return Seen(
+        tuple(detection.label for detection in message.detections),
+        as_xyxy([(box.left, box.top, box.left + box.width, box.top + box.height) for box in boxes]),
+    )
