@@ -1,0 +1,355 @@
+"""The hub's core: who may connect, what goes where, and when a publisher gets its PUBACK (after the commit)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetygear.clock import Clock
+from safetygear_workbench.edge_runtime import packets, sas, topics
+from safetygear_workbench.edge_runtime.conditions import RoutedMessage
+from safetygear_workbench.edge_runtime.connection import Connection
+from safetygear_workbench.edge_runtime.methods import MethodCalls, MethodResult
+from safetygear_workbench.edge_runtime.modules import InFlight, ModuleState, new_key
+from safetygear_workbench.edge_runtime.packets import Connect, Publish
+from safetygear_workbench.edge_runtime.routes import Route, parse_routes
+from safetygear_workbench.edge_runtime.store import Store, StoredMessage
+from safetygear_workbench.edge_runtime.twins import TwinTooLargeError
+from safetygear_workbench.edge_runtime.upstream import Upstream
+
+log = logging.getLogger(__name__)
+DEFAULT_TTL_S = 7200.0
+ACK_TIMEOUT_S = 30.0
+"""edgeHub's MessageAckTimeoutSecs: after it, the message is sent again."""
+_NOT_AUTHORISED, _UNAVAILABLE = 5, 3
+
+
+class EdgeBroker:
+    """Implements `connection.Broker`. Runs on one event loop; nothing in it waits."""
+
+    def __init__(
+        self, store: Store, upstream_path: Path, clock: Clock, *, device: str, iothub: str, gateways: tuple[str, ...]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self.device, self.iothub = device, iothub
+        self._hosts = {name.lower() for name in (iothub, *gateways)}
+        self.upstream = Upstream(store, upstream_path, clock, self._changed)
+        self.methods = MethodCalls()
+        self.routes: tuple[Route, ...] = ()
+        self.counts: Counter[str] = Counter()
+        self.refuse_with: int | None = None
+        """A CONNACK return code to refuse every connection with: a fault for tests."""
+        self._default_ttl_s = DEFAULT_TTL_S
+        self._after_commit: list[Callable[[], None]] = []
+        self._commit_planned = False
+        self.service_key: str = store.load("service-key") or new_key()
+        store.save("service-key", self.service_key)
+        self.modules = {name: ModuleState.from_json(name, saved) for name, saved in store.documents("module/").items()}
+        manifest = store.load("manifest")
+        if manifest is not None:
+            self._use_routes(manifest)
+        for message in store.messages():
+            self._queue_again(message)
+        store.commit()
+        self.upstream.pump()
+
+    # Deployments
+
+    def apply_manifest(self, manifest: Mapping[str, Any], *, redeploy: bool = False) -> bool:
+        """Take over a deployment: identities, routes, and desired properties, which replace those in the twins.
+
+        An unchanged manifest changes nothing unless `redeploy` says so. Returns whether it was applied. Raises UserError
+        for a route that can't be read; then nothing was changed.
+        """
+        if not redeploy and self._store.load("manifest") == manifest:
+            return False
+        content = manifest["modulesContent"]
+        self._use_routes(manifest)
+        for module_id in content["$edgeAgent"]["properties.desired"]["modules"]:
+            module = self.modules.get(module_id) or self._add_module(module_id)
+            desired = content.get(module_id, {}).get("properties.desired")
+            if desired is not None:
+                self._notify_desired(module, module.twin.replace_desired(desired))
+            self._save(module)
+        self._store.save("manifest", manifest)
+        self._changed()
+        return True
+
+    def _use_routes(self, manifest: Mapping[str, Any]) -> None:
+        hub = manifest["modulesContent"]["$edgeHub"]["properties.desired"]
+        self.routes = parse_routes(hub)
+        ttl_s = hub.get("storeAndForwardConfiguration", {}).get("timeToLiveSecs")
+        self._default_ttl_s = float(ttl_s) if ttl_s else DEFAULT_TTL_S
+
+    def _add_module(self, module_id: str) -> ModuleState:
+        # IoT Hub's generation ids are ticks; any number that is new will do.
+        module = self.modules[module_id] = ModuleState(module_id, new_key(), str(int(self._clock.now_s() * 1e7)))
+        return module
+
+    # Connections
+
+    def accept(self, connection: Connection, packet: Connect) -> int:
+        """MQTT's return code for a CONNECT: edgeHub wants the client id, the user name and the token to agree."""
+        if self.refuse_with is not None:
+            return self.refuse_with
+        reason = self._refusal(packet)
+        if reason is None:
+            return 0
+        self.counts["refused"] += 1
+        log.warning("refusing %s: %s", packet.client_id[:80], reason)
+        return _NOT_AUTHORISED
+
+    def _refusal(self, packet: Connect) -> str | None:
+        user = packet.username.split("/")
+        if len(user) < 4 or user[0].lower() != self.iothub.lower() or user[1] != self.device:
+            return "the user name names another hub or device"
+        module = self.modules.get(user[2])
+        if module is None or packet.client_id != f"{self.device}/{module.id}":
+            return "no such module, or a client id that is not its own"
+        resource = sas.resource(packet.password)
+        if (
+            len(resource) != 5
+            or resource[0].lower() not in self._hosts
+            or resource[1:] != ["devices", self.device, "modules", module.id]
+        ):
+            return "the token is for another resource"
+        return sas.refusal(packet.password, module.key, self._clock.now_s())
+
+    def opened(self, connection: Connection, packet: Connect) -> bool:
+        module = self._module(connection)
+        if module.connection is not None:
+            # edgeHub and IoT Hub keep the newest connection of an identity.
+            self.counts["taken-over"] += 1
+            self._detach(module).close("the same module connected again")
+        if packet.clean_session:
+            module.subscriptions.clear()
+        module.connection = connection
+        module.token_expiry_s = sas.expiry_s(packet.password)
+        module.counts["connects"] += 1
+        log.info("%s connected", module.id)
+        return bool(module.subscriptions)
+
+    def started(self, connection: Connection) -> None:
+        self._deliver(self._module(connection))
+
+    def closed(self, connection: Connection) -> None:
+        module = self._module(connection)
+        if module.connection is connection:
+            self._detach(module)
+            log.info("%s disconnected", module.id)
+
+    def _detach(self, module: ModuleState) -> Connection:
+        connection, module.connection = module.connection, None
+        assert connection is not None
+        for entry in module.in_flight.values():
+            module.sent_before.add(entry.message.sequence)
+            module.queue(entry.message.input).push(entry.message)
+        module.in_flight.clear()
+        return connection
+
+    def subscribed(self, connection: Connection, topic: str, qos: int) -> int:
+        module = self._module(connection)
+        module.subscriptions[topic] = min(qos, 1)
+        self._save(module)
+        return min(qos, 1)
+
+    def unsubscribed(self, connection: Connection, topic: str) -> None:
+        module = self._module(connection)
+        module.subscriptions.pop(topic, None)
+        self._save(module)
+
+    def housekeeping(self) -> None:
+        """Once a second: expired tokens, deliveries nobody acknowledged, upstream's queue."""
+        now_s = self._clock.now_s()
+        for module in self.modules.values():
+            if module.connection is None:
+                continue
+            if module.token_expiry_s <= now_s:
+                module.connection.close("its token has expired")
+                continue
+            for packet_id, entry in module.in_flight.items():
+                if self._clock.monotonic_s() - entry.sent_at_s > ACK_TIMEOUT_S:
+                    entry.sent_at_s = self._clock.monotonic_s()
+                    self._send(module, packet_id, entry.message, dup=True)
+        self.upstream.pump()
+
+    # What modules publish
+
+    def published(self, connection: Connection, packet: Publish) -> None:
+        module = self._module(connection)
+        if packet.topic.startswith(topics.events_prefix(self.device, module.id)):
+            self._route(module, packet)
+        elif packet.topic.startswith("$iothub/twin/"):
+            self._twin_request(module, connection, packet)
+        elif packet.topic.startswith("$iothub/methods/res/"):
+            status = packet.topic.removeprefix("$iothub/methods/res/").partition("/")[0]
+            self.methods.answered(topics.request_id(packet.topic), status, packet.payload)
+        else:
+            connection.close(f"it published to {packet.topic[:120]!r}, which is not its own")
+            return
+        if packet.qos:
+            self._after_commit.append(lambda: connection.send(packets.puback(packet.packet_id)))
+            self._changed()
+
+    def _route(self, module: ModuleState, packet: Publish) -> None:
+        event = topics.parse_event(self.device, module.id, packet.topic)
+        message = RoutedMessage(module.id, event.output, event.properties, event.system_properties, packet.payload)
+        module.counts["sent"] += 1
+        module.counts["sent-again"] += packet.dup
+        sinks = {}
+        for route in self.routes:
+            # A message goes into a sink once, by the first of its routes, as in edgeHub.
+            if route.sink not in sinks and route.matches(message):
+                sinks[route.sink] = route
+        if not sinks:
+            self.counts["unrouted"] += 1
+        for sink, route in sinks.items():
+            expires_s = self._clock.now_s() + (route.time_to_live_s or self._default_ttl_s)
+            if sink.is_upstream:
+                head = {"module": module.id, "output": event.output, "properties": event.properties,
+                        "systemProperties": event.system_properties}  # fmt: skip
+                text = json.dumps(head)
+            else:
+                forwarded = topics.forwarded_properties(event, self.device, module.id)
+                text = topics.input_topic(self.device, sink.module, sink.input, forwarded)
+            stored = self._store.add(sink.module, sink.input, route.priority, expires_s, text, packet.payload)
+            self._after_commit.append(lambda stored=stored: self._queue(stored))  # type: ignore[misc]  # bound now
+        self._changed()
+
+    def _twin_request(self, module: ModuleState, connection: Connection, packet: Publish) -> None:
+        request_id = topics.request_id(packet.topic)
+        path = packet.topic.removeprefix("$iothub/twin/").partition("?")[0]
+        status, extra, body = 400, "", b""
+        if path.startswith("GET"):
+            status, body = 200, json.dumps(module.twin.as_json()).encode()
+        elif path.startswith("PATCH/properties/reported"):
+            try:
+                patch = json.loads(packet.payload)
+                if not isinstance(patch, dict):
+                    raise ValueError("a reported patch must be an object")  # noqa: TRY004  # the peer's value, not a type
+                status, extra = 204, f"&$version={module.twin.patch_reported(patch)}"
+                self._save(module)
+            except ValueError as exc:
+                code = 413 if isinstance(exc, TwinTooLargeError) else 400
+                status, body = code, json.dumps({"errorCode": code, "message": str(exc)}).encode()
+        answer = packets.publish(Publish(f"$iothub/twin/res/{status}/?$rid={request_id}{extra}", body))
+        if topics.TWIN_RESPONSES in module.subscriptions:
+            self._after_commit.append(lambda: connection.send(answer))
+            self._changed()
+
+    # Delivery
+
+    def _queue(self, message: StoredMessage) -> None:
+        self._queue_again(message)
+        if message.module in self.modules:
+            self._deliver(self.modules[message.module])
+        else:
+            self.upstream.pump()
+
+    def _queue_again(self, message: StoredMessage) -> None:
+        if message.input:
+            (self.modules.get(message.module) or self._add_module(message.module)).queue(message.input).push(message)
+        else:
+            self.upstream.push(message)
+
+    def _deliver(self, module: ModuleState) -> None:
+        """One message at a time per input, as edgeHub does."""
+        connection = module.connection
+        if connection is None or topics.inputs_filter(self.device, module.id) not in module.subscriptions:
+            return
+        busy = {entry.message.input for entry in module.in_flight.values()}
+        for input_, queue in module.queues.items():
+            if input_ in busy:
+                continue
+            message = queue.pop(self._clock.now_s(), self._drop_expired)
+            if message is None:
+                continue
+            packet_id = connection.free_packet_id(set(module.in_flight))
+            module.in_flight[packet_id] = InFlight(message, self._clock.monotonic_s())
+            dup = message.sequence in module.sent_before
+            module.sent_before.discard(message.sequence)
+            self._send(module, packet_id, message, dup=dup)
+
+    def _send(self, module: ModuleState, packet_id: int, message: StoredMessage, *, dup: bool) -> None:
+        assert module.connection is not None
+        module.counts["delivered"] += 1
+        module.counts["delivered-again"] += dup
+        packet = Publish(message.head, self._store.body(message.sequence), 1, packet_id, dup)
+        module.connection.send(packets.publish(packet))
+
+    def acknowledged(self, connection: Connection, packet_id: int) -> None:
+        module = self._module(connection)
+        entry = module.in_flight.pop(packet_id, None)
+        if entry is not None:
+            self._store.remove(entry.message.sequence)
+            self._changed()
+            self._deliver(module)
+
+    def _drop_expired(self, message: StoredMessage) -> None:
+        self.counts["expired"] += 1
+        self._store.remove(message.sequence)
+        self._changed()
+
+    # The service's side
+
+    def change_desired(self, module_id: str, properties: Mapping[str, Any], *, replace: bool = False) -> ModuleState:
+        """Patch or replace a module's desired properties. Raises KeyError, TwinTooLargeError."""
+        module = self.modules[module_id]
+        change = module.twin.replace_desired if replace else module.twin.patch_desired
+        self._notify_desired(module, change(properties))
+        self._save(module)
+        return module
+
+    def _notify_desired(self, module: ModuleState, notification: Mapping[str, Any]) -> None:
+        if module.connection is not None and topics.DESIRED_PATCHES in module.subscriptions:
+            topic = f"$iothub/twin/PATCH/properties/desired/?$version={notification['$version']}"
+            module.connection.send(packets.publish(Publish(topic, json.dumps(notification).encode())))
+
+    async def invoke(
+        self, module_id: str, name: str, payload: Any, *, response_timeout_s: float, connect_timeout_s: float
+    ) -> MethodResult:
+        """Call a direct method; MethodResult says what IoT Hub would answer."""
+
+        def ready() -> Connection | None:
+            module = self.modules.get(module_id)
+            listening = module is not None and topics.METHODS in module.subscriptions
+            return module.connection if module is not None and listening else None
+
+        return await self.methods.call(ready, name, payload, response_timeout_s, connect_timeout_s)
+
+    # Committing
+
+    def _module(self, connection: Connection) -> ModuleState:
+        return self.modules[connection.client_id.partition("/")[2]]
+
+    def _save(self, module: ModuleState) -> None:
+        self._store.save(f"module/{module.id}", module.as_json())
+        self._changed()
+
+    def _changed(self) -> None:
+        """One commit for everything that happens in this turn of the loop; what waits for it runs after."""
+        if not self._commit_planned:
+            self._commit_planned = True
+            asyncio.get_running_loop().call_soon(self._commit)
+
+    def _commit(self) -> None:
+        self._commit_planned = False
+        self._store.commit()
+        waiting, self._after_commit = self._after_commit, []
+        for action in waiting:
+            action()
+
+    def close(self) -> None:
+        """End every connection and write what is left."""
+        for module in self.modules.values():
+            if module.connection is not None:
+                module.connection.close("the hub is stopping")
+        self._commit()
+        self.upstream.close()
+        self._store.close()

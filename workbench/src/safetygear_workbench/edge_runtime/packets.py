@@ -1,0 +1,228 @@
+"""MQTT 3.1.1 packets as bytes in and bytes out, no I/O: the subset that IoT Edge's protocol head speaks (QoS 0 and 1).
+
+Source: MQTT Version 3.1.1, OASIS Standard, sections 2 and 3.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+_CONNECT, _CONNACK, _PUBLISH, _PUBACK, _SUBSCRIBE, _SUBACK, _UNSUBSCRIBE, _UNSUBACK = 1, 2, 3, 4, 8, 9, 10, 11
+_PINGREQ, _PINGRESP, _DISCONNECT = 12, 13, 14
+MAX_PACKET_BYTES = 262144 + 64
+"""edgeHub's 256 KiB for topic and payload, and the packet's own header."""
+
+
+class ProtocolError(Exception):
+    """The peer sent something that is not this protocol; the connection has to end."""
+
+
+@dataclass(frozen=True)
+class Connect:
+    client_id: str
+    username: str
+    password: str
+    keep_alive_s: int
+    clean_session: bool
+    supported: bool = True
+    """False: another protocol name or level than MQTT 3.1.1."""
+
+
+@dataclass(frozen=True)
+class Publish:
+    topic: str
+    payload: bytes
+    qos: int = 0
+    packet_id: int = 0
+    dup: bool = False
+
+
+@dataclass(frozen=True)
+class PubAck:
+    packet_id: int
+
+
+@dataclass(frozen=True)
+class Subscribe:
+    packet_id: int
+    filters: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
+class Unsubscribe:
+    packet_id: int
+    filters: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PingReq:
+    pass
+
+
+@dataclass(frozen=True)
+class Disconnect:
+    pass
+
+
+Packet = Connect | Publish | PubAck | Subscribe | Unsubscribe | PingReq | Disconnect
+
+
+class PacketReader:
+    """Collects bytes as they come and hands out whole packets. Raises ProtocolError; then it is of no more use."""
+
+    def __init__(self, max_packet_bytes: int = MAX_PACKET_BYTES) -> None:
+        self._buffer = bytearray()
+        self._max_packet_bytes = max_packet_bytes
+
+    def feed(self, data: bytes) -> list[Packet]:
+        """The packets that `data` completes."""
+        self._buffer += data
+        packets: list[Packet] = []
+        position = 0
+        while (head := _fixed_header(self._buffer, position)) is not None:
+            start, length = head
+            if length > self._max_packet_bytes:
+                raise ProtocolError(f"a packet of {length} bytes is above the limit of {self._max_packet_bytes}")
+            if len(self._buffer) < start + length:
+                break
+            packets.append(_parse(self._buffer[position], bytes(self._buffer[start : start + length])))
+            position = start + length
+        del self._buffer[:position]
+        return packets
+
+
+def connack(return_code: int, *, session_present: bool = False) -> bytes:
+    """Return codes: 0 accepted, 1 protocol level, 3 unavailable, 5 not authorised."""
+    return bytes((_CONNACK << 4, 2, 1 if session_present and return_code == 0 else 0, return_code))
+
+
+def publish(packet: Publish) -> bytes:
+    """A PUBLISH as it goes over the wire."""
+    topic = packet.topic.encode()
+    ident = struct.pack("!H", packet.packet_id) if packet.qos else b""
+    first = _PUBLISH << 4 | (8 if packet.dup else 0) | packet.qos << 1
+    length = 2 + len(topic) + len(ident) + len(packet.payload)
+    return b"".join((bytes((first,)), _length(length), struct.pack("!H", len(topic)), topic, ident, packet.payload))
+
+
+def puback(packet_id: int) -> bytes:
+    return struct.pack("!BBH", _PUBACK << 4, 2, packet_id)
+
+
+def suback(packet_id: int, codes: tuple[int, ...]) -> bytes:
+    return bytes((_SUBACK << 4,)) + _length(2 + len(codes)) + struct.pack("!H", packet_id) + bytes(codes)
+
+
+def unsuback(packet_id: int) -> bytes:
+    return struct.pack("!BBH", _UNSUBACK << 4, 2, packet_id)
+
+
+def pingresp() -> bytes:
+    return bytes((_PINGRESP << 4, 0))
+
+
+def _fixed_header(buffer: bytearray, position: int) -> tuple[int, int] | None:
+    """Where the packet's body starts and how long it is; None while the header is incomplete."""
+    length = 0
+    for index in range(4):
+        at = position + 1 + index
+        if at >= len(buffer):
+            return None
+        length |= (buffer[at] & 0x7F) << (7 * index)
+        if not buffer[at] & 0x80:
+            return at + 1, length
+    raise ProtocolError("the remaining length has more than four bytes")
+
+
+def _length(value: int) -> bytes:
+    out = bytearray()
+    while True:
+        value, digit = divmod(value, 128)
+        out.append(digit | (0x80 if value else 0))
+        if not value:
+            return bytes(out)
+
+
+class _Body:
+    """Reads a packet's fields in turn."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def more(self) -> bool:
+        return self._at < len(self._data)
+
+    def take(self, count: int) -> bytes:
+        if self._at + count > len(self._data):
+            raise ProtocolError("a packet is shorter than its fields")
+        piece = self._data[self._at : self._at + count]
+        self._at += count
+        return piece
+
+    def byte(self) -> int:
+        return self.take(1)[0]
+
+    def u16(self) -> int:
+        return int.from_bytes(self.take(2), "big")
+
+    def binary(self) -> bytes:
+        return self.take(self.u16())
+
+    def text(self) -> str:
+        try:
+            return self.binary().decode()
+        except UnicodeDecodeError as exc:
+            raise ProtocolError("a string is not UTF-8") from exc
+
+    def rest(self) -> bytes:
+        return self.take(len(self._data) - self._at)
+
+
+def _parse(first: int, data: bytes) -> Packet:
+    kind, flags, body = first >> 4, first & 0x0F, _Body(data)
+    match kind:
+        case 1:  # CONNECT
+            return _parse_connect(body)
+        case 3:  # PUBLISH
+            qos = flags >> 1 & 3
+            if qos == 3:
+                raise ProtocolError("QoS 3 does not exist")
+            topic = body.text()
+            packet_id = body.u16() if qos else 0
+            if qos and packet_id == 0:
+                raise ProtocolError("packet id 0 is not allowed")
+            return Publish(topic, body.rest(), qos, packet_id, bool(flags & 8))
+        case 4:  # PUBACK
+            return PubAck(body.u16())
+        case 8:  # SUBSCRIBE
+            packet_id, filters = body.u16(), []
+            while body.more:
+                filters.append((body.text(), body.byte() & 3))
+            return Subscribe(packet_id, tuple(filters))
+        case 10:  # UNSUBSCRIBE
+            packet_id, names = body.u16(), []
+            while body.more:
+                names.append(body.text())
+            return Unsubscribe(packet_id, tuple(names))
+        case 12:
+            return PingReq()
+        case 14:
+            return Disconnect()
+        case _:
+            raise ProtocolError(f"packet type {kind} is not one a client sends here")
+
+
+def _parse_connect(body: _Body) -> Connect:
+    name, level = body.binary(), body.byte()
+    if (name, level) != (b"MQTT", 4):
+        return Connect("", "", "", 0, True, supported=False)
+    flags, keep_alive_s, client_id = body.byte(), body.u16(), body.text()
+    if flags & 4:  # a will, which edgeHub ignores
+        body.binary()
+        body.binary()
+    username = body.text() if flags & 0x80 else ""
+    password = body.text() if flags & 0x40 else ""
+    return Connect(client_id, username, password, keep_alive_s, bool(flags & 2))

@@ -1,0 +1,98 @@
+"""Routes of a deployment: `FROM <source> [WHERE <condition>] INTO <sink>`, with priority and time to live.
+
+Source: Microsoft, "Learn how to deploy modules and establish routes in IoT Edge": a plain string (schema 1.0) or
+{route, priority 0..9, timeToLiveSecs} (schema 1.1 and later).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from safetygear.errors import UserError
+from safetygear_workbench.edge_runtime.conditions import ConditionError, RoutedMessage, parse_condition
+
+UPSTREAM = "$upstream"
+DEFAULT_PRIORITY = 10
+"""Below every priority that can be given: 0 (first) to 9."""
+_ROUTE = re.compile(
+    r"^\s*(?:SELECT\s+\*\s+)?FROM\s+(?P<source>/\S*)(?:\s+WHERE\s+(?P<condition>.+?))?\s+INTO\s+"
+    r"(?:(?P<upstream>\$upstream)|BrokeredEndpoint\(\s*[\"'](?P<endpoint>[^\"']+)[\"']\s*\))\s*$",
+    re.IGNORECASE | re.DOTALL,
+)
+_ENDPOINT = re.compile(r"^/?modules/(?P<module>[^/]+)/inputs/(?P<input>[^/]+)/?$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Sink:
+    """Where messages go: a module's input, or upstream (input empty)."""
+
+    module: str
+    input: str = ""
+
+    @property
+    def is_upstream(self) -> bool:
+        return self.module == UPSTREAM
+
+
+@dataclass(frozen=True)
+class Route:
+    """One parsed route."""
+
+    name: str
+    sink: Sink
+    source: re.Pattern[str]
+    condition: Callable[[RoutedMessage], bool] | None = None
+    priority: int = DEFAULT_PRIORITY
+    time_to_live_s: float | None = None
+
+    def matches(self, message: RoutedMessage) -> bool:
+        path = f"/messages/modules/{message.module}/outputs/{message.output}"
+        return self.source.match(path) is not None and (self.condition is None or self.condition(message))
+
+
+def parse_route(name: str, value: str | Mapping[str, Any]) -> Route:
+    """The route called `name`. Raises UserError naming the route and what is wrong with it."""
+    if isinstance(value, str):
+        text, priority, ttl = value, DEFAULT_PRIORITY, None
+    else:
+        text, priority, ttl = (
+            value.get("route", ""),
+            value.get("priority", DEFAULT_PRIORITY),
+            value.get("timeToLiveSecs"),
+        )
+        if "priority" in value and priority not in range(10):
+            raise UserError(f"route {name}: priority is {priority!r}.", hint="It must be 0 (first) to 9.")
+    match = _ROUTE.match(text) if isinstance(text, str) else None
+    if match is None:
+        raise UserError(
+            f"route {name} can't be read: {text!r}.",
+            hint='Expected FROM /messages/… [WHERE …] INTO $upstream or BrokeredEndpoint("/modules/M/inputs/I").',
+        )
+    if match["upstream"]:
+        sink = Sink(UPSTREAM)
+    else:
+        endpoint = _ENDPOINT.match(match["endpoint"])
+        if endpoint is None:
+            raise UserError(f"route {name}: endpoint {match['endpoint']!r}.", hint="Expected /modules/M/inputs/I.")
+        sink = Sink(endpoint["module"], endpoint["input"])
+    try:
+        condition = parse_condition(match["condition"]) if match["condition"] else None
+    except ConditionError as exc:
+        raise UserError(f"route {name}: {exc}.", hint="See the IoT Hub routing query syntax.") from exc
+    return Route(name, sink, _source_pattern(match["source"]), condition, priority, ttl or None)
+
+
+def parse_routes(hub_desired: Mapping[str, Any]) -> tuple[Route, ...]:
+    """The routes of an edgeHub's desired properties; a null removes a route."""
+    routes = hub_desired.get("routes") or {}
+    return tuple(parse_route(name, value) for name, value in routes.items() if value)
+
+
+def _source_pattern(source: str) -> re.Pattern[str]:
+    """`*` stands for anything; a source without it matches itself and what is below."""
+    bare = source.rstrip("/")
+    body = re.escape(bare).replace(r"\*", ".*")
+    return re.compile(f"^{body}{'' if bare.endswith('*') else '(?:/.*)?'}$", re.IGNORECASE)

@@ -1,0 +1,103 @@
+"""IoT Hub's REST paths for twins and direct methods, so that the real service clients work against the stand-in.
+
+Source: Microsoft, "IoT Hub service REST API" (twins, module methods), and what azure-iot-hub 2.7 sends.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aiohttp import web
+
+from safetygear.clock import Clock
+from safetygear_workbench.edge_runtime import sas
+from safetygear_workbench.edge_runtime.broker import EdgeBroker
+from safetygear_workbench.edge_runtime.modules import ModuleState
+from safetygear_workbench.edge_runtime.twins import TwinTooLargeError
+
+KEY_NAME = "iothubowner"
+
+
+def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.Application:
+    """The application. Each request needs a service token for one of `hosts`."""
+
+    @web.middleware
+    async def authorised(request: web.Request, handler: Any) -> web.StreamResponse:
+        token = request.headers.get("Authorization", "")
+        host = sas.resource(token)[0].partition(":")[0].lower()
+        reason = sas.refusal(token, broker.service_key, clock.now_s())
+        if reason is None and host not in hosts:
+            reason = "the token is for another host"
+        if reason is None and sas.fields(token).get("skn") != KEY_NAME:
+            reason = f"the token is not for the policy {KEY_NAME}"
+        if reason is not None:
+            return _error(401, "IotHubUnauthorizedAccess", reason)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    def find(request: web.Request) -> ModuleState:
+        module = broker.modules.get(request.match_info["module"])
+        if module is None or request.match_info["device"] != broker.device:
+            raise web.HTTPNotFound(text=_message("ModuleNotFound", "no such module"), content_type="application/json")
+        return module
+
+    def twin_json(module: ModuleState) -> dict[str, Any]:
+        desired = module.twin.desired
+        return {
+            "deviceId": broker.device,
+            "moduleId": module.id,
+            "etag": f'"{desired["$version"]}"',
+            "version": desired["$version"],
+            "status": "enabled",
+            "connectionState": "Connected" if module.connection is not None else "Disconnected",
+            "tags": {},
+            "properties": {"desired": desired, "reported": module.twin.reported},
+        }
+
+    async def get_twin(request: web.Request) -> web.Response:
+        return web.json_response(twin_json(find(request)))
+
+    async def change_twin(request: web.Request) -> web.Response:
+        module = find(request)
+        try:
+            body = json.loads(await request.read())
+            desired = body.get("properties", {}).get("desired") or {}
+            if not isinstance(desired, dict):
+                return _error(400, "ArgumentInvalid", "properties.desired must be an object")
+            broker.change_desired(module.id, desired, replace=request.method == "PUT")
+        except TwinTooLargeError as exc:
+            return _error(400, "ArgumentInvalid", str(exc))
+        except (ValueError, AttributeError) as exc:
+            return _error(400, "ArgumentInvalid", f"the body is not a twin: {exc}")
+        return web.json_response(twin_json(module))
+
+    async def call_method(request: web.Request) -> web.Response:
+        module = find(request)
+        try:
+            body = json.loads(await request.read())
+            name = str(body["methodName"])
+            response_s = float(body.get("responseTimeoutInSeconds") or 30)
+            connect_s = float(body.get("connectTimeoutInSeconds") or 0)
+        except (ValueError, KeyError, TypeError) as exc:
+            return _error(400, "ArgumentInvalid", f"the body is not a method call: {exc}")
+        result = await broker.invoke(
+            module.id, name, body.get("payload"), response_timeout_s=response_s, connect_timeout_s=connect_s
+        )
+        return web.json_response(result.body, status=result.http_status)
+
+    app = web.Application(middlewares=[authorised])
+    twin = "/twins/{device}/modules/{module}"
+    app.router.add_get(twin, get_twin)
+    app.router.add_patch(twin, change_twin)
+    app.router.add_put(twin, change_twin)
+    app.router.add_post(f"{twin}/methods", call_method)
+    return app
+
+
+def _message(code: str, text: str) -> str:
+    return json.dumps({"Message": f"ErrorCode:{code};{text}"})
+
+
+def _error(status: int, code: str, text: str) -> web.Response:
+    return web.Response(status=status, text=_message(code, text), content_type="application/json")

@@ -1,0 +1,72 @@
+"""The topics and property names of IoT Hub's MQTT dialect. Pure.
+
+Source: Microsoft, "Communicate with an IoT hub using the MQTT protocol", and what azure-iot-device puts on the wire.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import quote, unquote
+
+TWIN_RESPONSES = "$iothub/twin/res/#"
+DESIRED_PATCHES = "$iothub/twin/PATCH/properties/desired/#"
+METHODS = "$iothub/methods/POST/#"
+_SYSTEM_NAMES = {
+    "$.mid": "messageId", "$.cid": "correlationId", "$.uid": "userId", "$.ct": "contentType",
+    "$.ce": "contentEncoding", "$.on": "outputName", "$.ctime": "creationTimeUtc", "$.sub": "dt-subject",
+    "$.ifid": "iothub-interface-id",
+}  # fmt: skip
+_NOT_FORWARDED = {"$.on", "$.ifid"}
+
+
+@dataclass(frozen=True)
+class Event:
+    """A message a module publishes: what its topic says."""
+
+    output: str
+    properties: dict[str, str]
+    system_properties: dict[str, str]
+    wire: dict[str, str]
+
+
+def parse_properties(text: str) -> dict[str, str]:
+    """`a=b&c=d`, percent-encoded, in any of the places the protocol puts it."""
+    pairs = (pair.partition("=") for pair in text.strip("/").lstrip("?").split("&") if pair)
+    return {unquote(key): unquote(value) for key, _, value in pairs}
+
+
+def encode_properties(properties: Mapping[str, str]) -> str:
+    return "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in properties.items())
+
+
+def events_prefix(device: str, module: str) -> str:
+    return f"devices/{device}/modules/{module}/messages/events"
+
+
+def inputs_filter(device: str, module: str) -> str:
+    return f"devices/{device}/modules/{module}/inputs/#"
+
+
+def parse_event(device: str, module: str, topic: str) -> Event:
+    """The event a module publishes on its own topic."""
+    wire = parse_properties(topic[len(events_prefix(device, module)) :])
+    system = {_SYSTEM_NAMES[key]: value for key, value in wire.items() if key in _SYSTEM_NAMES}
+    system |= {"connectionDeviceId": device, "connectionModuleId": module}
+    application = {key: value for key, value in wire.items() if not key.startswith("$.")}
+    return Event(system.get("outputName", ""), application, system, wire)
+
+
+def input_topic(device: str, module: str, input_: str, forwarded: Mapping[str, str]) -> str:
+    return f"devices/{device}/modules/{module}/inputs/{quote(input_, safe='')}/{encode_properties(forwarded)}"
+
+
+def forwarded_properties(event: Event, device: str, sender: str) -> dict[str, str]:
+    """What the receiver gets: the sender's properties, and who the sender was."""
+    kept = {key: value for key, value in event.wire.items() if key not in _NOT_FORWARDED}
+    return kept | {"$.cdid": device, "$.cmid": sender}
+
+
+def request_id(text: str) -> str:
+    """The `$rid` of a topic's query."""
+    return parse_properties(text.partition("?")[2]).get("$rid", "")
