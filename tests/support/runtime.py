@@ -68,7 +68,7 @@ class RunningRuntime:
         self.start()
 
     def start(self) -> None:
-        (self.state / "hub.json").unlink(missing_ok=True)
+        (self.state / "ready.json").unlink(missing_ok=True)
         command = [
             sys.executable, "-m", "safetygear_workbench.edge_runtime.hub", "--state", str(self.state),
             "--manifest", str(self._manifest_path), "--address", self.address, "--rest-port", "0",
@@ -76,7 +76,7 @@ class RunningRuntime:
         ]  # fmt: skip
         self._log = (self.state.parent / f"{self.state.name}.log").open("ab")
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log)
-        process, ready_file = self._process, self.state / "hub.json"
+        process, ready_file = self._process, self.state / "ready.json"
         wait_until(lambda: ready_file.exists() or process.poll() is not None, 15, "the hub to be ready")
         assert process.poll() is None, self.log()
         self.ready = json.loads(ready_file.read_text())
@@ -89,6 +89,12 @@ class RunningRuntime:
         assert self._process is not None
         self._process.kill()
         self._process.wait()
+
+    def restart(self) -> None:
+        """The same state folder and address with a new process; kills the old one if it still runs."""
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+        self.start()
 
     def stop(self) -> int:
         """SIGTERM; the exit code."""

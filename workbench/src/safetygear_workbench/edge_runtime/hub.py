@@ -32,7 +32,7 @@ from safetygear_workbench.edge_runtime.workload import API_VERSION, MAX_SOCKET_P
 MQTT_PORT = 8883
 """azure-iot-device has it built in."""
 DEVICE, IOTHUB = "stand-in", "stand-in.azure-devices.net"
-READY_FILE = "hub.json"
+READY_FILE = "ready.json"
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +55,8 @@ class HubOptions:
 async def serve(options: HubOptions, clock: Clock, stop: asyncio.Event) -> None:
     """Run until `stop` is set. Raises UserError for what a person can mend."""
     options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Left over where the last hub was killed: nobody must take its addresses for ours.
+    (options.state / READY_FILE).unlink(missing_ok=True)
     manifest = read_manifest(options.manifest) if options.manifest else None
     certificates = ensure_certificates(options.state / "pki", options.hosts, clock.now_s())
     store = Store(options.state / "hub.sqlite")
@@ -224,7 +226,7 @@ def parse_arguments(arguments: Sequence[str]) -> HubOptions:
     parser.add_argument("--rest-port", type=int, default=8443, help="IoT Hub's REST paths over TLS; 0: any free port")
     parser.add_argument("--listen", action="append", default=[], help="a further address, for containers; repeatable")
     given = parser.parse_args(arguments)
-    return HubOptions(given.state, given.manifest, given.address, given.rest_port, tuple(given.listen))
+    return HubOptions(given.state.resolve(), given.manifest, given.address, given.rest_port, tuple(given.listen))
 
 
 async def _run(options: HubOptions) -> None:
