@@ -44,7 +44,9 @@ class Engine:
         connection = _UnixConnection(self._path)
         try:
             payload = None if body is None else json.dumps(body)
-            connection.request(method, "/v1.41" + path, payload, {"Content-Type": "application/json"} if payload else {})
+            connection.request(
+                method, "/v1.41" + path, payload, {"Content-Type": "application/json"} if payload else {}
+            )
             response = connection.getresponse()
             data = response.read()
         finally:

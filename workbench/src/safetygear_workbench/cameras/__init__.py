@@ -1,0 +1,1 @@
+"""RTSP cameras for the demo and for tests, with faults on request."""

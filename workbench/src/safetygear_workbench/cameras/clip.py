@@ -1,0 +1,108 @@
+"""Clips as the server sends them: the coded pictures of an H.264 or H.265 file, read with PyAV."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+from av.bitstream import BitStreamFilterContext
+
+from safetygear.errors import UserError
+from safetygear_workbench.cameras.rtp import Codec
+
+_CODECS: dict[str, tuple[Codec, str]] = {
+    "h264": ("H264", "h264_mp4toannexb"),
+    "hevc": ("H265", "hevc_mp4toannexb"),
+}
+
+
+@dataclass(frozen=True)
+class CodedPicture:
+    """One access unit. `time_s` counts from the clip's first picture."""
+
+    time_s: float
+    keyframe: bool
+    nals: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A whole clip in memory."""
+
+    codec: Codec
+    width_px: int
+    height_px: int
+    pictures: tuple[CodedPicture, ...]
+    duration_s: float
+    """From the first picture to where the first of the next round is due."""
+    parameter_sets: tuple[bytes, ...]
+
+    def format_parameters(self) -> str:
+        """The SDP's fmtp value (RFC 6184 8.1, RFC 7798 7.1)."""
+        sets = [base64.b64encode(item).decode() for item in self.parameter_sets]
+        if self.codec == "H264":
+            profile = self.parameter_sets[0][1:4].hex().upper()
+            return f"packetization-mode=1;profile-level-id={profile};sprop-parameter-sets={','.join(sets)}"
+        names = ("sprop-vps", "sprop-sps", "sprop-pps")
+        return ";".join(f"{name}={value}" for name, value in zip(names, sets, strict=False))
+
+
+def load_clip(path: Path) -> Clip:
+    """Read `path` whole. Raises UserError for anything that is no H.264 or H.265 clip."""
+    if not path.is_file():
+        raise UserError(f"there is no clip {path}.")
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise UserError(f"{path} has no video in it.")
+            stream = container.streams.video[0]
+            name = stream.codec_context.name
+            if name not in _CODECS:
+                raise UserError(f"{path} is {name}.", hint="Cameras send H.264 or H.265: convert it to one of them.")
+            codec, to_annex_b = _CODECS[name]
+            bitstream = BitStreamFilterContext(to_annex_b, stream)
+            pictures = []
+            for packet in container.demux(stream):
+                if packet.dts is None or packet.pts is None or packet.time_base is None:
+                    continue
+                time_s = float(packet.pts * packet.time_base)
+                for unit in bitstream.filter(packet):
+                    pictures.append(CodedPicture(time_s, bool(unit.is_keyframe), split_annex_b(bytes(unit))))
+            width, height = stream.codec_context.width, stream.codec_context.height
+    except av.FFmpegError as exc:
+        raise UserError(f"{path} can't be read as a video: {exc.strerror}.") from exc
+    if len(pictures) < 2 or not pictures[0].keyframe:
+        raise UserError(f"{path} has too few pictures, or does not begin with a key frame.")
+    return _as_clip(codec, width, height, pictures)
+
+
+def split_annex_b(data: bytes) -> tuple[bytes, ...]:
+    """The NAL units between start codes."""
+    nals = []
+    start = data.find(b"\0\0\1")
+    while start >= 0:
+        end = data.find(b"\0\0\1", start + 3)
+        nal = data[start + 3 : end if end >= 0 else None]
+        # A four-byte start code's first zero belongs to the unit before it only by accident.
+        nals.append(nal.rstrip(b"\0") if end >= 0 else nal)
+        start = end
+    return tuple(nal for nal in nals if nal)
+
+
+def nal_kind(nal: bytes, codec: Codec) -> int:
+    return nal[0] & 0x1F if codec == "H264" else nal[0] >> 1 & 0x3F
+
+
+def is_parameter_set(nal: bytes, codec: Codec) -> bool:
+    return nal_kind(nal, codec) in ((7, 8) if codec == "H264" else (32, 33, 34))
+
+
+def _as_clip(codec: Codec, width: int, height: int, pictures: list[CodedPicture]) -> Clip:
+    first_s = min(picture.time_s for picture in pictures)
+    moved = tuple(CodedPicture(p.time_s - first_s, p.keyframe, p.nals) for p in pictures)
+    last_s = max(picture.time_s for picture in moved)
+    step_s = last_s / (len(moved) - 1)
+    sets = tuple(nal for nal in moved[0].nals if is_parameter_set(nal, codec))
+    return Clip(codec, width, height, moved, last_s + step_s, sets)
