@@ -1,6 +1,7 @@
 """`safetygear`: finds the command and turns every failure into one line and an exit code.
 
-Exit codes: 0 done; 1 the run failed; 2 bad input, with one line on stderr that says what and what to do; 130 interrupted.
+Exit codes: 0 done; 1 the run failed; 2 bad input, with one line on stderr that says what and what to do; 130
+interrupted.
 A command's module is imported when it is called, so that `safetygear --help` does not load FFmpeg and ONNX Runtime.
 """
 
