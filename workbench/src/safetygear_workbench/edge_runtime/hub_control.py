@@ -12,7 +12,9 @@ from typing import Any, Self
 import aiohttp
 
 from safetygear.errors import HubError
-from safetygear_workbench.edge_runtime.hub import READY_FILE
+
+READY_FILE = "ready.json"
+"""In the hub's state folder while it serves (hub.READY_FILE, without loading the hub)."""
 
 
 @dataclass(frozen=True)

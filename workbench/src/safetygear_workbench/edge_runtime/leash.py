@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import signal
 import subprocess
 import sys
@@ -33,7 +32,7 @@ def leashed(command: list[str], *, starter_pid: int, death_signal: signal.Signal
 def main(arguments: list[str]) -> int:
     """Becomes the program (Linux), or runs it and returns its exit code."""
     starter_pid, death_signal, command = int(arguments[0]), int(arguments[1]), arguments[2:]
-    if platform.system() == "Linux":
+    if os.uname().sysname == "Linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
         if os.getppid() != starter_pid:
             # It died before the leash was on.

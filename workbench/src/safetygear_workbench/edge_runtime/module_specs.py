@@ -122,11 +122,10 @@ def _env(entries: Any, image_env: Any, path: str) -> dict[str, str]:
     if not isinstance(entries, dict):
         raise UserError(f"{path}.env must be an object.")
     for name, entry in entries.items():
-        value = entry.get("value") if isinstance(entry, dict) else None
         # iotedgehubdev turns a JSON boolean into `False`, whatever it was: strings only.
-        if not isinstance(value, str):
+        if not isinstance(entry, dict) or not isinstance(entry.get("value"), str):
             raise UserError(f"{path}.env.{name}.value must be a string.")
-        found[name] = value
+        found[name] = entry["value"]
     return found
 
 
