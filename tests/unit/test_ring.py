@@ -206,7 +206,7 @@ def test_planes_that_do_not_fit_are_refused(
     tmp_path: Path, planes: list[NDArray[np.uint8]], size: tuple[int, int]
 ) -> None:
     writer = FrameRingWriter(tmp_path, "gate", slots=2, slot_bytes=slot_bytes_for(8, 8))
-    with pytest.raises(ValueError, match="needs planes|does not fit"):
+    with pytest.raises(ValueError, match=r"needs planes|does not fit"):
         writer.write(planes, width=size[0], height=size[1], pixel_format="i420")
 
 

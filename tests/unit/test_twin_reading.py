@@ -1,0 +1,235 @@
+"""Desired properties: every field judged alone, and the last good one behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safetygear.twin.reading import FieldError, describe, read_desired
+
+
+class Zone(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    rule_name: str = "no-helmet"
+    points: list[Annotated[float, msgspec.Meta(ge=0, le=1)]] = []
+
+
+class Camera(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    url: Annotated[str, msgspec.Meta(pattern="^rtsps?://", examples=["rtsp://192.0.2.1/stream"], description="Where.")]
+    analysed_fps: Annotated[float, msgspec.Meta(gt=0, le=30, description="Frames analysed per second.")] = 5
+    transport: Literal["tcp", "udp"] = "tcp"
+    sub_stream_url: str | None = None
+    zones: dict[str, Zone] = {}
+
+    def check(self) -> Iterable[tuple[str, str, str]]:
+        if "@" in self.url:
+            yield "url", "credentials-in-url", "no user info in a URL"
+
+
+class Detections(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    policy: Literal["all", "changes"] = "changes"
+    interval_s: Annotated[float, msgspec.Meta(ge=0.1)] = 1
+    thresholds: dict[str, Annotated[float, msgspec.Meta(ge=0, le=1)]] = {}
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    schema_version: Annotated[str, msgspec.Meta(pattern=r"^1\.")] = "1.0"
+    log_level: Annotated[Literal["DEBUG", "INFO"], msgspec.Meta(description="How much is logged.")] = "INFO"
+    daily_blocks: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 100
+    floor_blocks: int = 0
+    detections: Detections = Detections()
+    cameras: Annotated[dict[str, Camera], msgspec.Meta(description="By id.")] = {}
+    token_name: str | None = None
+
+    def check(self) -> Iterable[tuple[str, str, str]]:
+        if self.floor_blocks > self.daily_blocks:
+            yield "floorBlocks", "out-of-range", "must not exceed dailyBlocks"
+        for key, camera in self.cameras.items():
+            if camera.transport == "udp" and self.log_level == "DEBUG":
+                yield f"cameras.{key}.transport", "refused", "no udp while debugging"
+
+
+GOOD = read_desired(
+    Config,
+    {"dailyBlocks": 7, "cameras": {"gate": {"url": "rtsp://a/1", "analysedFps": 3}, "yard": {"url": "rtsp://b/1"}}},
+    last_good=None,
+).config
+
+
+def found(errors: Iterable[FieldError]) -> list[tuple[str, str]]:
+    return [(error.path, error.code) for error in errors]
+
+
+def test_an_empty_twin_is_the_defaults() -> None:
+    reading = read_desired(Config, {"$version": 4, "$metadata": {}}, last_good=GOOD)
+    assert reading.config == Config() and reading.errors == ()
+
+
+@pytest.mark.parametrize(
+    ("desired", "errors"),
+    [
+        ({"logLevel": "LOUD"}, [("logLevel", "unknown-value")]),
+        ({"logLevel": 3}, [("logLevel", "wrong-type")]),
+        ({"dailyBlocks": "7"}, [("dailyBlocks", "wrong-type")]),
+        ({"dailyBlocks": 7.5}, [("dailyBlocks", "wrong-type")]),
+        ({"dailyBlocks": True}, [("dailyBlocks", "wrong-type")]),
+        ({"dailyBlocks": 1001}, [("dailyBlocks", "out-of-range")]),
+        ({"dailyBlocks": float("nan")}, [("dailyBlocks", "out-of-range")]),
+        ({"dailyBlocks": 2**70}, [("dailyBlocks", "out-of-range")]),
+        ({"schemaVersion": "2.0"}, [("schemaVersion", "bad-format")]),
+        ({"detections": []}, [("detections", "wrong-type")]),
+        ({"detections": {"policy": "none", "intervalS": 0}}, [
+            ("detections.policy", "unknown-value"), ("detections.intervalS", "out-of-range")]),
+        ({"detections": {"thresholds": {"helmet": 2}}}, [("detections.thresholds", "out-of-range")]),
+        ({"logLevle": "INFO"}, [("logLevle", "unknown-field")]),
+        ({"detections": {"polcy": "all"}}, [("detections.polcy", "unknown-field")]),
+        ({"cameras": []}, [("cameras", "wrong-type")]),
+        ({"cameras": {"a b": {"url": "rtsp://a/1"}}}, [("cameras.a b", "invalid-id")]),
+        ({"cameras": {"gate": "rtsp://a/1"}}, [("cameras.gate", "wrong-type")]),
+        ({"cameras": {"gate": {}}}, [("cameras.gate.url", "missing-field")]),
+        ({"cameras": {"gate": {"url": "http://a"}}}, [("cameras.gate.url", "bad-format")]),
+        ({"cameras": {"gate": {"url": "rtsp://u:p@a/1"}}}, [("cameras.gate.url", "credentials-in-url")]),
+        ({"cameras": {"gate": {"url": "rtsp://a", "zones": {"z": {"points": [3]}}}}}, [
+            ("cameras.gate.zones.z.points", "out-of-range")]),
+        ({"floorBlocks": 500}, [("floorBlocks", "out-of-range")]),
+        ({"logLevel": "DEBUG", "cameras": {"gate": {"url": "rtsp://a", "transport": "udp"}}}, [
+            ("cameras.gate.transport", "refused")]),
+        ("text", [("", "wrong-type")]),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_named(desired: Any, errors: list[tuple[str, str]]) -> None:
+    assert found(read_desired(Config, desired, last_good=None).errors) == errors
+
+
+def test_a_bad_field_keeps_the_last_good_value_and_the_others_are_taken() -> None:
+    reading = read_desired(Config, {"dailyBlocks": "x", "logLevel": "DEBUG"}, last_good=GOOD)
+    assert (reading.config.daily_blocks, reading.config.log_level) == (7, "DEBUG")
+
+
+def test_a_bad_entry_keeps_its_last_good_one_and_the_others_are_taken() -> None:
+    desired = {"cameras": {"gate": {"url": "rtsp://new/1", "analysedFps": -1}, "dock": {"url": "rtsp://c/1"}}}
+    cameras = read_desired(Config, desired, last_good=GOOD).config.cameras
+    assert cameras["gate"] == GOOD.cameras["gate"]
+    assert cameras["dock"].url == "rtsp://c/1"
+    assert "yard" not in cameras, "what is no longer desired is gone"
+
+
+def test_a_bad_entry_without_a_last_good_one_is_absent() -> None:
+    reading = read_desired(Config, {"cameras": {"gate": {"url": 3}, "dock": {"url": "rtsp://c"}}}, last_good=None)
+    assert list(reading.config.cameras) == ["dock"]
+
+
+def test_null_removes() -> None:
+    reading = read_desired(Config, {"cameras": {"gate": None}, "dailyBlocks": None, "tokenName": None}, last_good=GOOD)
+    assert reading.config == Config() and reading.errors == ()
+
+
+def test_a_bad_zone_does_not_take_its_camera_down() -> None:
+    zones = {"a": {"points": [0.1]}, "b": {"points": [9]}}
+    good = read_desired(Config, {"cameras": {"gate": {"url": "rtsp://a", "zones": zones}}}, last_good=None)
+    assert list(good.config.cameras["gate"].zones) == ["a"]
+    worse = {"a": {"points": "?"}, "b": {"points": [0.2]}}
+    reading = read_desired(Config, {"cameras": {"gate": {"url": "rtsp://b", "zones": worse}}}, last_good=good.config)
+    gate = reading.config.cameras["gate"]
+    assert gate.url == "rtsp://b"
+    assert (gate.zones["a"].points, gate.zones["b"].points) == ([0.1], [0.2])
+
+
+def test_an_unknown_field_of_an_entry_is_told_and_the_entry_is_taken() -> None:
+    reading = read_desired(Config, {"cameras": {"gate": {"url": "rtsp://a", "analysdFps": 2}}}, last_good=None)
+    assert reading.config.cameras["gate"].analysed_fps == 5
+    assert reading.errors[0].message == "unknown; did you mean analysedFps?"
+
+
+def test_a_finding_of_the_whole_config_puts_the_field_back() -> None:
+    assert read_desired(Config, {"dailyBlocks": 9, "floorBlocks": 50}, last_good=GOOD).config.floor_blocks == 0
+    desired = {"logLevel": "DEBUG", "cameras": {"gate": {"url": "rtsp://x", "transport": "udp"}}}
+    assert read_desired(Config, desired, last_good=GOOD).config.cameras == {"gate": GOOD.cameras["gate"]}
+    assert read_desired(Config, desired, last_good=None).config.cameras == {}
+
+
+@pytest.mark.parametrize(
+    ("desired", "message"),
+    [
+        ({"dailyBlocks": 5000}, "must be a whole number, 0 to 1000, not 5000"),
+        ({"logLevel": "LOUD"}, 'must be one of DEBUG, INFO, not "LOUD"'),
+        (
+            {"cameras": {"g": {"url": "cam"}}},
+            "must be a text, of the form ^rtsps?://, e.g. rtsp://192.0.2.1/stream",
+        ),
+        ({"cameras": {"g": {}}}, "is missing: a text, of the form ^rtsps?://"),
+        ({"nothing": 1}, "unknown; known are schemaVersion, logLevel, dailyBlocks, floorBlocks, detections, cameras, "
+            "tokenName"),
+    ],
+)  # fmt: skip
+def test_messages_say_what_would_be_right(desired: dict[str, Any], message: str) -> None:
+    assert read_desired(Config, desired, last_good=None).errors[0].message == message
+
+
+@pytest.mark.parametrize(
+    "desired",
+    [
+        {"tokenName": 12345678},
+        {"cameras": {"g": {"url": "rtsp//u:12345678@x"}}},
+        {"rtsp://u:12345678@cam/1": 1},
+        {"cameras": {"rtsp://u:12345678@cam/1": {}}},
+    ],
+)
+def test_no_message_shows_a_secret(desired: dict[str, Any]) -> None:
+    reading = read_desired(Config, desired, last_good=None)
+    assert reading.errors
+    assert "12345678" not in repr(reading.errors)
+
+
+def test_names_stay_on_one_line() -> None:
+    reading = read_desired(Config, {"a\nb\x1b[31m" + "c" * 500: 1}, last_good=None)
+    assert reading.errors[0].path.isprintable() and len(reading.errors[0].path) <= 40
+
+
+names = st.text(max_size=6) | st.sampled_from(
+    ["cameras", "gate", "url", "analysedFps", "zones", "points", "detections", "policy", "$version", "dailyBlocks"]
+)
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["tcp", "rtsp://a"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=12,
+)
+desired_json = json_values | st.fixed_dictionaries(
+    {}, optional=dict.fromkeys(("cameras", "detections", "dailyBlocks", "logLevel", "floorBlocks"), json_values)
+)
+
+
+@given(desired_json, st.sampled_from([None, GOOD]))
+def test_no_json_makes_it_raise_and_the_config_is_valid(desired: Any, last_good: Config | None) -> None:
+    reading = read_desired(Config, desired, last_good=last_good)
+    # What was read would be accepted again, and changes nothing.
+    again = read_desired(Config, msgspec.to_builtins(reading.config), last_good=None)
+    assert again.config == reading.config and again.errors == ()
+    assert all(error.path.isprintable() and error.message.isprintable() for error in reading.errors)
+    msgspec.json.encode(reading.errors)
+
+
+def test_describing_follows_the_types() -> None:
+    described = {field.path: field for field in describe(Config)}
+    assert list(described)[:6] == [
+        "schemaVersion", "logLevel", "dailyBlocks", "floorBlocks", "detections", "detections.policy"
+    ]  # fmt: skip
+    fps = described["cameras.<id>.analysedFps"]
+    assert (fps.type, fps.default, fps.limits, fps.description) == (
+        "number", "5", "at most 30, more than 0", "Frames analysed per second."
+    )  # fmt: skip
+    assert described["cameras.<id>.url"].default == "required"
+    assert described["cameras.<id>.subStreamUrl"].default == "null"
+    assert described["cameras.<id>.zones.<id>.points"].type == "list of numbers"
+    assert described["cameras"].type == "object by id"
+    assert described["detections"].default == ""
+    assert described["logLevel"].type == "one of DEBUG, INFO"
