@@ -2,25 +2,100 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
-import random
 import sys
+from collections.abc import Mapping
 
 from safetygear.backoff import Backoff
-from safetygear.clock import SystemClock
-from safetygear.errors import TwinError
-from safetygear.hub import liveness
+from safetygear.clock import Clock, SystemClock
+from safetygear.errors import TwinError, UserError
 from safetygear.hub.azure import AzureHub
 from safetygear.hub.connect import open_with_retry
-from safetygear.lifecycle import Lifecycle, run_module
+from safetygear.hub.liveness import watch
+from safetygear.hub.port import HubPort
+from safetygear.lifecycle import EXIT_BAD_INPUT, Lifecycle, run_module
 from safetygear.logs import configure
 from safetygear.redact import Redactor
 from safetygear.secret_references import Secret, SecretResolver
+from safetygear.telemetry import ModuleMetrics
 from safetygear_inference import __version__
 from safetygear_inference.app import InferenceApp
 from safetygear_inference.environment import Environment, read_environment
-from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
+from safetygear_inference.web.server import serve_page
+
+FIRST_ATTEMPT_AFTER_S, ATTEMPT_CEILING_S = 0.5, 10.0
 
 log = logging.getLogger("safetygear_inference")
+
+
+def main(environ: Mapping[str, str] = os.environ) -> int:
+    """Run the module until it is told to stop; the process's exit code."""
+    redactor = Redactor()
+    configure("INFO", redactor)
+    try:
+        environment = read_environment(environ)
+    except UserError as exc:
+        log.error("inference can't run: %s", exc)  # noqa: TRY400  # one line is what the reader needs
+        return EXIT_BAD_INPUT
+    configure(environment.log_level, redactor)
+
+    async def run(lifecycle: Lifecycle) -> None:
+        await _run(lifecycle, environment, environ, redactor)
+
+    return run_module(run, name="inference")
+
+
+async def _run(lifecycle: Lifecycle, environment: Environment, environ: Mapping[str, str], redactor: Redactor) -> None:
+    log.info("inference %s, instance %s, %d workers", __version__, environment.instance, environment.workers)
+    clock, hub = SystemClock(), AzureHub()
+    metrics = ModuleMetrics("safetygear_inference_", environ)
+    metrics.serve(environment.metrics_listen)
+    app = InferenceApp(environment, hub, InferenceMetrics(metrics), clock)
+    page = None
+    try:
+        token = _page_token(app, environment, environ, redactor)
+        if environment.page_listen is not None:
+            page = await serve_page(
+                app.live, environment.page_listen, token=token, hosts=environment.page_hosts, clock=clock
+            )
+        if await _connect(hub, app, lifecycle, clock):
+            await app.run(lifecycle, watch(hub, clock))
+    finally:
+        app.close()
+        if page is not None:
+            await page.cleanup()
+        await hub.close()
+        metrics.close()
+
+
+async def _connect(hub: HubPort, app: InferenceApp, lifecycle: Lifecycle, clock: Clock) -> bool:
+    """Connect to edgeHub; False where the module was told to stop before it could."""
+    backoff = Backoff(first_s=FIRST_ATTEMPT_AFTER_S, ceiling_s=ATTEMPT_CEILING_S)
+    connecting = asyncio.create_task(open_with_retry(hub, app.handlers(), clock=clock, backoff=backoff))
+    stopping = asyncio.create_task(lifecycle.stopping.wait())
+    await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not connecting.done():
+        connecting.cancel()
+        return False
+    await connecting
+    return True
+
+
+def _page_token(
+    app: InferenceApp, environment: Environment, environ: Mapping[str, str], redactor: Redactor
+) -> Secret | None:
+    if environment.page_token is None:
+        return None
+    try:
+        return SecretResolver(environ, environment.secrets_dir, redactor).resolve(environment.page_token)
+    except TwinError as exc:
+        app.problems.raised("page", exc.code, f"SAFETYGEAR_PAGE_TOKEN: {exc}")
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

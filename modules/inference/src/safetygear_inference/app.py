@@ -12,6 +12,8 @@ from typing import Any
 from safetygear.clock import Clock
 from safetygear.hub.port import HubHandlers, HubPort, Json, MethodRequest, MethodResponse
 from safetygear.lifecycle import Lifecycle
+from safetygear.logs import set_level
+from safetygear.twin.session import TwinSession
 from safetygear_inference import __version__
 from safetygear_inference.analysis_pool import AnalysisPool
 from safetygear_inference.budget_keeper import BudgetKeeper
@@ -26,8 +28,8 @@ from safetygear_inference.model_keeper import ModelKeeper
 from safetygear_inference.pipeline import Pipeline
 from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.publisher import Publisher
+from safetygear_inference.publishing.send_queue import PRIORITY
 from safetygear_inference.reporting import reported
-from safetygear_inference.twin_session import TwinSession
 
 TICK_S = 1.0
 RINGS_RELEASED_EVERY_S = 10.0
@@ -74,7 +76,12 @@ class InferenceApp:
             clock=clock,
         )
         self._twin = TwinSession(
-            hub, clock, apply=self._apply, report=self._report, on_reported=self._publisher.count_reported
+            InferenceTwin,
+            hub,
+            clock,
+            apply=self._apply,
+            report=self._report,
+            on_reported=self._publisher.count_reported,
         )
         self._heartbeat = Heartbeat(
             folder=environment.frames_dir,
@@ -127,7 +134,7 @@ class InferenceApp:
 
     def _apply(self, config: InferenceTwin) -> None:
         self._config = config
-        logging.getLogger().setLevel(config.log_level or self._environment.log_level)
+        set_level(config.log_level or self._environment.log_level)
         self._pipeline.config = config
         self._publisher.detections_config, self._publisher.budget_config = config.detections, config.budget
         self._budget.configured(config.budget)
@@ -143,13 +150,12 @@ class InferenceApp:
             self._close_period(now_s)
 
     def _close_period(self, now_s: float) -> None:
-        sender, inbox = self._publisher.sender, self._pipeline.inbox
         period_s = self._health.elapsed_s(now_s)
         cameras = self._coverage.close_period(now_s)
         message = self._health.close(
             cameras=cameras,
-            queued={"detections": sender.depth("detections"), "events": sender.depth("events")},
-            evicted=Counter(sender.evicted()) + inbox.dropped + self._pipeline.refused,
+            queued=self._queued(),
+            evicted=self._lost(),
             budget=self._publisher.budget(),
             silent_shards=self._coverage.silent_shards(now_s),
             now_s=self._clock.now_s(),
@@ -167,7 +173,18 @@ class InferenceApp:
         while True:
             budget = self._publisher.budget()
             self.live.budget(budget)
-            self._metrics.tick(budget, self._publisher, self._pipeline, self.problems.as_document())
+            sender = self._publisher.sender
+            self._metrics.tick(
+                budget=budget,
+                outcomes=self._publisher.reasons,
+                sent=sender.sent,
+                lost=self._lost(),
+                retries=sender.retries,
+                maybe_duplicated=sender.maybe_duplicated,
+                queued=self._queued(),
+                waiting=self._pipeline.waiting(),
+                problems=self.problems.as_document(),
+            )
             if self._clock.monotonic_s() - released_s >= RINGS_RELEASED_EVERY_S:
                 released_s = self._clock.monotonic_s()
                 self._pool.release_rings()
@@ -202,8 +219,15 @@ class InferenceApp:
             "silentShards": self._coverage.silent_shards(self._clock.monotonic_s()),
             "frames": dict(self._publisher.reasons),
             "sent": dict(sender.sent),
-            "queued": sender.depth("detections"),
+            "queued": self._queued(),
             "retries": sender.retries,
             "maybeDuplicated": sender.maybe_duplicated,
-            "dropped": dict(Counter(sender.evicted()) + self._pipeline.inbox.dropped + self._pipeline.refused),
+            "dropped": self._lost(),
         }
+
+    def _queued(self) -> dict[str, int]:
+        return {lane: self._publisher.sender.depth(lane) for lane in PRIORITY}
+
+    def _lost(self) -> dict[str, int]:
+        """Messages in and out that were dropped since the start, by reason."""
+        return dict(Counter(self._publisher.sender.evicted()) + self._pipeline.inbox.dropped + self._pipeline.refused)

@@ -2,9 +2,106 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
-from safetygear.messages.health import BudgetHealth
-from safetygear.telemetry import ModuleMetrics
+from safetygear.messages.detections import LatencyMs
+from safetygear.messages.health import BudgetHealth, HealthMessage
+from safetygear.telemetry import CounterFamily, ModuleMetrics
 
 LATENCY_BUCKETS_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
+
+
+class InferenceMetrics:
+    """All metrics of the module, and how they are fed."""
+
+    def __init__(self, metrics: ModuleMetrics) -> None:
+        self._received = metrics.counter("frames_received_total", "Frame references that came in", ["camera"])
+        self._analysed = metrics.counter("frames_analysed_total", "Frames that were analysed", ["camera"])
+        self._dropped = metrics.counter("frames_dropped_total", "Frames not analysed, by reason", ["camera", "reason"])
+        self._inference = metrics.histogram(
+            "inference_seconds", "Time in the detector per frame", buckets=LATENCY_BUCKETS_S
+        )
+        self._latency = metrics.histogram(
+            "capture_to_message_seconds", "Frame taken to message handed over", ["camera"], buckets=LATENCY_BUCKETS_S
+        )
+        self._outcomes = metrics.counter(
+            "frames_published_total", "Analysed frames by reason to send, `unchanged` or `shed`", ["outcome"]
+        )
+        self._sent = metrics.counter("messages_sent_total", "Messages that the hub has taken", ["lane"])
+        self._retries = metrics.counter("send_retries_total", "Messages sent again after a failure")
+        self._maybe_duplicated = metrics.counter(
+            "maybe_duplicated_total", "Messages sent again that the hub may have taken before"
+        )
+        self._lost = metrics.counter("messages_dropped_total", "Messages in and out that were dropped", ["reason"])
+        self._queued = metrics.gauge("send_queue_messages", "Messages waiting to be sent", ["lane"])
+        self._waiting = metrics.gauge("frames_waiting", "Frames waiting for a worker; one per camera at most")
+        self._budget_daily = metrics.gauge("budget_daily_blocks", "4 KB blocks that may be used per UTC day")
+        self._budget_used = metrics.gauge("budget_used_blocks", "4 KB blocks used since 00:00 UTC")
+        self._shedding = metrics.gauge("budget_shedding", "1 while the budget sheds detections")
+        self._problem = metrics.gauge("problem", "1 for each named problem", ["part", "code"])
+        self._watched = metrics.gauge("camera_watched_ratio", "Watched share of the last health period", ["camera"])
+        self._silent = metrics.gauge("silent_shards", "Capture shards from which nothing is heard")
+        self._counted: Counter[tuple[str, str]] = Counter()
+
+    def received(self, camera: str) -> None:
+        """A frame reference came in."""
+        self._received.add(camera=camera)
+
+    def analysed(self, camera: str, latency: LatencyMs) -> None:
+        """A frame was analysed and its message made."""
+        self._analysed.add(camera=camera)
+        self._inference.observe(latency.inference / 1000)
+        self._latency.observe(latency.total / 1000, camera=camera)
+
+    def dropped(self, camera: str, reason: str) -> None:
+        """A frame was not analysed."""
+        self._dropped.add(camera=camera, reason=reason)
+
+    def health(self, message: HealthMessage) -> None:
+        """A health period has ended."""
+        self._watched.clear()
+        for camera in message.cameras:
+            period_s = camera.seconds_watched + camera.seconds_blind
+            self._watched.set(camera.seconds_watched / period_s if period_s else 0.0, camera=camera.camera)
+        self._silent.set(len(message.shards_silent))
+
+    def tick(
+        self,
+        *,
+        budget: BudgetHealth,
+        outcomes: Mapping[str, int],
+        sent: Mapping[str, int],
+        lost: Mapping[str, int],
+        retries: int,
+        maybe_duplicated: int,
+        queued: Mapping[str, int],
+        waiting: int,
+        problems: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        """Once a second: counts since the start, and what stands now."""
+        self._raise_to(self._outcomes, "outcome", outcomes)
+        self._raise_to(self._sent, "lane", sent)
+        self._raise_to(self._lost, "reason", lost)
+        self._raise_one(self._retries, "retries", retries)
+        self._raise_one(self._maybe_duplicated, "maybe_duplicated", maybe_duplicated)
+        for lane, depth in queued.items():
+            self._queued.set(depth, lane=lane)
+        self._waiting.set(waiting)
+        self._budget_daily.set(budget.daily_blocks)
+        self._budget_used.set(budget.used_blocks)
+        self._shedding.set(budget.shedding)
+        self._problem.clear()
+        for part, problem in problems.items():
+            self._problem.set(1, part=part, code=problem["code"])
+
+    def _raise_to(self, family: CounterFamily, label: str, counts: Mapping[str, int]) -> None:
+        for value, count in counts.items():
+            self._raise_one(family, label, count, value=value)
+
+    def _raise_one(self, family: CounterFamily, label: str, count: int, *, value: str | None = None) -> None:
+        key = (label, value or "")
+        gained = count - self._counted[key]
+        if gained > 0:
+            family.add(gained, **({label: value} if value is not None else {}))
+            self._counted[key] = count

@@ -102,7 +102,6 @@ class Pipeline:
             self._publisher.forget(camera)
             self._visibility.pop(camera, None)
             self._shard_of.pop(camera, None)
-            self._metrics.forget(camera)
 
     def _take_frames(self, message: IncomingMessage) -> None:
         for arrival in read_frames(message):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+
+import msgspec
 
 from safetygear.clock import Clock
 from safetygear.errors import HubError
@@ -12,7 +15,6 @@ from safetygear.hub.port import HubPort, Json
 from safetygear.twin.desired import DesiredState
 from safetygear.twin.reading import FieldError, read_desired
 from safetygear.twin.reported import ReportedState
-from safetygear_inference.config import InferenceTwin
 
 REPORT_EVERY_S = 1.0
 REPORT_AGAIN_S = 10.0
@@ -22,19 +24,29 @@ PATCHES_KEPT = 32
 log = logging.getLogger(__name__)
 
 
-class TwinSession:
-    """`apply` is called with each new config; `report` makes the whole reported half whenever it is looked at."""
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+def _nothing() -> None:
+    pass
+
+
+class TwinSession(Generic[T]):
+    """`kind`: the module's config type. `apply` is called with each new config; `report` makes the whole reported half
+    whenever it is looked at."""
 
     def __init__(
         self,
+        kind: type[T],
         hub: HubPort,
         clock: Clock,
         *,
-        apply: Callable[[InferenceTwin], None],
+        apply: Callable[[T], None],
         report: Callable[[], dict[str, Json]],
-        on_reported: Callable[[], None],
+        on_reported: Callable[[], None] = _nothing,
     ) -> None:
         self.errors: tuple[FieldError, ...] = ()
+        self._kind = kind
         self._hub = hub
         self._clock = clock
         self._apply = apply
@@ -43,7 +55,7 @@ class TwinSession:
         self._patches: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(PATCHES_KEPT)
         self._desired = DesiredState()
         self._reported = ReportedState()
-        self._config: InferenceTwin | None = None
+        self._config: T | None = None
 
     @property
     def desired_version(self) -> int:
@@ -96,7 +108,7 @@ class TwinSession:
                 self._on_reported()
 
     def _take(self) -> None:
-        reading = read_desired(InferenceTwin, self._desired.value, last_good=self._config)
+        reading = read_desired(self._kind, self._desired.value, last_good=self._config)
         for error in reading.errors:
             if error not in self.errors:
                 log.warning(
