@@ -66,8 +66,9 @@ class CameraServer:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for session in list(self._sessions.values()):
+        for task, session in list(self._sessions.items()):
             session.writer.transport.abort()
+            task.cancel()  # one that hangs on request would wait for ever
         await asyncio.gather(*self._sessions, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

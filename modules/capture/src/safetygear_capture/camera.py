@@ -1,0 +1,130 @@
+"""One camera's states: what each happening leads to, and when to try again. Pure.
+
+connecting -> streaming -> (stalled | refused | backing-off) -> connecting …   paused: streaming, but nobody reads.
+"""
+
+from __future__ import annotations
+
+import random as random_module
+from dataclasses import dataclass
+
+from safetygear.backoff import Backoff
+from safetygear.messages.frames import CameraState
+from safetygear_capture.reasons import OK, REFUSALS, STALLS
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
+"""Between attempts where the fault may pass by itself."""
+FIRST_REFUSED_PAUSE_S, LONGEST_REFUSED_PAUSE_S = 5.0, 120.0
+"""Where somebody has to change something: cameras lock an account after a few wrong passwords."""
+STEADY_S = 5.0
+"""A stream that held for so long was a success: the next pause is short again. One that breaks at once was none."""
+
+
+@dataclass(frozen=True)
+class CameraSnapshot:
+    """How a camera is at one moment; times are monotonic seconds."""
+
+    state: CameraState
+    reason: str
+    since_s: float
+    seconds_streaming: float
+
+
+class Camera:
+    """Not thread-safe; `now_s` is monotonic and never goes back."""
+
+    def __init__(self, *, stall_budget_s: float, now_s: float, random: random_module.Random | None = None) -> None:
+        self._stall_budget_s = stall_budget_s
+        self._quick = Backoff(first_s=FIRST_PAUSE_S, ceiling_s=LONGEST_PAUSE_S, random=random)
+        self._slow = Backoff(first_s=FIRST_REFUSED_PAUSE_S, ceiling_s=LONGEST_REFUSED_PAUSE_S, random=random)
+        self._base: CameraState = "connecting"
+        self._base_reason = "starting"
+        self._flaw: str | None = None
+        self._blocked: str | None = None
+        self._opened_s: float | None = None
+        self._decoded_s: float | None = None
+        self._streaming_since_s: float | None = None
+        self._shown: tuple[CameraState, str] = (self._base, self._base_reason)
+        self._since_s = now_s
+        self._streamed_s = 0.0
+        self._counted_s = now_s
+
+    def connecting(self, now_s: float) -> None:
+        """An attempt begins. What ended the one before stays the reason."""
+        self._opened_s = self._decoded_s = self._streaming_since_s = None
+        self._flaw = None
+        self._base = "connecting"
+        self._show(now_s)
+
+    def opened(self, now_s: float) -> None:
+        """The camera says that it plays; the stall budget runs."""
+        self._opened_s = now_s
+
+    def decoded(self, now_s: float) -> None:
+        """A sound picture was decoded."""
+        self._decoded_s = now_s
+        if self._base != "streaming":
+            self._base, self._base_reason = "streaming", OK
+            self._streaming_since_s = now_s
+        elif self._streaming_since_s is not None and now_s - self._streaming_since_s >= STEADY_S:
+            self._quick.reset()
+            self._slow.reset()
+        self._show(now_s)
+
+    def flawed(self, reason: str | None, now_s: float) -> None:
+        """It streams, but not as it should; None: all is well again."""
+        self._flaw = reason
+        self._show(now_s)
+
+    def blocked(self, reason: str | None, now_s: float) -> None:
+        """Its frames can't be handed over (nobody reads, no room); None: they can."""
+        self._blocked = reason
+        self._show(now_s)
+
+    def overdue(self, now_s: float) -> bool:
+        """Whether the stall budget has passed without a sound picture. False while there is no stream."""
+        since_s = self._decoded_s if self._decoded_s is not None else self._opened_s
+        return since_s is not None and now_s - since_s >= self._stall_budget_s
+
+    def stalled(self, now_s: float) -> None:
+        """The watchdog says so, while a call into the video library has not yet returned."""
+        if self._base in ("streaming", "connecting"):
+            self._end("stall", now_s)
+
+    def failed(self, reason: str, now_s: float) -> float:
+        """The attempt has ended; how many seconds to wait before the next one."""
+        self._end(reason, now_s)
+        return (self._slow if reason in REFUSALS else self._quick).next_s()
+
+    def idle(self, reason: str, now_s: float) -> None:
+        """Not connected on purpose."""
+        self._base, self._base_reason, self._flaw = "idle", reason, None
+        self._show(now_s)
+
+    def snapshot(self, now_s: float) -> CameraSnapshot:
+        """How it is now."""
+        self._count(now_s)
+        state, reason = self._shown
+        return CameraSnapshot(state, reason, self._since_s, self._streamed_s)
+
+    def _end(self, reason: str, now_s: float) -> None:
+        self._base = "refused" if reason in REFUSALS else "stalled" if reason in STALLS else "backing-off"
+        self._base_reason = reason
+        self._flaw = None
+        self._opened_s = self._decoded_s = self._streaming_since_s = None
+        self._show(now_s)
+
+    def _show(self, now_s: float) -> None:
+        shown: tuple[CameraState, str] = (self._base, self._base_reason)
+        if self._base == "streaming":
+            shown = ("streaming", self._flaw or OK) if self._blocked is None else ("paused", self._blocked)
+        if shown != self._shown:
+            self._count(now_s)
+            if shown[0] != self._shown[0]:
+                self._since_s = now_s
+            self._shown = shown
+
+    def _count(self, now_s: float) -> None:
+        if self._shown[0] == "streaming":
+            self._streamed_s += now_s - self._counted_s
+        self._counted_s = now_s

@@ -1,0 +1,78 @@
+"""A camera's ring: made when its first frame is handed over, and again when the pictures no longer fit."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from safetygear.clock import rfc3339
+from safetygear.errors import CameraError, FrameError
+from safetygear.frames.ring import FrameRingWriter, slot_bytes_for
+from safetygear.messages.frames import FrameReference
+from safetygear_capture.source import FrameMoment, Planes
+
+LEAST_SLOTS = 4
+SLOTS_FOR_S = 0.8
+"""A frame is to stay for about so long: longer than a hub hop and an analysis of a camera's turn take."""
+TRY_AGAIN_S = 5.0
+"""After the frames folder could not take a ring."""
+
+
+class CameraRing:
+    """Belongs to one camera thread."""
+
+    def __init__(self, folder: Path, camera_id: str, analysed_fps: float) -> None:
+        self._folder = folder
+        self._camera_id = camera_id
+        self._slots = max(LEAST_SLOTS, math.ceil(analysed_fps * SLOTS_FOR_S))
+        self._writer: FrameRingWriter | None = None
+        self._refused: tuple[float, str] | None = None
+
+    def hand_over(self, planes: Planes, moment: FrameMoment) -> tuple[FrameReference, None]:
+        """Copy the planes into the next slot.
+
+        Raises CameraError (ring-folder-missing, ring-not-writable, ring-no-space); tries the folder again after 5 s.
+        """
+        width, height = moment.width, moment.height
+        writer = self._writer_for(slot_bytes_for(width, height), moment.monotonic_s)
+        written = writer.write(planes.arrays, width=width, height=height, pixel_format=planes.pixel_format)
+        reference = FrameReference(
+            camera=self._camera_id,
+            frame=moment.number,
+            ring=writer.name,
+            epoch=writer.epoch,
+            slot=written.slot,
+            sequence=written.sequence,
+            width=width,
+            height=height,
+            stride=written.stride,
+            pixel_format=planes.pixel_format,
+            captured_at=rfc3339(moment.captured_s),
+            clock=moment.clock,
+            decoded_at=rfc3339(moment.decoded_s),
+        )
+        return reference, None
+
+    def close(self) -> None:
+        """Remove the ring."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _writer_for(self, slot_bytes: int, now_s: float) -> FrameRingWriter:
+        if self._writer is not None and self._writer.slot_bytes == slot_bytes and self._is_there():
+            return self._writer
+        if self._refused is not None and now_s - self._refused[0] < TRY_AGAIN_S:
+            raise CameraError("the frames folder has no ring for this camera", code=self._refused[1])
+        self.close()
+        try:
+            self._writer = FrameRingWriter(self._folder, self._camera_id, slots=self._slots, slot_bytes=slot_bytes)
+        except FrameError as exc:
+            self._refused = (now_s, exc.code)
+            raise CameraError(str(exc), code=exc.code) from exc
+        self._refused = None
+        return self._writer
+
+    def _is_there(self) -> bool:
+        # Somebody may have emptied or remounted the folder; a stat costs microseconds per analysed frame.
+        return (self._folder / self._camera_id).exists()

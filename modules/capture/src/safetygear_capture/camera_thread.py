@@ -1,0 +1,204 @@
+"""One camera's thread: open, decode, judge, hand over, and begin again. Talks to the rest through its desk only."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from safetygear.clock import Clock
+from safetygear.errors import CameraError, TwinError
+from safetygear.messages.frames import FrameReference
+from safetygear_capture.desk import CameraDesk
+from safetygear_capture.freeze import FreezeDetector
+from safetygear_capture.handover import Handover
+from safetygear_capture.reasons import explain
+from safetygear_capture.sampler import Sampler, phase_of
+from safetygear_capture.source import DecodedFrame, FrameMoment, FrameSource, OpenSource, Planes, SourceRequest
+from safetygear_capture.timestamps import CaptureClock, LagMeter, PtsValidator
+
+log = logging.getLogger(__name__)
+
+
+class FrameSink(Protocol):
+    """Where a frame's pixels go: `camera_ring.CameraRing` or `jpeg_sink.JpegSink`."""
+
+    def hand_over(self, planes: Planes, moment: FrameMoment) -> tuple[FrameReference, bytes | None]:
+        """Raises CameraError: the frame is dropped, its code is the reason; the stream goes on."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class CameraThread(threading.Thread):
+    """Runs until `stop`. A thread that hangs in a foreign call is left behind with `abandon`; it then touches nothing."""
+
+    def __init__(
+        self,
+        desk: CameraDesk,
+        *,
+        open_source: OpenSource,
+        request: Callable[[], SourceRequest],
+        sink: FrameSink,
+        put: Callable[[Handover], None],
+        clock: Clock,
+    ) -> None:
+        super().__init__(name=f"camera-{desk.camera_id}", daemon=True)
+        self._desk = desk
+        self._open_source = open_source
+        self._request = request
+        self._sink = sink
+        self._put = put
+        self._clock = clock
+        self._ended = threading.Event()
+        self._abandoned = False
+
+    def stop(self) -> None:
+        """End soon: with the packet that is being read, at the latest with its timeout."""
+        self._ended.set()
+
+    def abandon(self) -> None:
+        """It hangs: whenever it comes back, it ends without a trace."""
+        self._abandoned = True
+        self._ended.set()
+
+    def run(self) -> None:
+        try:
+            while not self._ended.is_set():
+                reason = self._attempt()
+                if self._ended.is_set():
+                    break
+                pause_s = self._desk.failed(reason)
+                log.debug("camera %s: %s; next attempt in %.1f s", self._desk.camera_id, reason, pause_s)
+                self._ended.wait(pause_s)
+        finally:
+            if not self._abandoned:
+                self._sink.close()
+
+    def _attempt(self) -> str:
+        """Stream until something ends it; the reason."""
+        self._desk.connecting()
+        source: FrameSource | None = None
+        try:
+            source = self._open_source(self._request())
+            if self._ended.is_set():
+                return "stopping"
+            self._desk.opened(source.codec)
+            _Play(self._desk, source, self._sink, self._put, self._clock, self._ended).run()
+        except (CameraError, TwinError) as exc:
+            return exc.code
+        except Exception:
+            # One camera's surprise must not end the others; the log has the place.
+            log.exception("camera %s: unexpected error", self._desk.camera_id)
+            return "internal"
+        finally:
+            if source is not None:
+                with contextlib.suppress(Exception):
+                    source.close()
+        return "stopping"
+
+
+class _Play:
+    """One connection's decoding: all that is judged starts anew with it."""
+
+    def __init__(
+        self,
+        desk: CameraDesk,
+        source: FrameSource,
+        sink: FrameSink,
+        put: Callable[[Handover], None],
+        clock: Clock,
+        ended: threading.Event,
+    ) -> None:
+        config = desk.config
+        self._desk = desk
+        self._source = source
+        self._sink = sink
+        self._put = put
+        self._clock = clock
+        self._ended = ended
+        self._sampler = Sampler(config.analysed_fps, phase_of(desk.camera_id))
+        self._freeze = FreezeDetector(config.freeze_after_s)
+        self._frozen_before_s = desk.status().seconds_frozen
+        self._media_time = PtsValidator()
+        self._capture_clock = CaptureClock()
+        self._lag = LagMeter()
+        self._catching_up = False
+        self._packets = 0
+        self._corrupt = 0
+        self._decoded = 0
+
+    def run(self) -> None:
+        """Until the thread is to end. Raises CameraError."""
+        while not self._ended.is_set():
+            try:
+                frames = self._source.read()
+            except CameraError as exc:
+                raise CameraError(str(exc), code=self._verdict() if exc.code == "stall" else exc.code) from exc
+            if self._ended.is_set():
+                return
+            self._packets += 1
+            for frame in frames:
+                self._take(frame)
+            if self._desk.overdue():
+                code = self._verdict()
+                raise CameraError(explain(code), code=code)
+
+    def _verdict(self) -> str:
+        """What it means that no sound picture came: nothing at all, something undecodable, or damage."""
+        if self._decoded:
+            return "stall"
+        if self._corrupt:
+            return "corrupt"
+        return "wrong-codec" if self._packets else "no-data"
+
+    def _take(self, frame: DecodedFrame) -> None:
+        now_s, wall_s = self._clock.monotonic_s(), self._clock.now_s()
+        if frame.corrupt:
+            self._corrupt += 1
+            self._desk.corrupt()
+            return
+        self._decoded += 1
+        number = self._desk.decoded(frame.width, frame.height, now_s)
+        if self._media_time.look(frame.pts_s, now_s):
+            self._lag.restart()
+        self._lag.look(frame.pts_s, now_s, waited=frame.waited)
+        if self._lag.lagging != self._catching_up:
+            self._catching_up = self._lag.lagging
+            self._source.key_frames_only(self._catching_up)
+        timing = self._media_time.reason(now_s)
+        captured = self._capture_clock.judge(frame.camera_s, wall_s, now_s, sound=timing is None)
+        if not self._sampler.due(now_s):
+            self._desk.dropped("above-rate")
+            return
+        planes = frame.load()
+        self._freeze.look(planes.arrays[0], now_s)
+        flaw = "frozen" if self._freeze.frozen else timing or ("lagging" if self._catching_up else None)
+        if flaw is None and captured.reason in ("camera-clock-off", "camera-clock-backwards"):
+            flaw = captured.reason
+        self._desk.flawed(flaw, self._frozen_before_s + self._freeze.frozen_s)
+        if not self._desk.reader_there:
+            self._desk.dropped("no-reader")
+            return
+        moment = FrameMoment(number, frame.width, frame.height, captured.time_s, captured.clock, wall_s, now_s)
+        try:
+            reference, jpeg = self._sink.hand_over(planes, moment)
+        except CameraError as exc:
+            self._desk.dropped(exc.code)
+            if self._desk.sink_refusal != exc.code:
+                log.error("camera %s: %s: %s", self._desk.camera_id, exc.code, exc)  # noqa: TRY400  # one line is right
+                self._desk.sink(exc.code)
+            return
+        if self._desk.sink_refusal is not None:
+            self._desk.sink(None)
+        desk = self._desk
+
+        def outcome(dropped: str | None) -> None:
+            if dropped is None:
+                desk.sent()
+            else:
+                desk.dropped(dropped)
+
+        self._put(Handover(desk.config.shard, reference, outcome, jpeg))

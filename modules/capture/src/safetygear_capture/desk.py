@@ -1,0 +1,157 @@
+"""What the threads know together about one camera: its thread writes, the event loop reads and watches."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable
+
+from safetygear.clock import Clock, rfc3339
+from safetygear.messages.frames import CameraStatus
+from safetygear_capture.camera import Camera
+from safetygear_capture.config import CameraConfig
+
+RATE_WINDOW_S = 10.0
+
+
+class CameraDesk:
+    """Thread-safe. `on_change` is called, from any thread, when state or reason has changed."""
+
+    def __init__(self, camera_id: str, config: CameraConfig, clock: Clock, on_change: Callable[[], None]) -> None:
+        self.camera_id = camera_id
+        self.config = config
+        self._clock = clock
+        self._on_change = on_change
+        self._lock = threading.Lock()
+        self._camera = Camera(stall_budget_s=config.stall_budget_s, now_s=clock.monotonic_s())
+        self._frames_decoded = 0
+        self._frames_sent = 0
+        self._dropped: Counter[str] = Counter()
+        self._decoded_times_s: deque[float] = deque()
+        self._size: tuple[int, int] | None = None
+        self._codec: str | None = None
+        self._frozen_s = 0.0
+        self._reader_there = True
+        self._sink_refusal: str | None = None
+
+    @property
+    def reader_there(self) -> bool:
+        """Whether somebody reads this camera's shard."""
+        return self._reader_there
+
+    @property
+    def sink_refusal(self) -> str | None:
+        """Why the last frame could not be handed over; None: it could."""
+        return self._sink_refusal
+
+    def connecting(self) -> None:
+        self._tell(lambda camera, now_s: camera.connecting(now_s))
+
+    def opened(self, codec: str) -> None:
+        with self._lock:
+            self._codec = codec
+            self._camera.opened(self._clock.monotonic_s())
+
+    def decoded(self, width: int, height: int, now_s: float) -> int:
+        """A sound picture at `now_s` (monotonic); its number."""
+        with self._lock:
+            before = self._camera.snapshot(now_s)
+            self._frames_decoded += 1
+            self._decoded_times_s.append(now_s)
+            while self._decoded_times_s[0] <= now_s - RATE_WINDOW_S:
+                self._decoded_times_s.popleft()
+            self._size = (width, height)
+            self._camera.decoded(now_s)
+            number, changed = self._frames_decoded, self._camera.snapshot(now_s).state != before.state
+        if changed:
+            self._on_change()
+        return number
+
+    def corrupt(self) -> None:
+        """A damaged picture: counted, and no proof of life."""
+        with self._lock:
+            self._frames_decoded += 1
+            self._dropped["corrupt"] += 1
+
+    def flawed(self, reason: str | None, frozen_s: float) -> None:
+        with self._lock:
+            self._frozen_s = frozen_s
+        self._tell(lambda camera, now_s: camera.flawed(reason, now_s))
+
+    def reader(self, there: bool) -> None:
+        """Whether a reader of this camera's shard was seen lately. Without one no frame is handed over."""
+        self._reader_there = there
+        self._block()
+
+    def sink(self, refusal: str | None) -> None:
+        """Whether frames can be handed over; the reason why not."""
+        self._sink_refusal = refusal
+        self._block()
+
+    def overdue(self) -> bool:
+        with self._lock:
+            return self._camera.overdue(self._clock.monotonic_s())
+
+    def stalled(self) -> None:
+        self._tell(lambda camera, now_s: camera.stalled(now_s))
+
+    def failed(self, reason: str) -> float:
+        """The attempt ended; seconds until the next one."""
+        pause_s = 0.0
+
+        def fail(camera: Camera, now_s: float) -> None:
+            nonlocal pause_s
+            pause_s = camera.failed(reason, now_s)
+
+        self._tell(fail)
+        return pause_s
+
+    def idle(self, reason: str) -> None:
+        self._tell(lambda camera, now_s: camera.idle(reason, now_s))
+
+    def sent(self) -> None:
+        """The hub has taken a reference."""
+        with self._lock:
+            self._frames_sent += 1
+
+    def dropped(self, reason: str) -> None:
+        with self._lock:
+            self._dropped[reason] += 1
+
+    def status(self) -> CameraStatus:
+        """For the message that goes out each second."""
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            shown = self._camera.snapshot(now_s)
+            recent = sum(1 for time_s in self._decoded_times_s if time_s > now_s - RATE_WINDOW_S)
+            streaming = shown.state in ("streaming", "paused")
+            width, height = self._size if self._size is not None and streaming else (None, None)
+            return CameraStatus(
+                camera=self.camera_id,
+                state=shown.state,
+                reason=shown.reason,
+                since=rfc3339(self._clock.now_s() - (now_s - shown.since_s)),
+                stall_budget_s=self.config.stall_budget_s,
+                frames_decoded=self._frames_decoded,
+                frames_sent=self._frames_sent,
+                dropped=dict(self._dropped),
+                decoded_fps=round(recent / RATE_WINDOW_S, 2),
+                width=width,
+                height=height,
+                codec=self._codec if streaming else None,
+                seconds_streaming=round(shown.seconds_streaming, 3),
+                seconds_frozen=round(self._frozen_s, 3),
+            )
+
+    def _block(self) -> None:
+        reason = self._sink_refusal if self._reader_there else "no-reader"
+        self._tell(lambda camera, now_s: camera.blocked(reason, now_s))
+
+    def _tell(self, happening: Callable[[Camera, float], None]) -> None:
+        with self._lock:
+            now_s = self._clock.monotonic_s()
+            before = self._camera.snapshot(now_s)
+            happening(self._camera, now_s)
+            after = self._camera.snapshot(now_s)
+        if (before.state, before.reason) != (after.state, after.reason):
+            self._on_change()

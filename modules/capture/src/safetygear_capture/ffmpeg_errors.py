@@ -1,0 +1,96 @@
+"""What FFmpeg's failures mean, as codes of reasons.py. Pure: judges names, numbers and FFmpeg's own log lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+_STATUS = re.compile(r"method (?P<method>[A-Z_]+) failed: (?P<status>\d{3})")
+
+# RFC 2326, 11.3.
+_BY_STATUS: Final[dict[int, str]] = {
+    400: "bad-request",
+    401: "auth-failed",
+    403: "forbidden",
+    404: "not-found",
+    405: "protocol",
+    408: "timeout",
+    410: "not-found",
+    415: "unsupported-codec",
+    451: "bad-request",
+    453: "busy",
+    454: "protocol",
+    459: "protocol",
+    461: "transport-refused",
+    551: "transport-refused",
+}
+
+# By the name of PyAV's exception class.
+_BY_CLASS: Final[dict[str, str]] = {
+    "HTTPBadRequestError": "bad-request",
+    "HTTPUnauthorizedError": "auth-failed",
+    "HTTPForbiddenError": "forbidden",
+    "HTTPNotFoundError": "not-found",
+    "HTTPTooManyRequestsError": "busy",
+    "HTTPOtherClientError": "protocol",
+    "HTTPServerError": "server-error",
+    "ConnectionRefusedError": "refused-connection",
+    "TimeoutError": "timeout",
+    "ExitError": "timeout",
+    "BrokenPipeError": "connection-lost",
+    "ConnectionResetError": "connection-lost",
+    "ConnectionAbortedError": "connection-lost",
+    "EOFError": "end-of-stream",
+    "DecoderNotFoundError": "unsupported-codec",
+    "PatchWelcomeError": "unsupported-codec",
+    "ProtocolNotFoundError": "protocol",
+    "InvalidDataError": "protocol",
+}
+
+# errno values that PyAV has no class for; the numbers differ between systems, the names don't.
+_BY_ERRNO_NAME: Final[dict[str, str]] = {
+    "EHOSTUNREACH": "unreachable",
+    "ENETUNREACH": "unreachable",
+    "EHOSTDOWN": "unreachable",
+    "ENETDOWN": "unreachable",
+    "EADDRNOTAVAIL": "unreachable",
+    "ETIMEDOUT": "timeout",
+    "ECONNREFUSED": "refused-connection",
+    "ECONNRESET": "connection-lost",
+    "EPIPE": "connection-lost",
+}
+
+
+def open_failure(
+    class_name: str, errno_name: str, log_lines: Sequence[str], *, elapsed_s: float, open_timeout_s: float
+) -> str:
+    """The code of a failed open.
+
+    `class_name` is PyAV's exception class, `errno_name` the errno's symbol or "". A server that accepts and never
+    answers shows as InvalidDataError, one that says it plays and sends nothing as ExitError after a second timeout.
+    """
+    for line in log_lines:
+        status = _STATUS.search(line)
+        if status is not None:
+            number = int(status["status"])
+            return _BY_STATUS.get(number, "server-error" if number >= 500 else "protocol")
+    text = "\n".join(log_lines).lower()
+    if "failed to resolve hostname" in text:
+        return "host-unknown"
+    if "certificate" in text or "verif" in text:
+        return "tls-certificate"
+    if "[tls]" in text or "tls" in text:
+        return "timeout" if elapsed_s >= 0.95 * open_timeout_s else "tls-failed"
+    if class_name == "ExitError" and elapsed_s >= 1.2 * open_timeout_s:
+        return "no-data"
+    if class_name in ("InvalidDataError", "ExitError", "OSError") and elapsed_s >= 0.95 * open_timeout_s:
+        return "timeout"
+    return _BY_ERRNO_NAME.get(errno_name) or _BY_CLASS.get(class_name, "protocol")
+
+
+def read_failure(class_name: str, errno_name: str) -> str:
+    """The code of a failure while the stream plays."""
+    if class_name in ("ExitError", "TimeoutError") or errno_name == "ETIMEDOUT":
+        return "stall"
+    return _BY_ERRNO_NAME.get(errno_name) or _BY_CLASS.get(class_name, "connection-lost")

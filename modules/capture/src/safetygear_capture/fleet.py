@@ -1,0 +1,168 @@
+"""All cameras of this module: started, changed and removed as the twin says, and watched from outside their threads."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from safetygear.clock import Clock
+from safetygear.messages.frames import CameraStatus
+from safetygear.secret_references import Secret, SecretResolver
+from safetygear_capture.camera_thread import CameraThread, FrameSink
+from safetygear_capture.config import CameraConfig
+from safetygear_capture.desk import CameraDesk
+from safetygear_capture.handover import Handover
+from safetygear_capture.source import OpenSource, SourceRequest
+
+OPEN_TIMEOUT_S: Final = 10.0
+HUNG_AFTER_S: Final = 10.0
+"""A call that is this much over its own time limit won't come back: its thread is left behind and replaced."""
+MAX_ABANDONED: Final = 16
+"""Left-behind threads hold memory and a socket each. With more than this the module ends, and edgeAgent restarts it."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Run:
+    desk: CameraDesk
+    thread: CameraThread | None
+    stalled_since_s: float | None = None
+
+
+class Fleet:
+    """Belongs to the event loop; nothing in it blocks."""
+
+    def __init__(
+        self,
+        *,
+        open_source: OpenSource,
+        resolver: SecretResolver,
+        make_sink: Callable[[str, CameraConfig], FrameSink],
+        put: Callable[[Handover], None],
+        clock: Clock,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._open_source = open_source
+        self._resolver = resolver
+        self._make_sink = make_sink
+        self._put = put
+        self._clock = clock
+        self._on_change = on_change
+        self._runs: dict[str, _Run] = {}
+        self._ending: list[CameraThread] = []
+        self.abandoned = 0
+        """Threads that were left behind since the start."""
+        self.starts: Counter[str] = Counter()
+
+    def apply(self, wanted: Mapping[str, CameraConfig]) -> None:
+        """Start what is new, restart what has changed, stop what is gone; the rest is not touched."""
+        for camera_id in [*self._runs]:
+            run = self._runs[camera_id]
+            if wanted.get(camera_id) != run.desk.config:
+                log.info("camera %s: %s", camera_id, "changed" if camera_id in wanted else "removed")
+                self._stop(run)
+                del self._runs[camera_id]
+        for camera_id, config in wanted.items():
+            if camera_id not in self._runs:
+                self._start(camera_id, config)
+        self._on_change()
+
+    def shards(self) -> set[str]:
+        """The shards of all cameras."""
+        return {run.desk.config.shard for run in self._runs.values()}
+
+    def readers(self, present: Callable[[str], bool]) -> None:
+        """Tell every camera whether its shard is read."""
+        seen = {shard: present(shard) for shard in self.shards()}
+        for run in self._runs.values():
+            there = seen[run.desk.config.shard]
+            if run.desk.reader_there != there:
+                run.desk.reader(there)
+
+    def watch(self) -> None:
+        """The watchdog, to be called about twice a second: stalls are named even while a call does not return."""
+        now_s = self._clock.monotonic_s()
+        for run in self._runs.values():
+            if run.thread is None:
+                continue
+            if run.stalled_since_s is None:
+                if run.desk.overdue():
+                    run.stalled_since_s = now_s
+                    run.desk.stalled()
+            elif run.desk.moved_on():
+                run.stalled_since_s = None
+            elif now_s - run.stalled_since_s >= run.desk.config.stall_budget_s + HUNG_AFTER_S:
+                self._replace(run)
+        self._ending = [thread for thread in self._ending if thread.is_alive()]
+
+    def statuses(self) -> list[CameraStatus]:
+        """Every camera's state, by id."""
+        return [self._runs[camera_id].desk.status() for camera_id in sorted(self._runs)]
+
+    def stop(self) -> None:
+        """Ask every thread to end. They are daemons: one that hangs does not hold up the exit."""
+        for run in self._runs.values():
+            self._stop(run)
+
+    def running(self) -> int:
+        """Threads that have not ended yet, of those that were asked to and of the others."""
+        threads = [run.thread for run in self._runs.values() if run.thread is not None] + self._ending
+        return sum(thread.is_alive() for thread in threads)
+
+    def _start(self, camera_id: str, config: CameraConfig) -> None:
+        desk = CameraDesk(camera_id, config, self._clock, self._on_change)
+        desk.reader(there=False)  # until one is seen
+        run = self._runs[camera_id] = _Run(desk, None)
+        if config.enabled:
+            self._launch(run)
+        else:
+            desk.idle("disabled")
+
+    def _launch(self, run: _Run) -> None:
+        desk, config = run.desk, run.desk.config
+        run.thread = CameraThread(
+            desk,
+            open_source=self._open_source,
+            request=lambda: self._request(config),
+            sink=self._make_sink(desk.camera_id, config),
+            put=self._put,
+            clock=self._clock,
+        )
+        run.stalled_since_s = None
+        self.starts[desk.camera_id] += 1
+        run.thread.start()
+
+    def _replace(self, run: _Run) -> None:
+        assert run.thread is not None
+        log.error("camera %s: a call into the video library hangs; it gets a new thread", run.desk.camera_id)
+        run.thread.abandon()
+        self.abandoned += 1
+        run.desk.failed("hung")
+        self._launch(run)
+
+    def _stop(self, run: _Run) -> None:
+        if run.thread is not None:
+            run.thread.stop()
+            self._ending.append(run.thread)
+
+    def _request(self, config: CameraConfig) -> SourceRequest:
+        """Secrets are read at each attempt: a file that was put right works without a restart. Raises TwinError."""
+        return SourceRequest(
+            url=config.analysed_url,
+            username=self._username(config.username),
+            password=self._resolver.resolve(config.password) if config.password is not None else None,
+            transport=config.transport,
+            tls_verify=config.tls_verify,
+            open_timeout_s=min(OPEN_TIMEOUT_S, config.stall_budget_s),
+            # FFmpeg notices silence after one to two of these.
+            read_timeout_s=config.stall_budget_s / 2,
+        )
+
+    def _username(self, text: str | None) -> Secret | None:
+        if text is None:
+            return None
+        return self._resolver.resolve(text) if text.startswith(("env:", "file:")) else Secret(text)

@@ -1,0 +1,189 @@
+"""RTSP by PyAV (FFmpeg). Together with jpeg_encoder.py the only files of this module that import `av`."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import struct
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from typing import Final
+from urllib.parse import quote
+
+import av
+import av.logging
+import numpy as np
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from safetygear.errors import CameraError
+from safetygear_capture.ffmpeg_errors import open_failure, read_failure
+from safetygear_capture.reasons import explain
+from safetygear_capture.source import DecodedFrame, Planes, SourceRequest
+
+WAITED_S: Final = 0.002
+"""A packet that took longer to get was not there yet; one that waited in the socket takes tens of microseconds."""
+UDP_BUFFER_BYTES: Final = 1 << 20
+"""A 1080p key frame comes as a burst of some 100 KB."""
+TIMES_KEPT: Final = 64
+"""Packets whose wall clock is remembered until their frame is decoded; decoders delay by at most 16."""
+PRODUCER_REFERENCE_TIME: Final = struct.Struct("<qi")
+"""AVProducerReferenceTime: wall clock in microseconds since 1970, flags. FFmpeg's rtpdec makes it of RTCP's reports."""
+# 4:2:0 planes in this order; the j form only says that the range is full.
+_I420_NAMES = ("yuv420p", "yuvj420p")
+
+# FFmpeg says only in its log which RTSP status refused us. Its lines never leave this file: they may hold URLs, and a
+# damaged stream makes hundreds of them a second.
+av.logging.set_level(av.logging.ERROR)
+av.logging.set_skip_repeated(False)
+logging.getLogger("libav").addHandler(logging.NullHandler())
+logging.getLogger("libav").propagate = False
+
+
+class RtspSource:
+    """A playing stream; see source.py for the contract."""
+
+    def __init__(self, request: SourceRequest) -> None:
+        self.decode_errors = 0
+        self._closed = False
+        self._camera_s: OrderedDict[int, float] = OrderedDict()
+        started_s = time.monotonic()
+        with av.logging.Capture() as lines:
+            try:
+                self._container = av.open(
+                    _with_credentials(request),
+                    mode="r",
+                    format="rtsp",
+                    options=_options(request),
+                    timeout=(request.open_timeout_s, request.read_timeout_s),
+                )
+            except (av.FFmpegError, OSError) as exc:
+                code = open_failure(
+                    type(exc).__name__,
+                    _errno_name(exc),
+                    [message for _, _, message in lines],
+                    elapsed_s=time.monotonic() - started_s,
+                    open_timeout_s=request.open_timeout_s,
+                )
+                raise CameraError(explain(code), code=code) from exc
+        if not self._container.streams.video:
+            self._container.close()
+            raise CameraError(explain("no-video"), code="no-video")
+        self._stream = self._container.streams.video[0]
+        # A stream whose codec FFmpeg doesn't know has no context, whatever PyAV's types say.
+        if getattr(self._stream, "codec_context", None) is None:
+            self._container.close()
+            raise CameraError(explain("unsupported-codec"), code="unsupported-codec")
+        # Frame threads would delay every picture by their number; slices are not worth a second core here.
+        self._stream.codec_context.thread_count = 1
+        self._packets: Iterator[Packet[VideoStream]] = self._container.demux(self._stream)
+
+    @property
+    def codec(self) -> str:
+        return str(self._stream.codec_context.name)
+
+    def read(self) -> Sequence[DecodedFrame]:
+        if self._closed:
+            raise CameraError("the stream is closed", code="closed")
+        asked_s = time.monotonic()
+        try:
+            packet = next(self._packets, None)
+        except (av.FFmpegError, OSError) as exc:
+            code = read_failure(type(exc).__name__, _errno_name(exc))
+            raise CameraError(explain(code), code=code) from exc
+        if packet is None or packet.size == 0:
+            raise CameraError(explain("end-of-stream"), code="end-of-stream")
+        waited = time.monotonic() - asked_s >= WAITED_S
+        self._remember_time(packet)
+        try:
+            decoded = packet.decode()
+        except av.FFmpegError:
+            # Damaged or foreign data. What it means is judged by whether pictures come at all.
+            self.decode_errors += 1
+            return []
+        return [self._frame(frame, waited) for frame in decoded if isinstance(frame, VideoFrame)]
+
+    def key_frames_only(self, only: bool) -> None:
+        self._stream.codec_context.skip_frame = "NONKEY" if only else "DEFAULT"
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._container.close()
+
+    def _remember_time(self, packet: Packet[VideoStream]) -> None:
+        if packet.pts is None or not packet.has_sidedata("prft"):
+            return
+        data = packet.get_sidedata("prft")
+        if data is None or data.data_size < PRODUCER_REFERENCE_TIME.size:
+            return
+        wallclock_us, _ = PRODUCER_REFERENCE_TIME.unpack_from(bytes(data))
+        self._camera_s[packet.pts] = wallclock_us / 1e6
+        while len(self._camera_s) > TIMES_KEPT:
+            self._camera_s.popitem(last=False)
+
+    def _frame(self, frame: VideoFrame, waited: bool) -> DecodedFrame:
+        base = frame.time_base
+        return DecodedFrame(
+            width=frame.width,
+            height=frame.height,
+            pts_s=None if frame.pts is None or base is None else float(frame.pts * base),
+            camera_s=None if frame.pts is None else self._camera_s.pop(frame.pts, None),
+            keyframe=bool(frame.key_frame),
+            corrupt=bool(frame.is_corrupt),
+            waited=waited,
+            load=lambda: _planes(frame),
+        )
+
+
+def open_rtsp(request: SourceRequest) -> RtspSource:
+    """An `OpenSource`."""
+    return RtspSource(request)
+
+
+def _planes(frame: VideoFrame) -> Planes:
+    name = frame.format.name
+    if name in _I420_NAMES:
+        return Planes(tuple(_plane(frame, index) for index in range(3)), "i420")
+    if name == "nv12":
+        return Planes(tuple(_plane(frame, index) for index in range(2)), "nv12")
+    converted = frame.reformat(format="yuv420p")
+    return Planes(tuple(_plane(converted, index) for index in range(3)), "i420", converted=True)
+
+
+def _plane(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
+    plane = frame.planes[index]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width * (2 if frame.format.name == "nv12" and index == 1 else 1)]
+
+
+def _with_credentials(request: SourceRequest) -> str:
+    if request.username is None and request.password is None:
+        return request.url
+    scheme, mark, rest = request.url.partition("://")
+    user, password = (
+        quote(secret.reveal(), safe="") if secret is not None else "" for secret in (request.username, request.password)
+    )
+    return f"{scheme}{mark}{user}:{password}@{rest}"
+
+
+def _options(request: SourceRequest) -> dict[str, str]:
+    """FFmpeg's options for an RTSP demuxer (ffmpeg-protocols, ffmpeg-formats)."""
+    options = {
+        "rtsp_transport": request.transport,
+        "allowed_media_types": "video",
+        # Otherwise the demuxer waits for 20 pictures to guess a frame rate that we don't use: 0.8 s at 25 fps.
+        "fpsprobesize": "0",
+        "tls_verify": "1" if request.tls_verify else "0",
+    }
+    if request.transport == "udp":
+        options["buffer_size"] = str(UDP_BUFFER_BYTES)
+    return options
+
+
+def _errno_name(exc: Exception) -> str:
+    number = getattr(exc, "errno", None)
+    return errno.errorcode.get(abs(number), "") if isinstance(number, int) else ""

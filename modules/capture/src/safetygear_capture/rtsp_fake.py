@@ -1,0 +1,105 @@
+"""A FrameSource that plays a script: for unit tests, under the contract tests of the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from safetygear.errors import CameraError
+from safetygear_capture.reasons import explain
+from safetygear_capture.source import DecodedFrame, Planes, SourceRequest
+
+
+@dataclass(frozen=True)
+class Fails:
+    """Raises CameraError(code)."""
+
+    code: str
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls something (lets a fake clock pass, stops a loop) and gives no frame."""
+
+    action: Callable[[], None]
+
+
+Step = DecodedFrame | Fails | Calls | None
+"""What one `read` gives: a frame, a failure, or nothing (a packet without a picture)."""
+
+
+def picture(
+    level: int = 100,
+    *,
+    width: int = 16,
+    height: int = 8,
+    pts_s: float | None = 0.0,
+    camera_s: float | None = None,
+    corrupt: bool = False,
+    keyframe: bool = True,
+    waited: bool = True,
+) -> DecodedFrame:
+    """A plain grey I420 frame."""
+    luma = np.full((height, width), level, np.uint8)
+    chroma = np.full((-(-height // 2), -(-width // 2)), 128, np.uint8)
+    return DecodedFrame(
+        width=width,
+        height=height,
+        pts_s=pts_s,
+        camera_s=camera_s,
+        keyframe=keyframe,
+        corrupt=corrupt,
+        waited=waited,
+        load=lambda: Planes((luma, chroma, chroma), "i420"),
+    )
+
+
+class ScriptedSource:
+    """Gives one step per `read`, and `end-of-stream` after the last."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.codec = "h264"
+        self.decode_errors = 0
+        self.only_key_frames = False
+        self.closed = False
+        self._steps: Iterator[Step] = iter(steps)
+
+    def read(self) -> Sequence[DecodedFrame]:
+        if self.closed:
+            raise CameraError("the stream is closed", code="closed")
+        step = next(self._steps, Fails("end-of-stream"))
+        if isinstance(step, Fails):
+            raise CameraError(explain(step.code), code=step.code)
+        if isinstance(step, Calls):
+            step.action()
+            return []
+        if step is None:
+            self.decode_errors += 1
+            return []
+        return [] if self.only_key_frames and not step.keyframe else [step]
+
+    def key_frames_only(self, only: bool) -> None:
+        self.only_key_frames = only
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class ScriptedCamera:
+    """An `OpenSource`: each attempt gets the next script; a Fails in place of one is a failed open."""
+
+    def __init__(self, *attempts: Sequence[Step] | Fails) -> None:
+        self.requests: list[SourceRequest] = []
+        self.sources: list[ScriptedSource] = []
+        self._attempts = iter(attempts)
+
+    def __call__(self, request: SourceRequest) -> ScriptedSource:
+        self.requests.append(request)
+        attempt = next(self._attempts, Fails("refused-connection"))
+        if isinstance(attempt, Fails):
+            raise CameraError(explain(attempt.code), code=attempt.code)
+        source = ScriptedSource(attempt)
+        self.sources.append(source)
+        return source

@@ -1,0 +1,148 @@
+"""Time of a frame: is the stream's own time sound, what does the camera's clock say, and how late are we? Pure.
+
+All `*_s` are seconds. Three clocks: the stream's media time (PTS), this machine's monotonic clock at decoding, and wall
+clocks (the camera's by RTCP, and this machine's).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from safetygear.messages.frames import Clock
+
+JUMP_S: Final = 2.0
+"""Media time that moves this much more than real time between two frames has jumped."""
+STILL_S: Final = 1.0
+"""Frames arrive and media time doesn't advance for this long: it stands still. Field pairs share a time for less."""
+SHOWN_S: Final = 10.0
+"""How long a jump stays the camera's reason."""
+
+CAMERA_BEHIND_S: Final = 5.0
+CAMERA_AHEAD_S: Final = 0.5
+"""A camera's clock is used while a frame's age by it lies between: network and decoder take tens of milliseconds to
+about a second, and a frame from the future is wrong beyond NTP's error."""
+TRUST_AGAIN_S: Final = 5.0
+"""A clock that was wrong is used again after this long without a fault: one sender report's interval."""
+
+LAG_BEGINS_S: Final = 2.0
+"""Behind by more than this, only key frames are decoded until we have caught up."""
+
+
+class PtsValidator:
+    """Judges media time against the time at which frames are decoded."""
+
+    def __init__(self) -> None:
+        self._pts_s: float | None = None
+        self._decoded_s = 0.0
+        self._advanced_s = 0.0
+        self._jumped_s = -math.inf
+        self.jumps = 0
+        """Since construction."""
+
+    def look(self, pts_s: float | None, monotonic_s: float) -> bool:
+        """A frame's media time; True where it has just jumped."""
+        if pts_s is None:
+            return False
+        before_s, between_s = self._pts_s, monotonic_s - self._decoded_s
+        self._pts_s, self._decoded_s = pts_s, monotonic_s
+        if before_s is None:
+            self._advanced_s = monotonic_s
+            return False
+        step_s = pts_s - before_s
+        if step_s != 0:
+            self._advanced_s = monotonic_s
+        # Decoders give frames in display order, so that any step back is a jump.
+        if step_s < 0 or step_s > between_s + JUMP_S:
+            self.jumps += 1
+            self._jumped_s = monotonic_s
+            return True
+        return False
+
+    def reason(self, monotonic_s: float) -> str | None:
+        """`timestamps-stand-still`, `timestamps-jump` or None."""
+        if self._pts_s is not None and self._decoded_s - self._advanced_s >= STILL_S:
+            return "timestamps-stand-still"
+        return "timestamps-jump" if monotonic_s - self._jumped_s < SHOWN_S else None
+
+
+@dataclass(frozen=True)
+class CapturedAt:
+    """A frame's time by `clock`; `reason` says why the camera's clock was not used though it sends one."""
+
+    time_s: float
+    clock: Clock
+    reason: str | None = None
+
+
+class CaptureClock:
+    """Chooses between the camera's wall clock and the time of arrival."""
+
+    def __init__(self) -> None:
+        self._camera_s = -math.inf
+        self._distrusted_until_s = -math.inf
+        self._reason: str | None = None
+        self._last_s = -math.inf
+
+    def judge(self, camera_s: float | None, decoded_s: float, monotonic_s: float, *, sound: bool) -> CapturedAt:
+        """`camera_s`: wall clock by RTCP, or None; `decoded_s`: this machine's wall clock at decoding.
+
+        `sound`: media time is; where it isn't, times derived from it are not either.
+        """
+        if camera_s is None:
+            return CapturedAt(self._forward(decoded_s), "arrival")
+        age_s = decoded_s - camera_s
+        reason = None
+        if not sound:
+            reason = "timestamps"
+        elif not -CAMERA_AHEAD_S <= age_s <= CAMERA_BEHIND_S:
+            reason = "camera-clock-off"
+        elif camera_s < self._camera_s:
+            reason = "camera-clock-backwards"
+        self._camera_s = camera_s
+        if reason is not None:
+            self._reason = reason
+            self._distrusted_until_s = monotonic_s + TRUST_AGAIN_S
+        if monotonic_s < self._distrusted_until_s:
+            return CapturedAt(self._forward(decoded_s), "arrival", self._reason)
+        self._reason = None
+        return CapturedAt(self._forward(camera_s), "rtcp")
+
+    def _forward(self, time_s: float) -> float:
+        # Changing from one clock to the other must not make two frames change places. A wall clock set back by more
+        # than a second is obeyed: holding on would freeze the time until it is reached again.
+        if 0 <= self._last_s - time_s < 1.0:
+            time_s = self._last_s + 0.001
+        self._last_s = time_s
+        return time_s
+
+
+class LagMeter:
+    """How far decoding has fallen behind the stream, by media time.
+
+    A frame for which we had to wait can't be late by our doing; every other one is compared with the last of those.
+    """
+
+    def __init__(self) -> None:
+        self._base_s: float | None = None
+        self._lagging = False
+
+    @property
+    def lagging(self) -> bool:
+        """From LAG_BEGINS_S behind until a packet has to be waited for again."""
+        return self._lagging
+
+    def look(self, pts_s: float | None, monotonic_s: float, *, waited: bool) -> None:
+        """`waited`: the frame's packet was not there yet when it was asked for."""
+        if pts_s is None:
+            return
+        offset_s = monotonic_s - pts_s
+        if waited or self._base_s is None:
+            self._base_s, self._lagging = offset_s, False
+        elif offset_s - self._base_s >= LAG_BEGINS_S:
+            self._lagging = True
+
+    def restart(self) -> None:
+        """Media time has jumped."""
+        self._base_s, self._lagging = None, False
