@@ -1,0 +1,74 @@
+# SafetyGear. `make demo` and `make test` are all a new clone needs; the rest is listed by `make help`.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PACKAGES := libs/safetygear modules/capture modules/inference workbench
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PROJECT_FILES := constraints.txt $(PACKAGES:%=%/pyproject.toml)
+PYTEST_ARGUMENTS ?=
+
+# The camera may hold a password: it travels in the environment, never through a shell's command line or argv.
+export SAFETYGEAR_DEMO_CAMERA = $(value CAMERA)
+export DEMO_SECONDS
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format clean docs edge-tools images test-images
+
+help: ## list the targets
+	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+demo: $(VENV)/.installed ## see it run: CAMERA=rtsp://… or a clip of your own, DEMO_SECONDS=60 to end by itself
+	@$(BIN)/safetygear simulate --demo
+
+test: $(VENV)/.tested edge-tools ## all tests
+	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+
+lint: $(VENV)/.linted ## ruff and mypy --strict
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.linted ## rewrite the sources in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed ## generate docs/messages.md, docs/twin.md and docs/schemas from the types
+	$(BIN)/python -m safetygear_workbench.reference
+
+edge-tools: .venv-edge-tools/.installed ## iotedgedev and iotedgehubdev, in an environment of their own
+
+images: ## build the three images (docker, or another builder: IMAGE_BUILDER=…)
+	tests/images/build.sh
+
+test-images: $(VENV)/.tested ## run the images from the manifest's createOptions against the stand-in runtime
+	tests/images/run.sh
+
+clean: ## remove what make made
+	rm -rf $(VENV) .venv-edge-tools .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find libs modules workbench tests -name '*.egg-info' -prune -exec rm -rf {} +
+	find libs modules workbench tests -name __pycache__ -prune -exec rm -rf {} +
+
+.venv: $(VENV)/.installed
+
+$(VENV)/.installed: $(PROJECT_FILES)
+	@test -n "$(PYTHON)" || { echo "SafetyGear needs Python 3.11, 3.12 or 3.13; none is on the PATH (or name one: make PYTHON=/path/to/python3.12)" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "SafetyGear needs Python 3.11, 3.12 or 3.13; $(PYTHON) is another version" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 2; }
+	@echo "installing SafetyGear into $(VENV) (a minute or two, once)"
+	@$(PIP) install --constraint constraints.txt $(PACKAGES:%=--editable %)
+	@touch $@
+
+$(VENV)/.tested: $(VENV)/.installed tests/requirements.txt
+	@$(PIP) install --constraint constraints.txt --requirement tests/requirements.txt
+	@touch $@
+
+$(VENV)/.linted: $(VENV)/.tested
+	@$(PIP) install --constraint constraints.txt mypy ruff
+	@touch $@
+
+.venv-edge-tools/.installed: tests/manifest/requirements.txt
+	@test -x .venv-edge-tools/bin/python || $(PYTHON) -m venv .venv-edge-tools
+	@.venv-edge-tools/bin/python -m pip --disable-pip-version-check --quiet install --requirement tests/manifest/requirements.txt
+	@touch $@
