@@ -12,6 +12,8 @@ PYTEST_ARGUMENTS ?=
 # The camera may hold a password: it travels in the environment, never through a shell's command line or argv.
 export SAFETYGEAR_DEMO_CAMERA = $(value CAMERA)
 export DEMO_SECONDS
+unexport CAMERA
+MAKEOVERRIDES =
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format clean docs edge-tools images test-images
