@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from safetygear.errors import SafetyGearError
 
 M = TypeVar("M", bound="Message")
+
+# What a type says beyond its JSON form; it goes into the schemas and the reference.
+UtcTime = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+Pixels = Annotated[int, msgspec.Meta(extra_json_schema={"x-unit": "px"})]
+FrameShare = Annotated[float, msgspec.Meta(extra_json_schema={"x-unit": "share of the frame"})]
+Sha256 = Annotated[str, msgspec.Meta(extra_json_schema={"x-unit": "hex"})]
 
 _encoder = msgspec.json.Encoder()
 _decoders: dict[type, msgspec.json.Decoder[object]] = {}
@@ -27,10 +33,14 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class BoundingBox(Message, frozen=True, kw_only=True):
     """A box in 0..1 of the camera's full frame, with Custom Vision's names."""
 
-    left: float
-    top: float
-    width: float
-    height: float
+    left: FrameShare
+    """Distance of the box's left edge from the frame's left edge."""
+    top: FrameShare
+    """Distance of the box's upper edge from the frame's upper edge."""
+    width: FrameShare
+    """The box's width, of the frame's width."""
+    height: FrameShare
+    """The box's height, of the frame's height."""
 
 
 def encode(message: Message) -> bytes:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from safetygear.messages.codec import BoundingBox, Message
+from safetygear.messages.codec import BoundingBox, Message, Pixels, Sha256, UtcTime
 from safetygear.messages.frames import CameraId, Clock
 
 Worn = Literal["worn", "missing", "carried", "unknown"]
@@ -16,64 +16,90 @@ Status = Literal["compliant", "violation", "indeterminate"]
 class FrameSize(Message, frozen=True, kw_only=True):
     """The analysed picture's size in pixels."""
 
-    width: int
-    height: int
+    width: Pixels
+    """Pixels per row of the analysed stream."""
+    height: Pixels
+    """Rows of the analysed stream."""
 
 
 class ModelIdentity(Message, frozen=True, kw_only=True):
     """Which weights said so."""
 
     name: str
+    """The model's name: its folder or file in the models folder."""
     version: str
-    sha256: str
+    """What the export says of itself; empty where it says nothing."""
+    sha256: Sha256
+    """Digest of the weights' file."""
 
 
 class Detection(Message, frozen=True, kw_only=True):
-    """One box. `track` is null until tracking has given the box an id."""
+    """One box."""
 
     label: str
+    """What it is, by the model's own labels (`person`, `helmet`, `vest`, …)."""
     probability: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    """How sure the model is."""
     bounding_box: BoundingBox
+    """Where it is in the frame."""
     track: str | None = None
+    """The tracked person it belongs to; null without tracking."""
 
 
 class Person(Message, frozen=True, kw_only=True):
     """One tracked person's state of gear."""
 
     track: str
+    """Id of the person's track: the same from frame to frame."""
     bounding_box: BoundingBox
+    """Where the person is in the frame."""
     helmet: Worn
+    """Whether a helmet is worn; `carried`: there is one, and not on the head."""
     vest: Worn
+    """Whether a vest is worn; `carried`: there is one, and not on the body."""
     status: Status
+    """The verdict under the rules of the zone the person stands in."""
     reason: str
+    """Why the verdict is as it is."""
 
 
 class LatencyMs(Message, frozen=True, kw_only=True):
-    """Milliseconds spent per stage; `total` is from the frame's capture to the message being handed to the hub."""
+    """Milliseconds spent per stage."""
 
     capture: float
-    """Capture time to decoded frame (0 where the camera gives no clock)."""
+    """From the picture being taken to its being decoded; 0 where the camera gives no clock."""
     queue: float
-    """Decoded frame to the start of its analysis: ring, hub hop and waiting."""
+    """From the decoded frame to the start of its analysis: ring, hub hop and waiting."""
     inference: float
+    """The network alone, without what comes before and after it."""
     total: float
+    """From the picture being taken to the message being handed to the hub."""
 
 
 class DetectionsMessage(Message, frozen=True, kw_only=True):
     """What was seen in one frame of one camera."""
 
     schema: Literal["safetygear.detections/1"] = "safetygear.detections/1"
+    """Names this layout."""
     camera: CameraId
+    """The camera's id in capture's module twin."""
     shard: str
+    """The shard of cameras it belongs to."""
     sequence: int
     """Counts this camera's analysed frames since the inference process started: a gap is a message not sent."""
     frame_number: int
-    """Capture's number of the frame: counts decoded frames."""
-    captured_at: str
+    """Capture's number of the frame: counts this camera's decoded frames since the capture process started."""
+    captured_at: UtcTime
+    """When the picture was taken, by the clock that `clock` names."""
     clock: Clock
+    """Whose clock `capturedAt` is: `rtcp` the camera's own, `arrival` this device's when the frame was decoded."""
     frame: FrameSize
+    """The analysed picture's size."""
     model: ModelIdentity
+    """Which weights saw it."""
     detections: list[Detection]
+    """The boxes; an empty list: looked and found nothing."""
     people: list[Person]
-    """Empty until tracking judges people."""
+    """Tracked people with their gear; this version does not track, and the list is empty."""
     latency_ms: LatencyMs
+    """Time spent per stage."""

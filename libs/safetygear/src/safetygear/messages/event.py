@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from safetygear.messages.codec import Message
+from safetygear.messages.codec import Message, Sha256, UtcTime
 from safetygear.messages.detections import ModelIdentity
 from safetygear.messages.frames import CameraId
 
@@ -19,31 +19,51 @@ class Evidence(Message, frozen=True, kw_only=True):
     """A stored picture."""
 
     uri: str
-    sha256: str
+    """Where it is."""
+    sha256: Sha256
+    """Digest of the file."""
     blurred: bool
+    """Whether faces are made unrecognisable in it."""
 
 
 class EventMessage(Message, frozen=True, kw_only=True):
     """A violation episode of one person, zone and rule."""
 
     schema: Literal["safetygear.event/1"] = "safetygear.event/1"
+    """Names this layout."""
     id: str
+    """The episode: the same in its open, update and closed messages."""
     event_sequence: int
-    """Gap-free per outbox."""
+    """Counts the messages of this device's outbox without a gap: a missing number is a lost message."""
     dedup_key: str
-    """The same for every resend and after a restart."""
+    """The same for every resend of this message, after a restart too: keep the first one, drop the rest."""
     rule: str
+    """What was broken: `no-helmet`, `no-vest`, or `no-` and another label."""
     severity: Severity
+    """How much it matters, as the rule's configuration says."""
     state: EventState
+    """Whether the episode opens with this message, goes on, or is over."""
     camera: CameraId
+    """The camera's id in capture's module twin."""
     zone: str
+    """The zone's id in the configuration."""
     track: str
-    opened_at: str
-    updated_at: str
-    closed_at: str | None = None
+    """The person's track: no identity, only the same person from frame to frame."""
+    opened_at: UtcTime
+    """When the episode opened."""
+    updated_at: UtcTime
+    """When the episode was last seen to go on."""
+    closed_at: UtcTime | None = None
+    """When the episode closed; null until then."""
     reason: str
+    """Why it opened."""
     close_reason: CloseReason | None = None
+    """Why it closed; null until then."""
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    """How sure the vote over the episode's frames is."""
     evidence: Evidence | None = None
+    """A picture of it; null where none is kept."""
     model: ModelIdentity
+    """Which weights saw it."""
     config_hash: str
+    """Digest of the rules in force: two events with the same hash were judged alike."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from safetygear.messages.codec import Message
+from safetygear.messages.codec import Message, Pixels, UtcTime
 
 Clock = Literal["rtcp", "arrival"]
 PixelFormat = Literal["i420", "nv12"]
@@ -23,54 +23,71 @@ class FrameReference(Message, frozen=True, kw_only=True):
     """Where one frame lies in a ring, and when it was taken. A ring is named, never given as a path."""
 
     camera: CameraId
+    """The camera's id in capture's module twin."""
     frame: int
     """Counts this camera's decoded frames since its capture process started."""
     ring: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$")]
+    """The ring's file in the shared frames folder."""
     epoch: int
     """Random per writer start: a reference from before a restart never matches."""
     slot: int
+    """Which of the ring's slots holds the frame."""
     sequence: int
     """The slot's seqlock value when the frame was whole; even. Another value: the slot was used again."""
-    width: int
-    height: int
-    stride: int
+    width: Pixels
+    """Pixels per row."""
+    height: Pixels
+    """Rows."""
+    stride: Annotated[int, msgspec.Meta(extra_json_schema={"x-unit": "bytes"})]
     """Bytes per row of the Y plane; I420's chroma rows take half of it, NV12's all of it."""
     pixel_format: PixelFormat
-    captured_at: str
-    """RFC 3339: the camera's clock where RTCP gives it (`clock`: rtcp), else when the frame was decoded."""
+    """How the planes lie in the slot."""
+    captured_at: UtcTime
+    """The camera's clock where RTCP gives it (`clock`: rtcp), else when the frame was decoded."""
     clock: Clock
-    decoded_at: str
-    """RFC 3339: when the decoder handed the frame over, by this machine's clock."""
+    """Whose clock `capturedAt` is: `rtcp` the camera's own, `arrival` this device's."""
+    decoded_at: UtcTime
+    """When the decoder handed the frame over, by this device's clock."""
 
 
 class FramesMessage(Message, frozen=True, kw_only=True):
     """References that were due together."""
 
     schema: Literal["safetygear.frames/1"] = "safetygear.frames/1"
+    """Names this layout."""
     shard: str
+    """The shard of all the cameras in it."""
     references: list[FrameReference]
+    """One per camera that has a new frame."""
 
 
 class CameraStatus(Message, frozen=True, kw_only=True):
     """What capture knows of one camera."""
 
     camera: CameraId
+    """The camera's id in capture's module twin."""
     state: CameraState
+    """What the camera does now."""
     reason: str
-    """Machine-readable: `ok`, or why the camera is not streaming (`auth-failed`, `stall`, `not-found`, …)."""
-    since: str
-    """RFC 3339: when the state was entered."""
+    """`ok`, or why the camera is not streaming as it should (`auth-failed`, `stall`, …: the list is in twin.md)."""
+    since: UtcTime
+    """When the state was entered."""
     stall_budget_s: float
+    """Without a picture for so long the camera counts as stalled, as configured."""
     frames_decoded: int
-    """Since the capture process started; so are the next two."""
+    """Pictures decoded since the camera was started in this capture process."""
     frames_sent: int
+    """References the hub has taken since the camera was started in this capture process."""
     dropped: dict[str, int]
-    """By reason."""
+    """Frames not sent since the camera was started in this capture process, by reason."""
     decoded_fps: float
-    """Over the last ten seconds."""
-    width: int | None = None
-    height: int | None = None
+    """Decoded pictures per second over the last ten seconds."""
+    width: Pixels | None = None
+    """Pixels per row of the stream; null while it does not stream."""
+    height: Pixels | None = None
+    """Rows of the stream; null while it does not stream."""
     codec: str | None = None
+    """The stream's codec; null while it does not stream."""
     seconds_streaming: float = 0.0
     """Since the capture process started: the time in state `streaming`."""
     seconds_frozen: float = 0.0
@@ -81,15 +98,23 @@ class CamerasMessage(Message, frozen=True, kw_only=True):
     """The state of every camera of a capture shard: on each change of a state, and every second."""
 
     schema: Literal["safetygear.cameras/1"] = "safetygear.cameras/1"
+    """Names this layout."""
     shard: str
-    sent_at: str
-    started_at: str
+    """The shard of all the cameras in it."""
+    sent_at: UtcTime
+    """When the message was made."""
+    started_at: UtcTime
+    """When the capture process started: another time means that all counts began again."""
     cameras: list[CameraStatus]
+    """Every camera of the shard; one that is missing was removed."""
 
 
 class ReadersMessage(Message, frozen=True, kw_only=True):
     """An inference instance shows that it reads a shard; used where modules share no memory."""
 
     schema: Literal["safetygear.readers/1"] = "safetygear.readers/1"
+    """Names this layout."""
     instance: str
+    """Who reads: the inference instance's name."""
     shards: list[str]
+    """The shards it reads."""

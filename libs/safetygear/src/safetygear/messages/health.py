@@ -4,61 +4,90 @@ from __future__ import annotations
 
 from typing import Literal
 
-from safetygear.messages.codec import Message
+from safetygear.messages.codec import Message, UtcTime
 from safetygear.messages.frames import CameraId, CameraState
 
 
 class LatencyPercentiles(Message, frozen=True, kw_only=True):
-    """Capture to message, milliseconds; null where no frame was analysed."""
+    """From the picture being taken to the message being handed to the hub, in milliseconds."""
 
     p50: float | None = None
+    """Half of the analysed frames were faster; null where no frame was analysed."""
     p95: float | None = None
+    """95 of 100 analysed frames were faster; null where no frame was analysed."""
 
 
 class CameraHealth(Message, frozen=True, kw_only=True):
     """One camera over the period. Seconds watched and blind add up to the period."""
 
     camera: CameraId
+    """The camera's id in capture's module twin."""
     state: CameraState
+    """What the camera does at the end of the period; `silent`: capture itself says nothing."""
     reason: str
+    """Why the state is as it is."""
     seconds_watched: float
+    """Time in which its pictures were really analysed (a picture counts for 2 s at most)."""
     seconds_blind: float
+    """The rest of the period: nobody looked, so "no violation" says nothing about it."""
     seconds_frozen: float
+    """Part of the blind time in which the camera sent the same picture again and again."""
     seconds_dark: float
+    """Part of the watched time in which the picture was too dark to judge people."""
     seconds_blurred: float
+    """Part of the watched time in which the picture was too blurred to judge people."""
     frames_in: int
+    """Pictures decoded in the period."""
     analysed: int
+    """Pictures that went through the detector in the period."""
     dropped: dict[str, int]
+    """Pictures that were due for analysis and did not get there, by reason."""
     latency_ms: LatencyPercentiles
+    """How old the pictures were when their result went out."""
 
 
 class QueueHealth(Message, frozen=True, kw_only=True):
     """Depth of the send queues, and what they had to drop over the period."""
 
     detections: int
+    """Detections messages that wait for the hub now."""
     outbox: int
+    """Event messages that wait for the hub now."""
     evicted: dict[str, int]
+    """Messages dropped in the period, by lane and reason; without an entry: none."""
 
 
 class BudgetHealth(Message, frozen=True, kw_only=True):
     """IoT Hub's daily message quota as it is used by this module, in 4 KB blocks since 00:00 UTC."""
 
     daily_blocks: int
+    """What this module may use per UTC day, as configured."""
     used_blocks: int
+    """What it has used since 00:00 UTC."""
     shedding: bool
+    """Whether detections are being left out now to keep within the budget."""
     shed_messages: int
+    """Messages left out since 00:00 UTC."""
 
 
 class HealthMessage(Message, frozen=True, kw_only=True):
-    """The period's account."""
+    """What was watched over the period, camera by camera, and what the device had to leave out."""
 
     schema: Literal["safetygear.health/1"] = "safetygear.health/1"
+    """Names this layout."""
     instance: str
-    period_started_at: str
-    period_ended_at: str
+    """Which inference instance says so."""
+    period_started_at: UtcTime
+    """Begin of the period: the end of the one before."""
+    period_ended_at: UtcTime
+    """End of the period."""
     cameras: list[CameraHealth]
+    """Every camera this instance knows of."""
     queues: QueueHealth
+    """What waits for the hub."""
     newest_event_sequence: int | None
+    """The last `eventSequence` given; null where no event was ever made."""
     budget: BudgetHealth
+    """Use of the daily message budget."""
     shards_silent: list[str]
     """Capture shards from which nothing was heard for 5 s."""
