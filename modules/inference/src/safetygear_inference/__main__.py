@@ -18,13 +18,13 @@ from safetygear.hub.port import HubPort
 from safetygear.lifecycle import EXIT_BAD_INPUT, Lifecycle, run_module
 from safetygear.logs import configure
 from safetygear.redact import Redactor
-from safetygear.secret_references import Secret, SecretResolver
+from safetygear.secret_references import SecretResolver
 from safetygear.telemetry import ModuleMetrics
 from safetygear_inference import __version__
 from safetygear_inference.app import InferenceApp
 from safetygear_inference.environment import Environment, read_environment
 from safetygear_inference.metrics import InferenceMetrics
-from safetygear_inference.web.server import serve_page
+from safetygear_inference.web.server import Page, serve_page
 
 FIRST_ATTEMPT_AFTER_S, ATTEMPT_CEILING_S = 0.5, 10.0
 
@@ -56,11 +56,7 @@ async def _run(lifecycle: Lifecycle, environment: Environment, environ: Mapping[
     app = InferenceApp(environment, hub, InferenceMetrics(metrics), clock)
     page = None
     try:
-        token = _page_token(app, environment, environ, redactor)
-        if environment.page_listen is not None:
-            page = await serve_page(
-                app.live, environment.page_listen, token=token, hosts=environment.page_hosts, clock=clock
-            )
+        page = await _serve_page(app, environment, environ, redactor, clock)
         if await _connect(hub, app, lifecycle, clock):
             await app.run(lifecycle, watch(hub, clock))
     finally:
@@ -85,16 +81,28 @@ async def _connect(hub: HubPort, app: InferenceApp, lifecycle: Lifecycle, clock:
     return True
 
 
-def _page_token(
-    app: InferenceApp, environment: Environment, environ: Mapping[str, str], redactor: Redactor
-) -> Secret | None:
-    if environment.page_token is None:
+async def _serve_page(
+    app: InferenceApp, environment: Environment, environ: Mapping[str, str], redactor: Redactor, clock: Clock
+) -> Page | None:
+    """The live page; None where it is switched off or can't be had (then the problem `page` says why)."""
+    if environment.page_listen is None:
         return None
-    try:
-        return SecretResolver(environ, environment.secrets_dir, redactor).resolve(environment.page_token)
-    except TwinError as exc:
-        app.problems.raised("page", exc.code, f"SAFETYGEAR_PAGE_TOKEN: {exc}")
-        return None
+    token = None
+    if environment.page_token is not None:
+        try:
+            token = SecretResolver(environ, environment.secrets_dir, redactor).resolve(environment.page_token)
+        except TwinError as exc:
+            # Also on loopback: who wants a token must not get a page without one.
+            app.problems.raised("page", exc.code, f"the live page is off: SAFETYGEAR_PAGE_TOKEN: {exc}")
+            return None
+    return await serve_page(
+        app.live,
+        environment.page_listen,
+        token=token,
+        hosts=environment.page_hosts,
+        clock=clock,
+        problems=app.problems,
+    )
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class InferenceApp:
         self._started_s = clock.monotonic_s()
         self._config = InferenceTwin()
         self.problems = Problems()
-        self.live = LiveState()
+        self.live = LiveState(environment.instance)
         self._budget = BudgetKeeper(environment.data_dir, self.problems, clock)
         self._publisher = Publisher(hub, clock, self._budget.load(), run=secrets.token_hex(4))
         self._coverage = Coverage(clock.monotonic_s())
@@ -173,6 +173,9 @@ class InferenceApp:
         while True:
             budget = self._publisher.budget()
             self.live.budget(budget)
+            self.live.model(self._models.state.as_document())
+            self.live.problems(self.problems.as_document())
+            self.live.forget_pictures(self._clock.monotonic_s())
             sender = self._publisher.sender
             self._metrics.tick(
                 budget=budget,

@@ -1,0 +1,261 @@
+"""What the live page shows: the newest of every camera. Pure: monotonic seconds passed in, no I/O.
+
+A camera is *watched* while capture says that it streams and its pictures are analysed. Whatever else holds has a reason
+and a beginning: capture's own state, a capture that is silent, a frozen picture, or pictures that nobody analyses.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from safetygear.clock import epoch_s
+from safetygear.messages.detections import DetectionsMessage
+from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
+from safetygear.messages.health import BudgetHealth
+from safetygear_inference.coverage import SILENT_AFTER_S, percentiles
+from safetygear_inference.watched import WatchedTime
+
+LOOKED_AT_S = 5.0
+"""A camera whose picture was asked for in this time is looked at: its next pictures are encoded."""
+PICTURES_KEPT = 3
+"""Per camera: a browser that is a moment late still finds the picture whose boxes it has."""
+FPS_OVER_S = 10.0
+LATENCIES_OVER_S = 60.0
+LATENCIES_KEPT = 2048
+SIGHTINGS_KEPT = 60
+SIGHTING_EVERY_S = 1.0
+"""Least time between two entries of one camera in the list of detections."""
+DEFAULT_STALL_BUDGET_S = 10.0
+"""Until capture has told the camera's own."""
+MAX_CAMERAS = 256
+
+
+@dataclass(frozen=True)
+class Condition:
+    """How a camera is. Where capture reported the state, `since` is the wall clock it gave (RFC 3339)."""
+
+    watched: bool
+    state: CameraState
+    reason: str
+    since: str | None = None
+    since_s: float | None = None
+    """Monotonic, where this module saw it for itself."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """What a camera shows since `at`: how many boxes of each label."""
+
+    camera: str
+    at: str
+    sequence: int
+    counts: Mapping[str, int]
+
+
+@dataclass
+class LiveCamera:
+    """The newest of one camera."""
+
+    name: str
+    shard: str
+    first_s: float
+    status: CameraStatus | None = None
+    streaming_since_s: float | None = None
+    message: DetectionsMessage | None = None
+    analysed_s: float | None = None
+    watched: WatchedTime = field(default_factory=WatchedTime)
+    pictures: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=PICTURES_KEPT))
+    """Sequence and JPEG, the newest last."""
+    looked_at_s: float | None = None
+    latencies: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
+    """Time of the analysis (s) and latency (ms)."""
+    seen: Counter[str] = field(default_factory=Counter)
+    listed: Counter[str] = field(default_factory=Counter)
+    listed_s: float | None = None
+    started_at: str = ""
+
+    @property
+    def stall_budget_s(self) -> float:
+        return self.status.stall_budget_s if self.status is not None else DEFAULT_STALL_BUDGET_S
+
+    def analysed_fps(self, now_s: float) -> float:
+        """Analysed pictures per second over the last `FPS_OVER_S`, or since the first one."""
+        recent = sum(1 for time_s, _ in self.latencies if time_s > now_s - FPS_OVER_S)
+        return recent / min(FPS_OVER_S, max(1.0, now_s - self.first_s))
+
+    def latency_p50_ms(self, now_s: float) -> float | None:
+        """Over the last `LATENCIES_OVER_S`."""
+        return percentiles([ms for time_s, ms in self.latencies if time_s > now_s - LATENCIES_OVER_S]).p50
+
+
+class LiveState:
+    """Belongs to the event loop. `on_change` is called whenever there is something new to show."""
+
+    def __init__(self, instance: str = "") -> None:
+        self.instance = instance
+        self.newest_budget: BudgetHealth | None = None
+        self.newest_model: Mapping[str, object] = {"state": "loading"}
+        self.newest_problems: Mapping[str, Mapping[str, str]] = {}
+        self.sightings: deque[Sighting] = deque(maxlen=SIGHTINGS_KEPT)
+        """The newest last."""
+        self.left_out: set[str] = set()
+        """Cameras beyond `MAX_CAMERAS`; no more than that many are remembered."""
+        self.on_change: Callable[[], None] = lambda: None
+        self.revision = 0
+        """Another one: a camera has come, gone, or changed its state."""
+        self._cameras: dict[str, LiveCamera] = {}
+        self._heard_s: dict[str, float] = {}
+
+    def cameras(self, message: CamerasMessage, now_s: float) -> None:
+        """Capture has told how its cameras are; those of its shard that it no longer names are gone."""
+        self._heard_s[message.shard] = now_s
+        for status in message.cameras:
+            camera = self._camera(status.camera, message.shard, now_s)
+            if camera is not None and _take_status(camera, status, message.started_at, now_s):
+                self.revision += 1
+        named = {status.camera for status in message.cameras}
+        for name, camera in list(self._cameras.items()):
+            if camera.shard == message.shard and name not in named:
+                del self._cameras[name]
+                self.revision += 1
+        self.left_out &= named
+        self.on_change()
+
+    def analysed(self, message: DetectionsMessage, now_s: float) -> None:
+        """The newest boxes of a camera."""
+        camera = self._camera(message.camera, message.shard, now_s)
+        if camera is None:
+            return
+        camera.message, camera.analysed_s = message, now_s
+        camera.watched.analysed(now_s)
+        camera.latencies.append((now_s, message.latency_ms.total))
+        while camera.latencies[0][0] < now_s - LATENCIES_OVER_S:
+            camera.latencies.popleft()
+        self._list(camera, message, now_s)
+        self.on_change()
+
+    def wants_picture(self, camera: str, now_s: float) -> bool:
+        """Whether somebody looks at the camera, so that its next picture is worth encoding."""
+        known = self._cameras.get(camera)
+        if known is None or known.looked_at_s is None:
+            return False
+        return now_s - known.looked_at_s <= LOOKED_AT_S
+
+    def picture(self, camera: str, sequence: int, jpeg: bytes, now_s: float) -> None:
+        """The picture of the analysed frame `sequence`."""
+        known = self._cameras.get(camera)
+        if known is None:
+            return
+        known.pictures.append((sequence, jpeg))
+        self.on_change()
+
+    def budget(self, budget: BudgetHealth) -> None:
+        """Today's message budget as it stands."""
+        self.newest_budget = budget
+
+    def model(self, document: Mapping[str, object]) -> None:
+        """Which model is in use: `state`, and where there is one its name, version and sha256."""
+        self.newest_model = document
+
+    def problems(self, document: Mapping[str, Mapping[str, str]]) -> None:
+        """What is wrong with the module, by part."""
+        self.newest_problems = document
+
+    def look(self, camera: str, now_s: float) -> bool:
+        """Somebody asked for a picture of the camera; False: there is no such camera."""
+        known = self._cameras.get(camera)
+        if known is None:
+            return False
+        if not self.wants_picture(camera, now_s):
+            known.pictures.clear()  # nobody has looked for a while: what is kept is old
+        known.looked_at_s = now_s
+        return True
+
+    def newest_jpeg(self, camera: str) -> bytes | None:
+        """The camera's newest picture, if one is kept."""
+        known = self._cameras.get(camera)
+        return known.pictures[-1][1] if known is not None and known.pictures else None
+
+    def jpeg(self, camera: str, sequence: int) -> bytes | None:
+        """The picture of that analysed frame, while it is kept."""
+        known = self._cameras.get(camera)
+        pictures = known.pictures if known is not None else ()
+        return next((jpeg for number, jpeg in pictures if number == sequence), None)
+
+    def forget_pictures(self, now_s: float) -> None:
+        """Drop the pictures of cameras that nobody looks at."""
+        for name, camera in self._cameras.items():
+            if camera.pictures and not self.wants_picture(name, now_s):
+                camera.pictures.clear()
+
+    def all_cameras(self) -> list[LiveCamera]:
+        """Sorted by name."""
+        return [self._cameras[name] for name in sorted(self._cameras)]
+
+    def condition(self, camera: LiveCamera, now_s: float) -> Condition:
+        """Whether the camera is watched, and if not, why and since when."""
+        heard_s = max(self._heard_s.get(camera.shard, camera.first_s), camera.analysed_s or camera.first_s)
+        if now_s - heard_s > SILENT_AFTER_S:
+            return Condition(False, "silent", "capture-silent", since_s=heard_s)
+        status = camera.status
+        if status is not None and (status.state != "streaming" or status.reason == "frozen"):
+            return Condition(False, status.state, status.reason, status.since)
+        unanalysed_since_s = max(camera.analysed_s or camera.first_s, camera.streaming_since_s or camera.first_s)
+        if now_s - unanalysed_since_s > camera.stall_budget_s:
+            return Condition(False, "streaming", "nothing-analysed", since_s=unanalysed_since_s)
+        if camera.analysed_s is None:
+            return Condition(False, "streaming", "first-picture", since_s=unanalysed_since_s)
+        if status is None:
+            return Condition(True, "streaming", "ok", since_s=camera.first_s)
+        return Condition(True, "streaming", status.reason, status.since)
+
+    def _camera(self, name: str, shard: str, now_s: float) -> LiveCamera | None:
+        camera = self._cameras.get(name)
+        if camera is None:
+            if len(self._cameras) >= MAX_CAMERAS:
+                if len(self.left_out) < MAX_CAMERAS:
+                    self.left_out.add(name)
+                return None
+            camera = self._cameras[name] = LiveCamera(name, shard, now_s)
+            self.revision += 1
+        camera.shard = shard
+        return camera
+
+    def _list(self, camera: LiveCamera, message: DetectionsMessage, now_s: float) -> None:
+        """Two pictures running must show the same before it is listed: a label that flickers is no news."""
+        counts = Counter(detection.label for detection in message.detections)
+        steady, camera.seen = counts == camera.seen, counts
+        if not steady or counts == camera.listed:
+            return
+        if camera.listed_s is not None and now_s - camera.listed_s < SIGHTING_EVERY_S:
+            return
+        camera.listed, camera.listed_s = counts, now_s
+        self.sightings.append(Sighting(camera.name, message.captured_at, message.sequence, dict(counts)))
+
+
+def _take_status(camera: LiveCamera, status: CameraStatus, started_at: str, now_s: float) -> bool:
+    """Whether the camera's state or its reason is another one than before."""
+    before = camera.status
+    if before is not None:
+        # The counter runs from the start of the capture process: after a restart it begins again at 0.
+        frozen_before_s = before.seconds_frozen if camera.started_at == started_at else 0.0
+        if status.seconds_frozen > frozen_before_s:
+            camera.watched.frozen(status.seconds_frozen - frozen_before_s, now_s)
+    if status.state != "streaming":
+        camera.streaming_since_s = None
+    elif camera.streaming_since_s is None:
+        camera.streaming_since_s = now_s
+    camera.status, camera.started_at = status, started_at
+    return before is None or (before.state, before.reason) != (status.state, status.reason)
+
+
+def since_epoch_s(condition: Condition, *, now_s: float, monotonic_s: float) -> float:
+    """The wall clock (seconds) of the condition's beginning; never in the future."""
+    if condition.since is not None:
+        try:
+            return min(now_s, epoch_s(condition.since))
+        except ValueError:  # another capture's text: not worth losing the page
+            return now_s
+    return now_s - max(0.0, monotonic_s - (condition.since_s if condition.since_s is not None else monotonic_s))

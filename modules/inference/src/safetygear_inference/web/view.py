@@ -1,0 +1,169 @@
+"""The documents that the page and scripts read: `GET /api/state` and the events `state` and `frame`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from safetygear.clock import rfc3339
+from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs
+from safetygear.messages.health import BudgetHealth
+from safetygear_inference.live import LiveCamera, LiveState, since_epoch_s
+from safetygear_inference.watched import WINDOW_S
+from safetygear_inference.web.wording import explain
+
+_encoder = msgspec.json.Encoder()
+
+
+class _View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    pass
+
+
+class LatencyView(_View, frozen=True, kw_only=True):
+    """Frame taken to message handed over, milliseconds; null where nothing was analysed."""
+
+    last: float | None
+    p50: float | None
+    """Over the last minute."""
+
+
+class CameraView(_View, frozen=True, kw_only=True):
+    """One tile."""
+
+    camera: str
+    shard: str
+    watched: bool
+    """Whether somebody in front of it would be seen now."""
+    state: str
+    reason: str
+    explanation: str
+    """The reason in plain words; empty for `ok`."""
+    since: str
+    stall_budget_s: float
+    decoded_fps: float | None
+    analysed_fps: float
+    latency_ms: LatencyView
+    codec: str | None
+    frame: FrameSize | None
+    watched_s: float
+    """Of the last `watchedOfS` seconds."""
+    watched_of_s: int
+    watched_percent: list[int]
+    """Of each of these seconds, the oldest first."""
+
+
+class SightingView(_View, frozen=True, kw_only=True):
+    """An entry in the list of detections: what a camera shows since then."""
+
+    camera: str
+    at: str
+    sequence: int
+    counts: Mapping[str, int]
+
+
+class PageCounts(_View, frozen=True, kw_only=True):
+    """How the page itself is used."""
+
+    viewers: int
+    viewers_at_most: int
+    dropped: Mapping[str, int]
+    """Viewers turned away or let go since the start, by reason."""
+
+
+class StateView(_View, frozen=True, kw_only=True):
+    """Everything but boxes and pictures."""
+
+    now: str
+    instance: str
+    version: str
+    cameras: list[CameraView]
+    cameras_left_out: int
+    sightings: list[SightingView]
+    """The newest first."""
+    budget: BudgetHealth | None
+    model: Mapping[str, object]
+    problems: Mapping[str, Mapping[str, str]]
+    page: PageCounts
+
+
+class FrameView(_View, frozen=True, kw_only=True):
+    """The boxes of one analysed frame; `picture` is the path of the very picture they belong to."""
+
+    camera: str
+    sequence: int
+    captured_at: str
+    frame: FrameSize
+    detections: list[Detection]
+    latency_ms: LatencyMs
+    picture: str | None
+
+
+def state_view(live: LiveState, *, version: str, page: PageCounts, now_s: float, monotonic_s: float) -> StateView:
+    """What stands at this moment. `now_s` is the wall clock."""
+    return StateView(
+        now=rfc3339(now_s),
+        instance=live.instance,
+        version=version,
+        cameras=[_camera(live, camera, now_s, monotonic_s) for camera in live.all_cameras()],
+        cameras_left_out=len(live.left_out),
+        sightings=[
+            SightingView(camera=seen.camera, at=seen.at, sequence=seen.sequence, counts=seen.counts)
+            for seen in reversed(live.sightings)
+        ],
+        budget=live.newest_budget,
+        model=live.newest_model,
+        problems=live.newest_problems,
+        page=page,
+    )
+
+
+def frame_view(live: LiveState, message: DetectionsMessage) -> FrameView:
+    """The newest boxes of a camera, with the picture's path if it was encoded."""
+    has_picture = live.jpeg(message.camera, message.sequence) is not None
+    return FrameView(
+        camera=message.camera,
+        sequence=message.sequence,
+        captured_at=message.captured_at,
+        frame=message.frame,
+        detections=message.detections,
+        latency_ms=message.latency_ms,
+        picture=f"/pictures/{message.camera}/{message.sequence}.jpg" if has_picture else None,
+    )
+
+
+def to_json(view: _View) -> bytes:
+    """UTF-8 JSON on one line."""
+    return _encoder.encode(view)
+
+
+def event(name: str, view: _View) -> bytes:
+    """A server-sent event. JSON has no raw line break in it, so one `data` line holds it."""
+    return b"event: " + name.encode() + b"\ndata: " + to_json(view) + b"\n\n"
+
+
+def _camera(live: LiveState, camera: LiveCamera, now_s: float, monotonic_s: float) -> CameraView:
+    condition = live.condition(camera, monotonic_s)
+    shares = camera.watched.shares(monotonic_s)
+    status, message = camera.status, camera.message
+    streaming = condition.state == "streaming"
+    return CameraView(
+        camera=camera.name,
+        shard=camera.shard,
+        watched=condition.watched,
+        state=condition.state,
+        reason=condition.reason,
+        explanation=explain(condition.reason),
+        since=rfc3339(since_epoch_s(condition, now_s=now_s, monotonic_s=monotonic_s)),
+        stall_budget_s=camera.stall_budget_s,
+        decoded_fps=status.decoded_fps if status is not None and streaming else None,
+        analysed_fps=round(camera.analysed_fps(monotonic_s), 1),
+        latency_ms=LatencyView(
+            last=message.latency_ms.total if message is not None else None, p50=camera.latency_p50_ms(monotonic_s)
+        ),
+        codec=status.codec if status is not None else None,
+        frame=message.frame if message is not None else None,
+        watched_s=round(sum(shares), 1),
+        watched_of_s=WINDOW_S,
+        watched_percent=[round(100 * share) for share in shares],
+    )
