@@ -33,7 +33,7 @@ class FrameSink(Protocol):
 
 
 class CameraThread(threading.Thread):
-    """Runs until `stop`. A thread that hangs in a foreign call is left behind with `abandon`; it then touches nothing."""
+    """Runs until `stop`."""
 
     def __init__(
         self,
@@ -53,51 +53,48 @@ class CameraThread(threading.Thread):
         self._put = put
         self._clock = clock
         self._ended = threading.Event()
-        self._abandoned = False
 
     def stop(self) -> None:
-        """End soon: with the packet that is being read, at the latest with its timeout."""
-        self._ended.set()
+        """End soon: with the packet that is being read, at the latest with its timeout.
 
-    def abandon(self) -> None:
-        """It hangs: whenever it comes back, it ends without a trace."""
-        self._abandoned = True
+        One that hangs tells its desk nothing any more when it comes back.
+        """
         self._ended.set()
 
     def run(self) -> None:
         try:
             while not self._ended.is_set():
-                reason = self._attempt()
+                reason, detail = self._attempt()
                 if self._ended.is_set():
                     break
-                pause_s = self._desk.failed(reason)
+                pause_s = self._desk.failed(reason, detail)
                 log.debug("camera %s: %s; next attempt in %.1f s", self._desk.camera_id, reason, pause_s)
                 self._ended.wait(pause_s)
         finally:
-            if not self._abandoned:
-                self._sink.close()
+            # A ring that has taken this one's name meanwhile stays.
+            self._sink.close()
 
-    def _attempt(self) -> str:
-        """Stream until something ends it; the reason."""
+    def _attempt(self) -> tuple[str, str]:
+        """Stream until something ends it; the reason, and a line about it."""
         self._desk.connecting()
         source: FrameSource | None = None
         try:
             source = self._open_source(self._request())
             if self._ended.is_set():
-                return "stopping"
+                return "stopping", ""
             self._desk.opened(source.codec)
             _Play(self._desk, source, self._sink, self._put, self._clock, self._ended).run()
         except (CameraError, TwinError) as exc:
-            return exc.code
+            return exc.code, str(exc)
         except Exception:
             # One camera's surprise must not end the others; the log has the place.
             log.exception("camera %s: unexpected error", self._desk.camera_id)
-            return "internal"
+            return "internal", explain("internal")
         finally:
             if source is not None:
                 with contextlib.suppress(Exception):
                     source.close()
-        return "stopping"
+        return "stopping", ""
 
 
 class _Play:
@@ -139,6 +136,7 @@ class _Play:
                 raise CameraError(str(exc), code=self._verdict() if exc.code == "stall" else exc.code) from exc
             if self._ended.is_set():
                 return
+            self._desk.returned()
             self._packets += 1
             for frame in frames:
                 self._take(frame)
@@ -179,8 +177,9 @@ class _Play:
         if flaw is None and captured.reason in ("camera-clock-off", "camera-clock-backwards"):
             flaw = captured.reason
         self._desk.flawed(flaw, self._frozen_before_s + self._freeze.frozen_s)
-        if not self._desk.reader_there:
-            self._desk.dropped("no-reader")
+        missing = self._desk.no_reader
+        if missing is not None:
+            self._desk.dropped(missing)
             return
         moment = FrameMoment(number, frame.width, frame.height, captured.time_s, captured.clock, wall_s, now_s)
         try:

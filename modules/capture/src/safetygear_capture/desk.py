@@ -15,42 +15,72 @@ RATE_WINDOW_S = 10.0
 
 
 class CameraDesk:
-    """Thread-safe. `on_change` is called, from any thread, when state or reason has changed."""
+    """Thread-safe. `on_change` is called, from any thread, when state or reason has changed.
 
-    def __init__(self, camera_id: str, config: CameraConfig, clock: Clock, on_change: Callable[[], None]) -> None:
+    `earlier`: what was counted under an earlier configuration of the same camera, to go on from.
+    """
+
+    def __init__(
+        self,
+        camera_id: str,
+        config: CameraConfig,
+        clock: Clock,
+        on_change: Callable[[], None],
+        earlier: CameraStatus | None = None,
+    ) -> None:
         self.camera_id = camera_id
         self.config = config
         self._clock = clock
         self._on_change = on_change
         self._lock = threading.Lock()
         self._camera = Camera(stall_budget_s=config.stall_budget_s, now_s=clock.monotonic_s())
-        self._frames_decoded = 0
-        self._frames_sent = 0
-        self._dropped: Counter[str] = Counter()
+        self._frames_decoded = earlier.frames_decoded if earlier else 0
+        self._frames_sent = earlier.frames_sent if earlier else 0
+        self._dropped: Counter[str] = Counter(earlier.dropped if earlier else {})
+        self._streamed_before_s = earlier.seconds_streaming if earlier else 0.0
         self._decoded_times_s: deque[float] = deque()
         self._size: tuple[int, int] | None = None
         self._codec: str | None = None
-        self._frozen_s = 0.0
-        self._reader_there = True
+        self._frozen_s = earlier.seconds_frozen if earlier else 0.0
+        self._no_reader: str | None = None
         self._sink_refusal: str | None = None
+        self._detail = ""
+        self._since: tuple[float, str] = (-1.0, "")
+        self._called_s: float | None = None
 
     @property
-    def reader_there(self) -> bool:
-        """Whether somebody reads this camera's shard."""
-        return self._reader_there
+    def no_reader(self) -> str | None:
+        """Why nobody can read this camera's frames; None: somebody does."""
+        return self._no_reader
 
     @property
     def sink_refusal(self) -> str | None:
         """Why the last frame could not be handed over; None: it could."""
         return self._sink_refusal
 
+    @property
+    def detail(self) -> str:
+        """One line about what ended the last attempt; holds no secret."""
+        return self._detail
+
     def connecting(self) -> None:
+        self._called_s = self._clock.monotonic_s()
         self._tell(lambda camera, now_s: camera.connecting(now_s))
 
     def opened(self, codec: str) -> None:
         with self._lock:
             self._codec = codec
-            self._camera.opened(self._clock.monotonic_s())
+            self._called_s = self._clock.monotonic_s()
+            self._camera.opened(self._called_s)
+
+    def returned(self) -> None:
+        """A call into the video library came back, with whatever result."""
+        self._called_s = self._clock.monotonic_s()
+
+    def silent_s(self) -> float:
+        """How long the thread has been in one call into the video library; 0 while it is in none."""
+        called_s = self._called_s
+        return 0.0 if called_s is None else self._clock.monotonic_s() - called_s
 
     def decoded(self, width: int, height: int, now_s: float) -> int:
         """A sound picture at `now_s` (monotonic); its number."""
@@ -78,15 +108,15 @@ class CameraDesk:
             self._frozen_s = frozen_s
         self._tell(lambda camera, now_s: camera.flawed(reason, now_s))
 
-    def reader(self, there: bool) -> None:
-        """Whether a reader of this camera's shard was seen lately. Without one no frame is handed over."""
-        self._reader_there = there
-        self._block()
+    def reader(self, missing: str | None) -> None:
+        """Why nobody can read this camera's frames: then none is handed over. None: a reader was seen lately."""
+        self._no_reader = missing
+        self._tell(self._block)
 
     def sink(self, refusal: str | None) -> None:
         """Whether frames can be handed over; the reason why not."""
         self._sink_refusal = refusal
-        self._block()
+        self._tell(self._block)
 
     def overdue(self) -> bool:
         with self._lock:
@@ -95,8 +125,10 @@ class CameraDesk:
     def stalled(self) -> None:
         self._tell(lambda camera, now_s: camera.stalled(now_s))
 
-    def failed(self, reason: str) -> float:
+    def failed(self, reason: str, detail: str) -> float:
         """The attempt ended; seconds until the next one."""
+        self._called_s = None
+        self._detail = detail
         pause_s = 0.0
 
         def fail(camera: Camera, now_s: float) -> None:
@@ -126,11 +158,14 @@ class CameraDesk:
             recent = sum(1 for time_s in self._decoded_times_s if time_s > now_s - RATE_WINDOW_S)
             streaming = shown.state in ("streaming", "paused")
             width, height = self._size if self._size is not None and streaming else (None, None)
+            if self._since[0] != shown.since_s:
+                # Once per state: worked out each time, it would follow every correction of the wall clock.
+                self._since = (shown.since_s, rfc3339(self._clock.now_s() - (now_s - shown.since_s)))
             return CameraStatus(
                 camera=self.camera_id,
                 state=shown.state,
                 reason=shown.reason,
-                since=rfc3339(self._clock.now_s() - (now_s - shown.since_s)),
+                since=self._since[1],
                 stall_budget_s=self.config.stall_budget_s,
                 frames_decoded=self._frames_decoded,
                 frames_sent=self._frames_sent,
@@ -139,13 +174,12 @@ class CameraDesk:
                 width=width,
                 height=height,
                 codec=self._codec if streaming else None,
-                seconds_streaming=round(shown.seconds_streaming, 3),
+                seconds_streaming=round(self._streamed_before_s + shown.seconds_streaming, 3),
                 seconds_frozen=round(self._frozen_s, 3),
             )
 
-    def _block(self) -> None:
-        reason = self._sink_refusal if self._reader_there else "no-reader"
-        self._tell(lambda camera, now_s: camera.blocked(reason, now_s))
+    def _block(self, camera: Camera, now_s: float) -> None:
+        camera.blocked(self._no_reader or self._sink_refusal, now_s)
 
     def _tell(self, happening: Callable[[Camera, float], None]) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -15,22 +15,37 @@ from safetygear_capture.camera_thread import CameraThread, FrameSink
 from safetygear_capture.config import CameraConfig
 from safetygear_capture.desk import CameraDesk
 from safetygear_capture.handover import Handover
+from safetygear_capture.reasons import explain
 from safetygear_capture.source import OpenSource, SourceRequest
 
 OPEN_TIMEOUT_S: Final = 10.0
 HUNG_AFTER_S: Final = 10.0
 """A call that is this much over its own time limit won't come back: its thread is left behind and replaced."""
-MAX_ABANDONED: Final = 16
+MOST_HANGING: Final = 16
 """Left-behind threads hold memory and a socket each. With more than this the module ends, and edgeAgent restarts it."""
 
 log = logging.getLogger(__name__)
+
+
+def hung_after_s(config: CameraConfig) -> float:
+    """Seconds in one call after which it won't come back. Opening takes up to two of its timeouts: each at most a stall
+    budget."""
+    return 2 * config.stall_budget_s + HUNG_AFTER_S
 
 
 @dataclass
 class _Run:
     desk: CameraDesk
     thread: CameraThread | None
-    stalled_since_s: float | None = None
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """A thread that was asked to end."""
+
+    thread: CameraThread
+    late_s: float
+    """Monotonic: when it counts as hanging."""
 
 
 class Fleet:
@@ -53,69 +68,78 @@ class Fleet:
         self._clock = clock
         self._on_change = on_change
         self._runs: dict[str, _Run] = {}
-        self._ending: list[CameraThread] = []
-        self.abandoned = 0
-        """Threads that were left behind since the start."""
+        self._ending: list[_Ending] = []
         self.starts: Counter[str] = Counter()
 
     def apply(self, wanted: Mapping[str, CameraConfig]) -> None:
         """Start what is new, restart what has changed, stop what is gone; the rest is not touched."""
+        earlier: dict[str, CameraStatus] = {}
         for camera_id in [*self._runs]:
             run = self._runs[camera_id]
             if wanted.get(camera_id) != run.desk.config:
                 log.info("camera %s: %s", camera_id, "changed" if camera_id in wanted else "removed")
                 self._stop(run)
+                earlier[camera_id] = run.desk.status()
                 del self._runs[camera_id]
         for camera_id, config in wanted.items():
             if camera_id not in self._runs:
-                self._start(camera_id, config)
+                self._start(camera_id, config, earlier.get(camera_id))
         self._on_change()
 
     def shards(self) -> set[str]:
         """The shards of all cameras."""
         return {run.desk.config.shard for run in self._runs.values()}
 
-    def readers(self, present: Callable[[str], bool]) -> None:
-        """Tell every camera whether its shard is read."""
-        seen = {shard: present(shard) for shard in self.shards()}
+    def readers(self, missing: Callable[[str], str | None]) -> None:
+        """Tell every camera whether its shard is read, or why not."""
+        found = {shard: missing(shard) for shard in self.shards()}
         for run in self._runs.values():
-            there = seen[run.desk.config.shard]
-            if run.desk.reader_there != there:
-                run.desk.reader(there)
+            why = found[run.desk.config.shard]
+            if run.desk.no_reader != why:
+                run.desk.reader(why)
 
     def watch(self) -> None:
         """The watchdog, to be called about twice a second: stalls are named even while a call does not return."""
-        now_s = self._clock.monotonic_s()
         for run in self._runs.values():
             if run.thread is None:
                 continue
-            if run.stalled_since_s is None:
-                if run.desk.overdue():
-                    run.stalled_since_s = now_s
-                    run.desk.stalled()
-            elif run.desk.moved_on():
-                run.stalled_since_s = None
-            elif now_s - run.stalled_since_s >= run.desk.config.stall_budget_s + HUNG_AFTER_S:
+            if run.desk.overdue():
+                run.desk.stalled()
+            if run.desk.silent_s() >= hung_after_s(run.desk.config):
                 self._replace(run)
-        self._ending = [thread for thread in self._ending if thread.is_alive()]
+        self._ending = [ending for ending in self._ending if ending.thread.is_alive()]
 
-    def statuses(self) -> list[CameraStatus]:
-        """Every camera's state, by id."""
-        return [self._runs[camera_id].desk.status() for camera_id in sorted(self._runs)]
+    def hanging(self) -> int:
+        """Threads that were asked to end and don't come back."""
+        now_s = self._clock.monotonic_s()
+        return sum(now_s >= ending.late_s and ending.thread.is_alive() for ending in self._ending)
+
+    def statuses(self) -> dict[str, list[CameraStatus]]:
+        """Every camera's state, by shard, then sorted by id."""
+        found: dict[str, list[CameraStatus]] = defaultdict(list)
+        for _, run in sorted(self._runs.items()):
+            found[run.desk.config.shard].append(run.desk.status())
+        return dict(found)
+
+    def detail(self, camera_id: str) -> str:
+        """One line about what ended the camera's last attempt; empty where nothing has."""
+        run = self._runs.get(camera_id)
+        return "" if run is None else run.desk.detail
 
     def stop(self) -> None:
         """Ask every thread to end. They are daemons: one that hangs does not hold up the exit."""
         for run in self._runs.values():
             self._stop(run)
+        self._runs.clear()
 
     def running(self) -> int:
         """Threads that have not ended yet, of those that were asked to and of the others."""
-        threads = [run.thread for run in self._runs.values() if run.thread is not None] + self._ending
-        return sum(thread.is_alive() for thread in threads)
+        threads = [run.thread for run in self._runs.values() if run.thread is not None]
+        return sum(thread.is_alive() for thread in (*threads, *(ending.thread for ending in self._ending)))
 
-    def _start(self, camera_id: str, config: CameraConfig) -> None:
-        desk = CameraDesk(camera_id, config, self._clock, self._on_change)
-        desk.reader(there=False)  # until one is seen
+    def _start(self, camera_id: str, config: CameraConfig, earlier: CameraStatus | None) -> None:
+        desk = CameraDesk(camera_id, config, self._clock, self._on_change, earlier)
+        desk.reader("no-reader")  # until one is seen
         run = self._runs[camera_id] = _Run(desk, None)
         if config.enabled:
             self._launch(run)
@@ -132,22 +156,23 @@ class Fleet:
             put=self._put,
             clock=self._clock,
         )
-        run.stalled_since_s = None
         self.starts[desk.camera_id] += 1
         run.thread.start()
 
     def _replace(self, run: _Run) -> None:
         assert run.thread is not None
         log.error("camera %s: a call into the video library hangs; it gets a new thread", run.desk.camera_id)
-        run.thread.abandon()
-        self.abandoned += 1
-        run.desk.failed("hung")
+        self._end(run.thread, late_s=self._clock.monotonic_s())
+        run.desk.failed("hung", explain("hung"))
         self._launch(run)
 
     def _stop(self, run: _Run) -> None:
         if run.thread is not None:
-            run.thread.stop()
-            self._ending.append(run.thread)
+            self._end(run.thread, late_s=self._clock.monotonic_s() + hung_after_s(run.desk.config))
+
+    def _end(self, thread: CameraThread, late_s: float) -> None:
+        thread.stop()
+        self._ending.append(_Ending(thread, late_s))
 
     def _request(self, config: CameraConfig) -> SourceRequest:
         """Secrets are read at each attempt: a file that was put right works without a restart. Raises TwinError."""

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final, Protocol
 
 from safetygear.frames.presence import ReaderPresence, ReaderWatch
 from safetygear.messages.frames import ReadersMessage
 
+MOST_SHARDS: Final = 64
+"""Whoever may send to the input names them; they are kept, so there is an end to it."""
+
+
+class Readers(Protocol):
+    """Either of the two below."""
+
+    def missing(self, shard: str, now_s: float) -> str | None:
+        """Why the shard's frames can't be read at `now_s` (monotonic), a code of reasons.py; None: they are."""
+        ...
+
+    def heard(self, message: ReadersMessage, now_s: float) -> None:
+        """A reader has shown itself by message."""
+        ...
+
 
 class FileReaders:
-    """Ring transport: the readers' beat files. `present` reads one small file."""
+    """Ring transport: the readers' beat files."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._watches: dict[str, ReaderWatch] = {}
 
-    def present(self, shard: str, now_s: float) -> bool:
-        """Whether the shard has a reader at `now_s` (monotonic); False until its first beat is noticed."""
+    def missing(self, shard: str, now_s: float) -> str | None:
+        """Reads one small file of a tmpfs. No reader until its first beat is noticed."""
+        if not self._folder.is_dir():
+            return "ring-folder-missing"
         watch = self._watches.get(shard)
         if watch is None:
             watch = self._watches[shard] = ReaderWatch(self._folder, shard)
-        return watch.present(now_s)
+        return None if watch.present(now_s) else "no-reader"
 
     def heard(self, message: ReadersMessage, now_s: float) -> None:
         """Messages are of no account here."""
@@ -32,12 +50,13 @@ class MessageReaders:
     def __init__(self) -> None:
         self._presences: dict[str, ReaderPresence] = {}
 
-    def present(self, shard: str, now_s: float) -> bool:
-        """Whether the shard has a reader at `now_s` (monotonic)."""
+    def missing(self, shard: str, now_s: float) -> str | None:
+        """No reader until one is heard."""
         presence = self._presences.get(shard)
-        return presence is not None and presence.present(now_s)
+        return None if presence is not None and presence.present(now_s) else "no-reader"
 
     def heard(self, message: ReadersMessage, now_s: float) -> None:
-        """A reader has shown itself."""
-        for shard in message.shards[:64]:
-            self._presences.setdefault(shard, ReaderPresence()).seen(now_s)
+        """It reads every shard that it names."""
+        for shard in message.shards[:MOST_SHARDS]:
+            if shard in self._presences or len(self._presences) < MOST_SHARDS:
+                self._presences.setdefault(shard, ReaderPresence()).seen(now_s)

@@ -24,8 +24,9 @@ from safetygear_capture.ffmpeg_errors import open_failure, read_failure
 from safetygear_capture.reasons import explain
 from safetygear_capture.source import DecodedFrame, Planes, SourceRequest
 
-WAITED_S: Final = 0.002
-"""A packet that took longer to get was not there yet; one that waited in the socket takes tens of microseconds."""
+WAITED_S: Final = 0.01
+"""A packet that took longer to get was not there yet. One that was takes tens of microseconds, and some milliseconds
+where other threads want the processor too; a live stream of 25 fps is waited for about 30."""
 UDP_BUFFER_BYTES: Final = 1 << 20
 """A 1080p key frame comes as a burst of some 100 KB."""
 TIMES_KEPT: Final = 64

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
 from collections.abc import Mapping
 
-from safetygear.backoff import Backoff
 from safetygear.clock import Clock, SystemClock
 from safetygear.errors import TwinError, UserError
 from safetygear.hub.azure import AzureHub
-from safetygear.hub.connect import open_with_retry
+from safetygear.hub.connect import open_unless_stopped
 from safetygear.hub.liveness import watch
-from safetygear.hub.port import HubPort
 from safetygear.lifecycle import EXIT_BAD_INPUT, Lifecycle, run_module
 from safetygear.logs import configure
 from safetygear.redact import Redactor
@@ -25,8 +22,6 @@ from safetygear_inference.app import InferenceApp
 from safetygear_inference.environment import Environment, read_environment
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.web.server import Page, serve_page
-
-FIRST_ATTEMPT_AFTER_S, ATTEMPT_CEILING_S = 0.5, 10.0
 
 log = logging.getLogger("safetygear_inference")
 
@@ -57,7 +52,7 @@ async def _run(lifecycle: Lifecycle, environment: Environment, environ: Mapping[
     page = None
     try:
         page = await _serve_page(app, environment, environ, redactor, clock)
-        if await _connect(hub, app, lifecycle, clock):
+        if await open_unless_stopped(hub, app.handlers(), lifecycle.stopping, clock):
             await app.run(lifecycle, watch(hub, clock))
     finally:
         app.close()
@@ -65,20 +60,6 @@ async def _run(lifecycle: Lifecycle, environment: Environment, environ: Mapping[
             await page.cleanup()
         await hub.close()
         metrics.close()
-
-
-async def _connect(hub: HubPort, app: InferenceApp, lifecycle: Lifecycle, clock: Clock) -> bool:
-    """Connect to edgeHub; False where the module was told to stop before it could."""
-    backoff = Backoff(first_s=FIRST_ATTEMPT_AFTER_S, ceiling_s=ATTEMPT_CEILING_S)
-    connecting = asyncio.create_task(open_with_retry(hub, app.handlers(), clock=clock, backoff=backoff))
-    stopping = asyncio.create_task(lifecycle.stopping.wait())
-    await asyncio.wait((connecting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    if not connecting.done():
-        connecting.cancel()
-        return False
-    await connecting
-    return True
 
 
 async def _serve_page(

@@ -1,33 +1,10 @@
-"""What is wrong with the module just now, by name: shown in reported properties, `status`, metrics and on the page."""
+"""The parts of this module that can have a problem."""
 
 from __future__ import annotations
 
-import logging
 from typing import Literal
 
+import safetygear.problems
+
 Part = Literal["model", "frames", "data", "page", "twin", "budget"]
-
-log = logging.getLogger(__name__)
-
-
-class Problems:
-    """At most one problem per part of the module. Each is logged once when it comes and once when it goes."""
-
-    def __init__(self) -> None:
-        self._open: dict[Part, tuple[str, str]] = {}
-
-    def raised(self, part: Part, code: str, message: str) -> None:
-        """`part` has the problem `code`; `message` says what to do."""
-        if self._open.get(part) != (code, message):
-            log.error("%s: %s", code, message)
-        self._open[part] = (code, message)
-
-    def solved(self, part: Part) -> None:
-        """`part` works."""
-        gone = self._open.pop(part, None)
-        if gone is not None:
-            log.info("%s: no longer", gone[0])
-
-    def as_document(self) -> dict[str, dict[str, str]]:
-        """`{part: {"code": …, "message": …}}`."""
-        return {part: {"code": code, "message": message} for part, (code, message) in sorted(self._open.items())}
+Problems = safetygear.problems.Problems[Part]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from typing import Protocol
+from typing import Final, Protocol
 
+from safetygear.backoff import Backoff
 from safetygear.clock import Clock
 from safetygear.errors import HubError
 from safetygear.hub.port import HubHandlers, HubPort
+
+FIRST_PAUSE_S: Final = 0.5
+LONGEST_PAUSE_S: Final = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -40,3 +46,21 @@ async def open_with_retry(
         else:
             log.info("connected to edgeHub after %.1f s", clock.monotonic_s() - started_s)
             return
+
+
+async def open_unless_stopped(hub: HubPort, handlers: HubHandlers, stopping: asyncio.Event, clock: Clock) -> bool:
+    """`open_with_retry` for a module that may be told to stop meanwhile: False then. Raises HubError."""
+    backoff = Backoff(first_s=FIRST_PAUSE_S, ceiling_s=LONGEST_PAUSE_S)
+    connecting = asyncio.create_task(open_with_retry(hub, handlers, clock=clock, backoff=backoff))
+    told = asyncio.create_task(stopping.wait())
+    try:
+        await asyncio.wait((connecting, told), return_when=asyncio.FIRST_COMPLETED)
+        if connecting.done():
+            await connecting
+            return True
+        return False
+    finally:
+        told.cancel()
+        connecting.cancel()
+        with contextlib.suppress(asyncio.CancelledError, HubError):
+            await connecting

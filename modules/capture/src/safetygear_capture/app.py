@@ -1,0 +1,245 @@
+"""The module put together: what runs, what depends on what, and in which order it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from safetygear.clock import Clock
+from safetygear.errors import CameraError
+from safetygear.frames.ring import sweep_dead_rings
+from safetygear.hub.port import HubHandlers, HubPort, IncomingMessage, Json, MethodRequest, MethodResponse
+from safetygear.lifecycle import Lifecycle
+from safetygear.logs import set_level
+from safetygear.messages.codec import MessageError, decode
+from safetygear.messages.frames import CameraStatus, ReadersMessage
+from safetygear.problems import Problems
+from safetygear.secret_references import SecretResolver
+from safetygear.twin.session import TwinSession
+from safetygear_capture import __version__
+from safetygear_capture.camera_ring import CameraRing
+from safetygear_capture.camera_thread import FrameSink
+from safetygear_capture.config import CameraConfig, CaptureTwin
+from safetygear_capture.environment import Environment
+from safetygear_capture.fleet import MOST_HANGING, Fleet
+from safetygear_capture.handover import Mailbox
+from safetygear_capture.jpeg_sink import JpegSink
+from safetygear_capture.metrics import CaptureMetrics
+from safetygear_capture.publisher import Publisher
+from safetygear_capture.readers import FileReaders, MessageReaders, Readers
+from safetygear_capture.reasons import explain
+from safetygear_capture.reporting import ReportedCameras, reported
+from safetygear_capture.source import OpenSource
+from safetygear_capture.status_sender import StatusSender
+
+READERS_INPUT: Final = "readers"
+WATCH_EVERY_S: Final = 0.5
+TICK_S: Final = 1.0
+STOP_S: Final = 3.0
+"""For the camera threads to end by themselves; edgeAgent kills the module 10 s after SIGTERM."""
+
+log = logging.getLogger(__name__)
+
+
+class CaptureApp:
+    """Everything of one module instance. `run` works until the lifecycle stops it or a task fails."""
+
+    def __init__(
+        self,
+        environment: Environment,
+        hub: HubPort,
+        metrics: CaptureMetrics,
+        clock: Clock,
+        *,
+        open_source: OpenSource,
+        resolver: SecretResolver,
+    ) -> None:
+        self._environment = environment
+        self._metrics = metrics
+        self._clock = clock
+        self._started_s = clock.monotonic_s()
+        self._ring = environment.transport == "ring"
+        self.problems: Problems[Literal["frames", "cameras"]] = Problems()
+        self._readers: Readers = FileReaders(environment.frames_dir) if self._ring else MessageReaders()
+        self._mailbox = Mailbox()
+        self._publisher = Publisher(hub, self._mailbox)
+        self._status = StatusSender(self._publisher, statuses=self._statuses, missing=self._missing, clock=clock)
+        self._fleet = Fleet(
+            open_source=open_source,
+            resolver=resolver,
+            make_sink=self._make_sink,
+            put=self._mailbox.put,
+            clock=clock,
+            on_change=self._status.changed,
+        )
+        self._reported = ReportedCameras()
+        self._twin = TwinSession(CaptureTwin, hub, clock, apply=self._apply, report=self._report)
+        self._unreadable = 0
+
+    def handlers(self) -> HubHandlers:
+        """What the hub calls; to be set before it connects."""
+        return HubHandlers(on_message=self._message, on_desired_patch=self._twin.on_patch, on_method=self._method)
+
+    async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:
+        """Work on a hub that is open. `watches` run beside it and end it by raising. Raises HubError, CameraError (too
+        many threads hang), and what they do."""
+        self._mailbox.bind(asyncio.get_running_loop())
+        if self._ring:
+            self._look_at_frames_folder()
+            self._sweep()
+        try:
+            await self._twin.load()
+            async with asyncio.TaskGroup() as group:
+                working = [
+                    group.create_task(work, name=name)
+                    for name, work in (
+                        ("publisher", self._publisher.run()),
+                        ("status", self._status.run()),
+                        ("watchdog", self._watch()),
+                        ("twin", self._twin.follow()),
+                        ("reported", self._twin.keep_reported()),
+                        ("tick", self._tick()),
+                    )
+                ] + [group.create_task(watch) for watch in watches]
+                await lifecycle.stopping.wait()
+                for task in working:
+                    task.cancel()
+        finally:
+            await self._stop_cameras()
+
+    def _apply(self, config: CaptureTwin) -> None:
+        set_level(config.log_level or self._environment.log_level)
+        self._fleet.apply(config.cameras)
+        if config.cameras:
+            self.problems.solved("cameras")
+        else:
+            self.problems.raised(
+                "cameras",
+                "no-camera",
+                'no camera is configured: set this module\'s desired property cameras.<id> to {"url": "rtsp://…"}',
+            )
+
+    def _make_sink(self, camera_id: str, config: CameraConfig) -> FrameSink:
+        if self._ring:
+            return CameraRing(self._environment.frames_dir, camera_id, config.analysed_fps)
+        return JpegSink(camera_id)
+
+    def _missing(self, shard: str) -> str | None:
+        return self._readers.missing(shard, self._clock.monotonic_s())
+
+    async def _watch(self) -> None:
+        while True:
+            self._fleet.readers(self._missing)
+            self._fleet.watch()
+            if self._fleet.hanging() > MOST_HANGING:
+                raise CameraError(
+                    f"more than {MOST_HANGING} calls into the video library hang; restarting frees them",
+                    code="threads-exhausted",
+                )
+            await self._clock.sleep(WATCH_EVERY_S)
+
+    async def _tick(self) -> None:
+        while True:
+            if self._ring:
+                self._look_at_frames_folder()
+            self._metrics.tick(
+                cameras=self._cameras(),
+                sent=self._publisher.sent,
+                lost=self._publisher.lost,
+                starts=self._fleet.starts,
+                hanging=self._fleet.hanging(),
+                problems=self.problems.as_document(),
+            )
+            await self._clock.sleep(TICK_S)
+
+    def _look_at_frames_folder(self) -> None:
+        code, message = _folder_problem(self._environment.frames_dir) or ("", "")
+        if code:
+            self.problems.raised("frames", code, message)
+        else:
+            self.problems.solved("frames")
+
+    def _sweep(self) -> None:
+        try:
+            for name in sweep_dead_rings(self._environment.frames_dir):
+                log.info("removed ring %s, whose writer is dead", name)
+        except OSError as exc:
+            log.warning("rings of dead writers could not be looked for: %s", exc.strerror)
+
+    def _statuses(self) -> dict[str, list[CameraStatus]]:
+        return self._fleet.statuses()
+
+    def _cameras(self) -> list[CameraStatus]:
+        return [status for statuses in self._statuses().values() for status in statuses]
+
+    def _report(self) -> dict[str, Json]:
+        for status in self._reported.update(self._cameras(), self._clock.monotonic_s()):
+            self._log(status)
+        return reported(
+            instance=self._environment.instance,
+            desired_version=self._twin.desired_version,
+            errors=self._twin.errors,
+            cameras=self._reported.as_document(),
+            problems=self.problems.as_document(),
+        )
+
+    def _log(self, status: CameraStatus) -> None:
+        if status.state in ("streaming", "idle", "connecting") and status.reason in ("ok", "starting", "disabled"):
+            size = f", {status.width}x{status.height} {status.codec}" if status.codec else ""
+            log.info("camera %s: %s%s", status.camera, status.state, size)
+            return
+        streaming = status.state in ("streaming", "paused")
+        detail = explain(status.reason) if streaming else self._fleet.detail(status.camera) or explain(status.reason)
+        log.warning("camera %s: %s (%s): %s", status.camera, status.state, status.reason, detail)
+
+    def _message(self, message: IncomingMessage) -> None:
+        try:
+            if message.input == READERS_INPUT:
+                self._readers.heard(decode(message.body, ReadersMessage), self._clock.monotonic_s())
+        except MessageError as exc:
+            self._unreadable += 1
+            log.debug("a message of the input readers was dropped: %s", exc)
+
+    async def _method(self, request: MethodRequest) -> MethodResponse:
+        uptime_s = round(self._clock.monotonic_s() - self._started_s, 1)
+        if request.name == "ping":
+            return MethodResponse(
+                200, {"instance": self._environment.instance, "version": __version__, "uptimeS": uptime_s}
+            )
+        if request.name == "status":
+            return MethodResponse(200, self._status_document() | {"uptimeS": uptime_s})
+        return MethodResponse(404, {"error": f"no method {request.name}; there are ping and status"})
+
+    def _status_document(self) -> dict[str, Json]:
+        return self._report() | {
+            "cameras": {status.camera: msgspec.to_builtins(status) for status in self._cameras()},
+            "sent": dict(self._publisher.sent),
+            "dropped": dict(self._publisher.lost),
+            "threadsHanging": self._fleet.hanging(),
+            "unreadableMessages": self._unreadable,
+        }
+
+    async def _stop_cameras(self) -> None:
+        self._fleet.stop()
+        give_up_s = self._clock.monotonic_s() + STOP_S
+        while self._fleet.running() and self._clock.monotonic_s() < give_up_s:
+            await self._clock.sleep(0.05)
+        if left := self._fleet.running():
+            log.warning("%d camera threads did not end in time and are left behind", left)
+
+
+def _folder_problem(folder: Path) -> tuple[str, str] | None:
+    if not folder.is_dir():
+        return (
+            "ring-folder-missing",
+            f"{folder} is not there: mount the shared frames folder, or set SAFETYGEAR_FRAMES_DIR",
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return "ring-not-writable", f"{folder} can't be written: it must belong to this process's user"
+    return None

@@ -1,0 +1,68 @@
+"""What the module counts for /metrics. Names begin with `safetygear_capture_`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from safetygear.messages.frames import CameraStatus
+from safetygear.telemetry import CounterFamily, ModuleMetrics
+
+
+class CaptureMetrics:
+    """All metrics of the module, fed once a second from counts since the start."""
+
+    def __init__(self, metrics: ModuleMetrics) -> None:
+        self._decoded = metrics.counter("frames_decoded_total", "Pictures decoded", ["camera"])
+        self._sent = metrics.counter("frames_sent_total", "Frames whose reference the hub has taken", ["camera"])
+        self._dropped = metrics.counter("frames_dropped_total", "Frames not handed over", ["camera", "reason"])
+        self._state = metrics.gauge(
+            "camera_state", "1 for each camera's state and reason", ["camera", "state", "reason"]
+        )
+        self._fps = metrics.gauge("camera_decoded_fps", "Pictures decoded per second, over ten seconds", ["camera"])
+        self._messages = metrics.counter("messages_sent_total", "Messages that the hub has taken", ["output"])
+        self._lost = metrics.counter("messages_dropped_total", "Messages that it has not taken", ["reason"])
+        self._starts = metrics.counter("camera_threads_total", "Threads started for a camera", ["camera"])
+        self._hanging = metrics.gauge("threads_hanging", "Threads that hang in the video library")
+        self._problem = metrics.gauge("problem", "1 for each named problem", ["part", "code"])
+        self._counted: Counter[tuple[str, ...]] = Counter()
+
+    def tick(
+        self,
+        *,
+        cameras: Iterable[CameraStatus],
+        sent: Mapping[str, int],
+        lost: Mapping[str, int],
+        starts: Mapping[str, int],
+        hanging: int,
+        problems: Mapping[str, Mapping[str, str]],
+    ) -> None:
+        """Counts since the start, and what stands now."""
+        self._state.clear()
+        self._fps.clear()
+        for status in cameras:
+            camera = status.camera
+            self._raise("decoded", self._decoded, status.frames_decoded, camera=camera)
+            self._raise("sent", self._sent, status.frames_sent, camera=camera)
+            for reason, count in status.dropped.items():
+                self._raise("dropped", self._dropped, count, camera=camera, reason=reason)
+            self._state.set(1, camera=camera, state=status.state, reason=status.reason)
+            self._fps.set(status.decoded_fps, camera=camera)
+        for output, count in sent.items():
+            self._raise("messages", self._messages, count, output=output)
+        for reason, count in lost.items():
+            self._raise("lost", self._lost, count, reason=reason)
+        for camera, count in starts.items():
+            self._raise("starts", self._starts, count, camera=camera)
+        self._hanging.set(hanging)
+        self._problem.clear()
+        for part, problem in problems.items():
+            self._problem.set(1, part=part, code=problem["code"])
+
+    def _raise(self, name: str, family: CounterFamily, count: int, **labels: str) -> None:
+        key = (name, *labels.values())
+        # A camera that was taken out and put in again counts from 0.
+        gained = count - self._counted[key] if count >= self._counted[key] else count
+        if gained > 0:
+            family.add(gained, **labels)
+        self._counted[key] = count

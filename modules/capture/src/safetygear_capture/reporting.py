@@ -1,0 +1,87 @@
+"""What the module says of itself: reported properties and log lines. Pure.
+
+Each change of a reported property is a message of the hub's quota. So a camera that is tried again and again keeps the
+state its last attempt ended with, and one that flaps is told of about once a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from safetygear.hub.port import Json
+from safetygear.messages.frames import CameraStatus
+from safetygear.twin.reading import FieldError
+from safetygear.twin.reported import config_report
+from safetygear_capture import __version__
+
+BURST: Final = 10
+"""Changes of one camera that are told at once; then one each REFILL_S."""
+REFILL_S: Final = 60.0
+_FRESH: Final = frozenset({"streaming", "paused"})
+"""States whose beginning is told again each time: that they began anew is the news."""
+
+
+@dataclass
+class _Told:
+    state: str
+    reason: str
+    since: str
+    credit: float
+    credited_s: float
+
+
+class ReportedCameras:
+    """What was told of each camera."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, _Told] = {}
+
+    def update(self, statuses: Iterable[CameraStatus], now_s: float) -> list[CameraStatus]:
+        """How the cameras are at `now_s` (monotonic); those whose state or reason is told anew."""
+        by_id = {status.camera: status for status in statuses}
+        for camera_id in self._told.keys() - by_id.keys():
+            del self._told[camera_id]
+        return [status for status in by_id.values() if self._update(status, now_s)]
+
+    def as_document(self) -> dict[str, Json]:
+        """`{camera: {"state": …, "reason": …, "since": …}}`."""
+        return {
+            camera_id: {"state": told.state, "reason": told.reason, "since": told.since}
+            for camera_id, told in sorted(self._told.items())
+        }
+
+    def _update(self, status: CameraStatus, now_s: float) -> bool:
+        told = self._told.get(status.camera)
+        if told is None:
+            self._told[status.camera] = _Told(status.state, status.reason, status.since, BURST, now_s)
+            return True
+        told.credit = min(BURST, told.credit + (now_s - told.credited_s) / REFILL_S)
+        told.credited_s = now_s
+        if status.state == "connecting" and status.reason != "starting":
+            return False  # the next attempt of the same trouble
+        same = (told.state, told.reason) == (status.state, status.reason)
+        if (same and (told.since == status.since or status.state not in _FRESH)) or told.credit < 1:
+            return False
+        told.credit -= 1
+        told.state, told.reason, told.since = status.state, status.reason, status.since
+        return not same
+
+
+def reported(
+    *,
+    instance: str,
+    desired_version: int,
+    errors: Sequence[FieldError],
+    cameras: Mapping[str, Json],
+    problems: Mapping[str, Mapping[str, str]],
+) -> dict[str, Json]:
+    """The whole reported half."""
+    return {
+        **config_report(desired_version, errors),
+        "version": __version__,
+        "instance": instance,
+        "cameras": dict(cameras),
+        "problems": {part: dict(problem) for part, problem in problems.items()},
+    }

@@ -1,0 +1,66 @@
+"""Tells inference how the cameras are: each second, and at once when a state changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from safetygear.clock import Clock, rfc3339
+from safetygear.hub.port import OutgoingMessage
+from safetygear.messages.codec import encode
+from safetygear.messages.frames import CamerasMessage, CameraStatus
+from safetygear_capture.publisher import Publisher
+
+CAMERAS_OUTPUT: Final = "cameras"
+STATUS_EVERY_S: Final = 1.0
+LOOK_EVERY_S: Final = 0.1
+"""Changes within this time go out together."""
+DEFAULT_SHARD: Final = "default"
+
+
+class StatusSender:
+    """One message per shard that is read. A shard whose last camera has gone is told so: it would look silent."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        *,
+        statuses: Callable[[], Mapping[str, Sequence[CameraStatus]]],
+        missing: Callable[[str], str | None],
+        clock: Clock,
+    ) -> None:
+        self._publisher = publisher
+        self._statuses = statuses
+        self._missing = missing
+        self._clock = clock
+        self._started_at = rfc3339(clock.now_s())
+        self._shards = {DEFAULT_SHARD}
+        self._changed = True
+
+    def changed(self) -> None:
+        """Some camera's state has changed; from any thread."""
+        self._changed = True
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        sent_s = -STATUS_EVERY_S
+        while True:
+            now_s = self._clock.monotonic_s()
+            if self._changed or now_s - sent_s >= STATUS_EVERY_S:
+                self._changed, sent_s = False, now_s
+                await self.send()
+            await self._clock.sleep(LOOK_EVERY_S)
+
+    async def send(self) -> None:
+        """One message to each shard with a reader; edgeHub would keep the others on disk (iotedge#7509)."""
+        statuses = self._statuses()
+        self._shards |= statuses.keys()
+        for shard in sorted(self._shards):
+            if self._missing(shard) is None:
+                await self._publisher.send(self._message(shard, statuses.get(shard, ())))
+
+    def _message(self, shard: str, cameras: Sequence[CameraStatus]) -> OutgoingMessage:
+        message = CamerasMessage(
+            shard=shard, sent_at=rfc3339(self._clock.now_s()), started_at=self._started_at, cameras=list(cameras)
+        )
+        return OutgoingMessage(CAMERAS_OUTPUT, encode(message), {"schema": message.schema, "shard": shard})
