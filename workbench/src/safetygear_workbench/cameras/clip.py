@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -25,6 +25,9 @@ class CodedPicture:
     time_s: float
     keyframe: bool
     nals: tuple[bytes, ...]
+    late_s: float = 0.0
+    """How long after its time it is sent: where there are B-frames, pictures leave in another order than they are shown
+    in, and yet one after the other."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +66,19 @@ def load_clip(path: Path) -> Clip:
                 raise UserError(f"{path} is {name}.", hint="Cameras send H.264 or H.265: convert it to one of them.")
             codec, to_annex_b = _CODECS[name]
             bitstream = BitStreamFilterContext(to_annex_b, stream)
-            pictures = []
+            pictures: list[tuple[float, CodedPicture]] = []
             for packet in container.demux(stream):
                 if packet.dts is None or packet.pts is None or packet.time_base is None:
                     continue
                 time_s = float(packet.pts * packet.time_base)
+                decode_s = float(packet.dts * packet.time_base)
                 for unit in bitstream.filter(packet):
-                    pictures.append(CodedPicture(time_s, bool(unit.is_keyframe), split_annex_b(bytes(unit))))
+                    nals = split_annex_b(bytes(unit))
+                    pictures.append((decode_s, CodedPicture(time_s, bool(unit.is_keyframe), nals)))
             width, height = stream.codec_context.width, stream.codec_context.height
     except av.FFmpegError as exc:
         raise UserError(f"{path} can't be read as a video: {exc.strerror}.") from exc
-    if len(pictures) < 2 or not pictures[0].keyframe:
+    if len(pictures) < 2 or not pictures[0][1].keyframe:
         raise UserError(f"{path} has too few pictures, or does not begin with a key frame.")
     return _as_clip(codec, width, height, pictures)
 
@@ -99,9 +104,14 @@ def is_parameter_set(nal: bytes, codec: Codec) -> bool:
     return nal_kind(nal, codec) in ((7, 8) if codec == "H264" else (32, 33, 34))
 
 
-def _as_clip(codec: Codec, width: int, height: int, pictures: list[CodedPicture]) -> Clip:
-    first_s = min(picture.time_s for picture in pictures)
-    moved = tuple(CodedPicture(p.time_s - first_s, p.keyframe, p.nals) for p in pictures)
+def _as_clip(codec: Codec, width: int, height: int, pictures: list[tuple[float, CodedPicture]]) -> Clip:
+    """`pictures` with the time at which each is to be decoded, by the clock of `time_s`, in that order."""
+    first_s = min(picture.time_s for _, picture in pictures)
+    delay_s = max(picture.time_s - decode_s for decode_s, picture in pictures)
+    moved = tuple(
+        replace(picture, time_s=picture.time_s - first_s, late_s=decode_s + delay_s - picture.time_s)
+        for decode_s, picture in pictures
+    )
     last_s = max(picture.time_s for picture in moved)
     step_s = last_s / (len(moved) - 1)
     sets = tuple(nal for nal in moved[0].nals if is_parameter_set(nal, codec))

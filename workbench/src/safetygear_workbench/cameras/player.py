@@ -79,7 +79,12 @@ class Player:
                 playing = wanted
                 rounds.continue_at(self.clips[wanted], media_s)
                 media_s, picture = rounds.next()
-            due_s = started_s + paused_s + media_s / faults.speed + self.random.random() * faults.jitter_ms / 1000
+            due_s = (
+                started_s
+                + paused_s
+                + (media_s + picture.late_s) / faults.speed
+                + self.random.random() * faults.jitter_ms / 1000
+            )
             await self.clock.sleep(max(0.0, due_s - self.clock.monotonic_s()))
             elapsed_s = self.clock.monotonic_s() - started_s
             faults = self.faults()
@@ -104,7 +109,7 @@ class Player:
             timestamp = timestamp if stood_still_at is None else stood_still_at
             if elapsed_s >= report_due_s and not faults.no_sender_report:
                 report_due_s = elapsed_s + SENDER_REPORT_EVERY_S
-                now_s = self.clock.now_s() + faults.clock_offset_s
+                now_s = self.clock.now_s() - picture.late_s + faults.clock_offset_s
                 await self.channel.send_rtcp(self.stream.sender_report(now_s, timestamp))
             for packet in self.stream.packets((frozen or picture).nals, timestamp, rounds.clip.codec):
                 if faults.loss and self.random.random() < faults.loss:
