@@ -225,7 +225,7 @@ def test_describing_follows_the_types() -> None:
     ]  # fmt: skip
     fps = described["cameras.<id>.analysedFps"]
     assert (fps.type, fps.default, fps.limits, fps.description) == (
-        "number", "5", "at most 30, more than 0", "Frames analysed per second."
+        "number", "5", "more than 0, at most 30", "Frames analysed per second."
     )  # fmt: skip
     assert described["cameras.<id>.url"].default == "required"
     assert described["cameras.<id>.subStreamUrl"].default == "null"

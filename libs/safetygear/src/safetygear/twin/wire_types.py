@@ -78,19 +78,23 @@ def _range(node: inspect.IntType | inspect.FloatType) -> str:
     low = node.ge if node.ge is not None else None
     high = node.le if node.le is not None else None
     parts = []
-    if low is not None and high is not None:
-        parts.append(f"{low:g} to {high:g}")
-    elif low is not None:
-        parts.append(f"at least {low:g}")
-    elif high is not None:
-        parts.append(f"at most {high:g}")
     if node.gt is not None:
-        parts.append(f"more than {node.gt:g}")
+        parts.append(f"more than {_number(node.gt)}")
+    if low is not None and high is not None:
+        parts.append(f"{_number(low)} to {_number(high)}")
+    elif low is not None:
+        parts.append(f"at least {_number(low)}")
+    elif high is not None:
+        parts.append(f"at most {_number(high)}")
     if node.lt is not None:
-        parts.append(f"less than {node.lt:g}")
+        parts.append(f"less than {_number(node.lt)}")
     if node.multiple_of is not None:
-        parts.append(f"in steps of {node.multiple_of:g}")
+        parts.append(f"in steps of {_number(node.multiple_of)}")
     return ", ".join(parts)
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _text_limits(node: inspect.StrType) -> str:
@@ -126,6 +130,12 @@ def entry_struct_of(kind: Any) -> type[msgspec.Struct] | None:
     """The struct of a `dict[str, Struct]` (objects keyed by id), else None."""
     bare = _bare(kind)
     return struct_of(get_args(bare)[1]) if get_origin(bare) is dict else None
+
+
+def item_struct_of(kind: Any) -> type[msgspec.Struct] | None:
+    """The struct of a `list[Struct]`, else None."""
+    bare = _bare(kind)
+    return struct_of(get_args(bare)[0]) if get_origin(bare) is list else None
 
 
 def _bare(kind: Any) -> Any:

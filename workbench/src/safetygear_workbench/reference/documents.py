@@ -1,0 +1,24 @@
+"""Every generated file: path below docs/ and text. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from safetygear_workbench.reference.messages_catalogue import ENTRIES
+from safetygear_workbench.reference.messages_page import messages_page, schema_file
+from safetygear_workbench.reference.schemas import message_schema, twin_schema
+from safetygear_workbench.reference.twin_catalogue import TWINS
+from safetygear_workbench.reference.twin_page import twin_page, twin_schema_file
+
+
+def documents(template: Mapping[str, Any]) -> dict[str, str]:
+    """`template`: the deployment template, for the routes that messages.md names."""
+    schemas = {schema_file(entry.schema): message_schema(entry.kind, entry.schema) for entry in ENTRIES}
+    schemas |= {twin_schema_file(entry.module): twin_schema(entry.kind, entry.title) for entry in TWINS}
+    return {
+        "messages.md": messages_page(template),
+        "twin.md": twin_page(TWINS),
+        **{f"schemas/{name}": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()},
+    }

@@ -1,0 +1,236 @@
+"""What the module twins' reference says beside the fields: examples, mistakes, reported properties, methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import msgspec
+
+from safetygear.messages.detections import ModelIdentity
+from safetygear.messages.frames import CameraState
+from safetygear.messages.health import BudgetHealth
+from safetygear.twin.reading import FieldError
+from safetygear_capture.config import CaptureTwin
+from safetygear_capture.reporting import reported as capture_reported
+from safetygear_inference.config import InferenceTwin
+from safetygear_inference.reporting import ModelState
+from safetygear_inference.reporting import reported as inference_reported
+
+
+@dataclass(frozen=True)
+class Method:
+    """A direct method. Both modules answer 404 and the list of methods to any other name."""
+
+    name: str
+    payload: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class TwinEntry:
+    """One module's twin."""
+
+    module: str
+    kind: type[msgspec.Struct]
+    title: str
+    example: Mapping[str, Any]
+    """Desired properties as an operator writes them."""
+    reported: Mapping[str, Any]
+    reported_meanings: Mapping[str, str]
+    """By path; `<id>` stands for a key."""
+    methods: tuple[Method, ...]
+    patches: tuple[tuple[str, Mapping[str, Any]], ...]
+    """What one wants, and the patch for it."""
+
+
+CONFIG_MEANINGS = {
+    "config": "How the desired properties were taken.",
+    "config.desiredVersion": "`$version` of the desired properties this is about.",
+    "config.status": "`ok`, or `partial`: there are errors, and what they name keeps its last good value.",
+    "config.errors": "The first 20 mistakes, as {path, code, message}.",
+    "config.errorCount": "How many mistakes there are.",
+}
+
+MISTAKES: tuple[tuple[str, type[msgspec.Struct], Mapping[str, Any]], ...] = (
+    ("unknown-field", CaptureTwin, {"cameras": {"gate-2": {"url": "rtsp://10.0.7.12/stream1", "analyzedFps": 5}}}),
+    ("missing-field", CaptureTwin, {"cameras": {"gate-2": {"analysedFps": 5}}}),
+    ("wrong-type", InferenceTwin, {"budget": {"dailyBlocks": "many"}}),
+    ("out-of-range", CaptureTwin, {"cameras": {"gate-2": {"url": "rtsp://10.0.7.12/stream1", "analysedFps": 99}}}),
+    ("unknown-value", InferenceTwin, {"detections": {"policy": "some"}}),
+    ("bad-format", CaptureTwin, {"cameras": {"gate-2": {"url": "http://10.0.7.12/stream1"}}}),
+    ("invalid-id", CaptureTwin, {"cameras": {"gate 2": {"url": "rtsp://10.0.7.12/stream1"}}}),
+    ("credentials-in-url", CaptureTwin, {"cameras": {"gate-2": {"url": "rtsp://viewer:pass@10.0.7.12/stream1"}}}),
+    (
+        "secret-reference-invalid",
+        CaptureTwin,
+        {"cameras": {"gate-2": {"url": "rtsp://10.0.7.12/stream1", "password": "the password itself"}}},
+    ),
+)
+"""One of each code that reading the desired properties can give."""
+
+LATER_CODES = {
+    "unknown-label": "`model.thresholds` names a label that the model in use does not have; found once it is loaded.",
+}
+
+STATE_MEANINGS: Mapping[str, str] = {
+    "idle": "not connected on purpose (`enabled` is false)",
+    "connecting": "an attempt to open the stream is under way",
+    "streaming": "pictures are decoded; the reason says whether something is wrong with them all the same",
+    "stalled": "the connection stands and no usable picture came within the stall budget; it is opened again",
+    "backing-off": "the last attempt failed in a way that may pass; the next one follows in 0.5 to 15 s",
+    "refused": "the camera said no, and somebody has to change something; tried again in 5 to 120 s",
+    "paused": "pictures are decoded and not handed over: nobody reads them, or there is no room",
+    "silent": "in health only: capture itself is not heard",
+    "stopped": "the module is being stopped",
+}
+assert set(STATE_MEANINGS) == set(get_args(CameraState))
+
+_MODEL = ModelIdentity(
+    name="ppe_yolox_nano_relu_384x640",
+    version="1",
+    sha256="9b1f0c2f5d7a4e63a8d0c7be5f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c",
+)
+
+_PING = Method("ping", "none", "200 and `{instance, version, uptimeS}`: the module is alive and reachable.")
+
+CAPTURE = TwinEntry(
+    module="capture",
+    kind=CaptureTwin,
+    title="safetygear capture: desired properties",
+    example={
+        "schemaVersion": "1.0",
+        "logLevel": "INFO",
+        "cameras": {
+            "gate-2": {
+                "url": "rtsp://10.0.7.12/stream1",
+                "subStreamUrl": "rtsp://10.0.7.12/stream2",
+                "username": "viewer",
+                "password": "file:gate-2",
+                "analysedFps": 5,
+            },
+            "loading-bay": {"url": "rtsps://10.0.7.13/live", "tlsVerify": False, "stallBudgetS": 15},
+        },
+    },
+    reported=capture_reported(
+        instance="capture",
+        desired_version=7,
+        errors=(
+            FieldError(
+                path="cameras.gate-2.analysedFps",
+                code="out-of-range",
+                message="must be a number, more than 0, at most 30, not 99",
+            ),
+        ),
+        cameras={
+            "gate-2": {"state": "streaming", "reason": "ok", "since": "2026-11-25T08:59:14.102Z"},
+            "loading-bay": {"state": "refused", "reason": "auth-failed", "since": "2026-11-25T08:59:13.877Z"},
+        },
+        problems={"frames": {"code": "ring-not-writable", "message": "/frames can't be written"}},
+    ),
+    reported_meanings={
+        **CONFIG_MEANINGS,
+        "version": "The module's version.",
+        "instance": "The instance's name (SAFETYGEAR_INSTANCE, else the module's id).",
+        "cameras": "Every configured camera by id.",
+        "cameras.<id>.state": "What the camera does ([below](#camera-states)).",
+        "cameras.<id>.reason": "`ok`, or why not ([below](#camera-states)).",
+        "cameras.<id>.since": "When the state was entered (RFC 3339, UTC). A camera that flaps is told of about once a "
+        "minute, since each change costs a message.",
+        "problems": "What is wrong now, by part of the module (frames, cameras); empty: nothing.",
+        "problems.<id>.code": "What, for programs.",
+        "problems.<id>.message": "What, and what to do.",
+    },
+    methods=(
+        _PING,
+        Method(
+            "status",
+            "none",
+            "200 and what is reported, with every camera in full (as in [safetygear.cameras/1]"
+            "(messages.md#safetygearcameras1)) and counters since the start: `sent`, `dropped`, `threadsHanging`, "
+            "`unreadableMessages`, `uptimeS`.",
+        ),
+    ),
+    patches=(
+        (
+            "A new camera, whose password is the file `gate-2` in the device's secrets folder",
+            {
+                "cameras": {
+                    "gate-2": {"url": "rtsp://10.0.7.12/stream1", "username": "viewer", "password": "file:gate-2"}
+                }
+            },
+        ),
+        (
+            "Fewer frames of one camera; its address and the other cameras stay",
+            {"cameras": {"gate-2": {"analysedFps": 2}}},
+        ),
+        ("Take a camera out", {"cameras": {"gate-2": None}}),
+        ("Disconnect one for a while and keep its configuration", {"cameras": {"gate-2": {"enabled": False}}}),
+    ),
+)
+
+INFERENCE = TwinEntry(
+    module="inference",
+    kind=InferenceTwin,
+    title="safetygear inference: desired properties",
+    example={
+        "schemaVersion": "1.0",
+        "logLevel": "INFO",
+        "detections": {"policy": "changes", "floorIntervalS": 60, "minimumProbability": 0.3},
+        "budget": {"dailyBlocks": 40000},
+        "model": {"name": "ppe_yolox_nano_relu_384x640", "thresholds": {"helmet": 0.45, "vest": 0.4}},
+        "healthIntervalS": 60,
+    },
+    reported=inference_reported(
+        instance="inference",
+        shards=("default",),
+        desired_version=7,
+        errors=(),
+        model=ModelState(_MODEL, "yolox", "site-ppe-v4.zip has no model.onnx", "model-incomplete"),
+        budget=BudgetHealth(daily_blocks=40_000, used_blocks=12_400, shedding=False, shed_messages=0),
+        analysed_fps={"gate-2": 4.97},
+        problems={"page": {"code": "secret-missing", "message": "SAFETYGEAR_PAGE_TOKEN: no file page-token"}},
+    ),
+    reported_meanings={
+        **CONFIG_MEANINGS,
+        "version": "The module's version.",
+        "instance": "The instance's name (SAFETYGEAR_INSTANCE, else the module's id).",
+        "shards": "The shards it reads (SAFETYGEAR_SHARDS).",
+        "model": "The detector.",
+        "model.state": "`loading`, `ok`, or `refused`: the model that is wanted can't be used; where there is a name "
+        "all the same, that one stays in use.",
+        "model.name": "The model in use.",
+        "model.version": "What its export says of itself.",
+        "model.sha256": "Digest of its weights.",
+        "model.format": "How its outputs are read.",
+        "model.reason": "Why the wanted model is refused.",
+        "model.code": "The same, for programs.",
+        "budget": "Use of the daily message budget; the exact count is in the health message.",
+        "budget.dailyBlocks": "As configured.",
+        "budget.usedTenths": "Tenths of it used today, 0 to 10.",
+        "budget.shedding": "Whether detections are being left out.",
+        "cameras": "The cameras whose frames are analysed, by id.",
+        "cameras.<id>.analysedFps": "Frames analysed per second; told anew every ten minutes.",
+        "problems": "What is wrong now, by part of the module (model, frames, data, page, …); empty: nothing.",
+        "problems.<id>.code": "What, for programs.",
+        "problems.<id>.message": "What, and what to do.",
+    },
+    methods=(
+        _PING,
+        Method(
+            "status",
+            "none",
+            "200 and what is reported, with counters since the start: `frames` by what became of them, `sent`, "
+            "`queued`, `dropped`, `retries`, `maybeDuplicated`, `silentShards`, `workers`, `uptimeS`.",
+        ),
+    ),
+    patches=(
+        ("Every analysed frame as a message, for an hour of commissioning", {"detections": {"policy": "all"}}),
+        ("Back to what the template says", {"detections": {"policy": "changes", "floorIntervalS": 60}}),
+        ("Ten devices on one S1 unit", {"budget": {"dailyBlocks": 40000}}),
+        ("Another model, and no thresholds of its own", {"model": {"name": "site-ppe-v4", "thresholds": None}}),
+    ),
+)
+
+TWINS = (CAPTURE, INFERENCE)
