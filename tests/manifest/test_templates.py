@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from support.schemas import REPO, edge_schema_errors
+from support.schemas import edge_schema_errors
+from support.templates import REPO, TEMPLATES, agent, hub, load
 
-TEMPLATES = ("deployment.template.json", "deployment.demo.template.json")
 ROUTE = re.compile(
     r"^FROM /messages/modules/(?P<source>[\w-]+)/outputs/(?P<output>\w+) INTO "
     r"(?:(?P<upstream>\$upstream)|BrokeredEndpoint\(\"/modules/(?P<sink>[\w-]+)/inputs/(?P<input>\w+)\"\))$"
@@ -21,21 +21,6 @@ ROUTE = re.compile(
 OUTPUTS = {"capture": {"frames", "cameras"}, "inference": {"detections", "events", "health", "readers"}}
 INPUTS = {"capture": {"readers"}, "inference": {"frames", "cameras"}}
 SOURCES = {"capture": "modules/capture/src", "inference": "modules/inference/src"}
-
-
-def load(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((REPO / name).read_text())
-    return content
-
-
-def agent(template: dict[str, Any]) -> dict[str, Any]:
-    desired: dict[str, Any] = template["modulesContent"]["$edgeAgent"]["properties.desired"]
-    return desired
-
-
-def hub(template: dict[str, Any]) -> dict[str, Any]:
-    desired: dict[str, Any] = template["modulesContent"]["$edgeHub"]["properties.desired"]
-    return desired
 
 
 @pytest.fixture(params=TEMPLATES)
