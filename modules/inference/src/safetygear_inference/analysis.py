@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from safetygear.frames.ring import FrameRingReader
 from safetygear_inference.detectors import Detector
-from safetygear_inference.detectors.picture import DetectedBoxes, Picture
 from safetygear_inference.intake import Arrival
+from safetygear_inference.picture import DetectedBoxes, Picture
 from safetygear_inference.pixels import decode_jpeg, encode_jpeg, to_bgr
 from safetygear_inference.visibility import Visibility, measure
 

@@ -32,11 +32,9 @@ class AnalysisPool:
         """The model in use."""
         return self._model
 
-    async def load(self, path: Path, *, work_dir: Path) -> Model:
+    async def load(self, path: Path) -> Model:
         """Open the model at `path`. Raises ModelError with the reason; the model in use stays."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._loading, lambda: open_model(path, work_dir=work_dir)
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._loading, open_model, path)
 
     async def use(
         self, model: Model, *, thresholds: Mapping[str, float], default_threshold: float | None

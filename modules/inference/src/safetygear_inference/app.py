@@ -62,7 +62,6 @@ class InferenceApp:
         self._models = ModelKeeper(
             self._pool,
             (environment.data_dir / "models", environment.models_dir),
-            environment.data_dir / "work",
             self.problems,
         )
         self._pipeline = Pipeline(

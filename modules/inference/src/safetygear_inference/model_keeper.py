@@ -26,13 +26,12 @@ log = logging.getLogger(__name__)
 class ModelKeeper:
     """`want` says which model; `run` loads it beside the one in use and swaps them when it works."""
 
-    def __init__(self, pool: AnalysisPool, folders: Sequence[Path], work_dir: Path, problems: Problems) -> None:
+    def __init__(self, pool: AnalysisPool, folders: Sequence[Path], problems: Problems) -> None:
         self.state = ModelState()
         self.errors: tuple[FieldError, ...] = ()
         """What of the wanted thresholds does not fit the model in use."""
         self._pool = pool
         self._folders = folders
-        self._work_dir = work_dir
         self._problems = problems
         self._wanted: ModelConfig | None = None
         self._used: ModelConfig | None = None
@@ -75,7 +74,7 @@ class ModelKeeper:
         in_use = self._pool.model
         if in_use is not None and self._used is not None and self._used.name == wanted.name:
             return in_use  # other thresholds only
-        return await self._pool.load(find_model(wanted.name, self._folders), work_dir=self._work_dir)
+        return await self._pool.load(find_model(wanted.name, self._folders))
 
 
 def unknown_labels(config: ModelConfig, labels: Sequence[str]) -> tuple[FieldError, ...]:

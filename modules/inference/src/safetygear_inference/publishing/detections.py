@@ -9,7 +9,7 @@ from safetygear.hub.port import OutgoingMessage
 from safetygear.messages.codec import BoundingBox, encode
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity
 from safetygear.messages.frames import FrameReference
-from safetygear_inference.detectors.picture import DetectedBoxes
+from safetygear_inference.picture import DetectedBoxes
 
 OUTPUT = "detections"
 PLAUSIBLE_CAPTURE_S = 60.0

@@ -1,0 +1,107 @@
+"""What is known of a model once its format is: how pictures go in and how its outputs become boxes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safetygear.geometry import Boxes, Letterbox
+from safetygear_inference.detectors.settings import FormatName, ModelSettings
+from safetygear_inference.detectors.signature import Signature
+
+Outputs = Mapping[str, NDArray[Any]]
+Size = tuple[int, int]
+"""Width and height in px."""
+
+PAD = 114
+"""YOLOX's grey around a picture of another aspect ratio, in 0..255."""
+PIXEL_COUNT, PIXEL_MULTIPLE = 512 * 512, 32
+"""From `object_detection.py` in Custom Vision's export: about so many pixels, sides a multiple of 32."""
+
+
+@dataclass(frozen=True)
+class NetworkInput:
+    """The input tensor and how a picture is put into it."""
+
+    name: str
+    dtype: Literal["float", "float16", "uint8"]
+    layout: Literal["nchw", "nhwc"]
+    size: Size | None
+    """None: any size may be fed."""
+    channels: Literal["bgr", "rgb"]
+    scale: float
+    offset: float
+    """Value in the tensor = `scale` * 0..255 + `offset`."""
+    fit: Literal["stretch", "top-left", "pixel-count"]
+
+    def letterbox(self, source: Size) -> Letterbox:
+        """How a picture of that size lies in the network's input."""
+        if self.fit == "pixel-count":
+            # The sides are nearly in proportion: the rest is stretched, as the export's own script does.
+            return Letterbox.fit(source, pixel_count_size(source), "stretch")
+        if self.size is None:
+            raise ValueError("a network of free size needs the fit pixel-count")
+        return Letterbox.fit(source, self.size, self.fit)
+
+
+def pixel_count_size(source: Size) -> Size:
+    """The input size Custom Vision's export script chooses for a picture of that size."""
+    ratio = math.sqrt(PIXEL_COUNT / source[0] / source[1])
+    width, height = (PIXEL_MULTIPLE * max(1, math.ceil(int(side * ratio) / PIXEL_MULTIPLE)) for side in source)
+    return width, height
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Boxes as decoded: float32 xyxy (n, 4) in network px, class ids (n,), probabilities (n,); in any order."""
+
+    xyxy_network_px: Boxes
+    class_id: NDArray[np.int64]
+    probability: NDArray[np.float32]
+
+
+class Decode(Protocol):
+    """Raises ModelError where the outputs are not what the format promises."""
+
+    def __call__(self, outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> Candidates:
+        """The boxes whose probability reaches their class's threshold (thresholds: (classes,))."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A recognised format. `why` says by what; it is shown by `safetygear model inspect` and in the log."""
+
+    name: FormatName
+    why: str
+    input: NetworkInput
+    decode: Decode
+    default_threshold: float
+    nms_iou: float | None
+    """Two boxes of a class that overlap more are one; None: the network has done that itself."""
+    settle: Callable[[Outputs, Size], Format] | None = None
+    """What only a run can tell: the format after looking at a run's outputs. Raises ModelError."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for a format. `possible` is not enough by itself: other formats look the same."""
+
+    by: Literal["names", "shape", "possible"]
+    why: str
+
+
+class FormatRule(Protocol):
+    """One module in decode/ per format."""
+
+    NAME: FormatName
+
+    def evidence(self, signature: Signature, labels: tuple[str, ...]) -> Evidence | None: ...
+
+    def build(self, signature: Signature, labels: tuple[str, ...], settings: ModelSettings, why: str) -> Format:
+        """Raises ModelError where the model contradicts the format."""
+        ...

@@ -1,0 +1,73 @@
+"""Class names: labels.txt as Custom Vision writes it, and the `names` in an ONNX file's metadata. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+
+from safetygear.errors import ModelError
+
+MAX_LABELS = 1000
+MAX_LABEL_CHARACTERS = 128
+"""As many as a threshold's name in the twin may have."""
+GUID = re.compile(r"\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")
+
+
+def parse_labels_txt(data: bytes, *, name: str = "labels.txt") -> tuple[str, ...]:
+    """One label a line, in the order of the class ids. Raises ModelError naming the line.
+
+    Takes CRLF, a byte order mark, a missing final newline, and a first line with the project's GUID, which is no label.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = data[: exc.start].count(b"\n") + 1
+        raise _refused(f"{name}, line {line}, is not UTF-8: save it as UTF-8") from exc
+    # Only these: str.splitlines would also split at characters a label may contain.
+    lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    first = 1
+    if lines and GUID.fullmatch(lines[0]):
+        lines, first = lines[1:], 2
+    for number, label in enumerate(lines, first):
+        if not label:
+            raise _refused(f"{name}, line {number}, is empty: each line is a class, in the order of the class ids")
+    return checked_labels(lines, name)
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """The metadata entry `names`: `person,helmet`, or Ultralytics' `{0: 'person', 1: 'helmet'}`. Raises ModelError."""
+    where = "the entry `names` in the ONNX file's metadata"
+    if not text.lstrip().startswith(("{", "[")):
+        return checked_labels([part.strip() for part in text.split(",")], where)
+    try:
+        value = ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError) as exc:
+        raise _refused(f"{where} can't be read") from exc
+    if isinstance(value, dict):
+        if sorted(value, key=str) != sorted(range(len(value)), key=str):
+            raise _refused(f"{where} does not number its classes 0 to {len(value) - 1}")
+        value = [value[index] for index in range(len(value))]
+    return checked_labels([str(part) for part in value], where)
+
+
+def checked_labels(labels: Sequence[str], where: str) -> tuple[str, ...]:
+    """Raises ModelError where they can't be a model's class names."""
+    if not labels:
+        raise _refused(f"{where} names no class")
+    if len(labels) > MAX_LABELS:
+        raise _refused(f"{where} names {len(labels)} classes; at most {MAX_LABELS} are possible")
+    seen: set[str] = set()
+    for number, label in enumerate(labels, 1):
+        if not 0 < len(label) <= MAX_LABEL_CHARACTERS or not label.isprintable():
+            raise _refused(f"{where}: class {number} must be 1 to {MAX_LABEL_CHARACTERS} printable characters")
+        if label in seen:
+            raise _refused(f"{where} names {label!r} twice: thresholds go by name")
+        seen.add(label)
+    return tuple(labels)
+
+
+def _refused(message: str) -> ModelError:
+    return ModelError(message, code="model-labels")

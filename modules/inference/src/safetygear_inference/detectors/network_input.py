@@ -1,0 +1,119 @@
+"""Reads the input tensor: size, layout, type, channel order and value range. Pure.
+
+Order and range come from the settings file, else from the ONNX file's metadata (`Image.BitmapPixelFormat`,
+`Image.NominalPixelRange`: onnx/docs/MetadataProps.md), else from the format. metadata_properties.json of Custom Vision
+is not asked: it says Normalized_0_1 of [S1] networks whose own script feeds 0..255.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+from safetygear.errors import ModelError
+from safetygear_inference.detectors.format import NetworkInput
+from safetygear_inference.detectors.settings import ModelSettings, PixelRange
+from safetygear_inference.detectors.signature import Dimension, Signature, Tensor
+
+PIXEL_FORMAT, PIXEL_RANGE, GAMMA = "Image.BitmapPixelFormat", "Image.NominalPixelRange", "Image.ColorSpaceGamma"
+MAX_SIDE_PX: Final = 4096
+
+CHANNELS: Final[dict[str, Literal["bgr", "rgb"]]] = {"bgr8": "bgr", "rgb8": "rgb"}
+RANGES: Final[dict[str, PixelRange]] = {
+    "nominalrange_0_255": "0-255",
+    "normalized_0_1": "0-1",
+    "normalized_1_1": "-1-1",
+    "nominalrange_16_235": "16-235",
+}
+SCALE_AND_OFFSET: Final[dict[PixelRange, tuple[float, float]]] = {
+    "0-255": (1.0, 0.0),
+    "0-1": (1 / 255, 0.0),
+    "-1-1": (2 / 255, -1.0),
+    "16-235": (219 / 255, 16.0),
+}
+DTypeName = Literal["float", "float16", "uint8"]
+
+
+def read_network_input(
+    signature: Signature,
+    settings: ModelSettings,
+    *,
+    channels: Literal["bgr", "rgb"],
+    pixel_range: PixelRange,
+    fit: Literal["stretch", "top-left", "pixel-count"],
+) -> NetworkInput:
+    """The format's own order and range are `channels` and `pixel_range`. Raises ModelError saying what was seen."""
+    tensor = the_image_input(signature)
+    dtype = _dtype(tensor)
+    metadata = signature.metadata
+    _refuse_linear(metadata.get(GAMMA))
+    channels = settings.channels or _channels(metadata.get(PIXEL_FORMAT)) or channels
+    pixel_range = settings.pixel_range or _range(metadata.get(PIXEL_RANGE)) or pixel_range
+    if dtype == "uint8" and pixel_range in ("0-1", "-1-1"):
+        raise ModelError(f"the input {tensor} takes whole numbers, but {PIXEL_RANGE} says values of {pixel_range}")
+    layout, size = _layout_and_size(tensor)
+    if size is None and fit != "pixel-count":
+        raise ModelError(f"the input {tensor} has no fixed height and width: export the network with a fixed size")
+    scale, offset = SCALE_AND_OFFSET[pixel_range]
+    return NetworkInput(tensor.name, dtype, layout, size, channels, scale, offset, fit)
+
+
+def the_image_input(signature: Signature) -> Tensor:
+    """The only input. Raises ModelError where there are more or none, or where it holds no picture."""
+    if len(signature.inputs) != 1:
+        raise ModelError(f"the network must have one input, the picture; it has: {signature}", code="model-unknown")
+    tensor = signature.inputs[0]
+    if len(tensor.shape) != 4:
+        raise ModelError(f"the input {tensor} can't take a picture: it needs four dimensions", code="model-unknown")
+    if isinstance(tensor.shape[0], int) and tensor.shape[0] != 1:
+        raise ModelError(f"the input {tensor} takes {tensor.shape[0]} pictures at once: export with batch size 1")
+    return tensor
+
+
+def _layout_and_size(tensor: Tensor) -> tuple[Literal["nchw", "nhwc"], tuple[int, int] | None]:
+    layout: Literal["nchw", "nhwc"]
+    if tensor.shape[1] == 3:
+        layout, (height, width) = "nchw", tensor.shape[2:4]
+    elif tensor.shape[3] == 3:
+        layout, (height, width) = "nhwc", tensor.shape[1:3]
+    else:
+        raise ModelError(f"the input {tensor} can't take a picture of three channels", code="model-unknown")
+    if isinstance(height, str) or isinstance(width, str):
+        return layout, None
+    return layout, (_side(width, tensor), _side(height, tensor))
+
+
+def _side(size: Dimension, tensor: Tensor) -> int:
+    if not isinstance(size, int) or not 1 <= size <= MAX_SIDE_PX:
+        raise ModelError(f"the input {tensor} has a side outside 1 to {MAX_SIDE_PX}")
+    return size
+
+
+def _dtype(tensor: Tensor) -> DTypeName:
+    for name in get_args(DTypeName):
+        if tensor.dtype == name:
+            return name  # type: ignore[no-any-return]  # get_args forgets the literals' types
+    raise ModelError(f"the input {tensor} has another type than {', '.join(get_args(DTypeName))}")
+
+
+def _channels(value: str | None) -> Literal["bgr", "rgb"] | None:
+    if value is None:
+        return None
+    if value.lower() not in CHANNELS:
+        raise ModelError(f"{PIXEL_FORMAT} in the ONNX file is {value!r}; Bgr8 and Rgb8 are possible")
+    return CHANNELS[value.lower()]
+
+
+def _range(value: str | None) -> PixelRange | None:
+    if value is None:
+        return None
+    if value.lower() not in RANGES:
+        raise ModelError(
+            f"{PIXEL_RANGE} in the ONNX file is {value!r}; possible are NominalRange_0_255, Normalized_0_1, "
+            "Normalized_1_1, NominalRange_16_235"
+        )
+    return RANGES[value.lower()]
+
+
+def _refuse_linear(gamma: str | None) -> None:
+    if gamma is not None and gamma.lower() != "srgb":
+        raise ModelError(f"{GAMMA} in the ONNX file is {gamma!r}; cameras give SRGB")

@@ -1,0 +1,109 @@
+"""ONNX Runtime. The only file that imports onnxruntime."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from safetygear.errors import ModelError
+from safetygear_inference.detectors.runtimes.onnx_file import refuse_external_data
+from safetygear_inference.detectors.signature import Signature, Tensor
+
+# Read when the library is loaded: some builds of the wheel send usage data.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
+
+ort.set_default_logger_severity(4)  # what matters comes as an exception; its own lines have another format than ours
+
+# They have no common base of their own.
+_ERRORS: tuple[type[Exception], ...] = (
+    *(
+        kind
+        for kind in vars(_state).values()
+        if isinstance(kind, type) and issubclass(kind, Exception) and kind.__module__ == _state.__name__
+    ),
+    RuntimeError,
+    ValueError,
+    TypeError,
+)
+
+
+class OnnxSession:
+    """One network in one thread. Raises ModelError: model-unreadable, model-external-data, model-custom-op."""
+
+    def __init__(self, model: bytes) -> None:
+        refuse_external_data(model)
+        options = ort.SessionOptions()
+        # One core per session: with two threads and spinning a paced frame costs three times the CPU.
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+        options.log_severity_level = 4
+        try:
+            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        except _ERRORS as exc:
+            raise _load_error(exc) from exc
+        self.signature = Signature(
+            _tensors(self._session.get_inputs()), _tensors(self._session.get_outputs()), metadata
+        )
+        self._outputs = [tensor.name for tensor in self.signature.outputs]
+
+    def run(self, input_name: str, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """All outputs by name; half floats as float32, because decoding overflows in half precision.
+
+        Raises ModelError (`model-failed`).
+        """
+        try:
+            values = self._session.run(self._outputs, {input_name: tensor})
+        except _ERRORS as exc:
+            raise ModelError(f"the network failed: {_reason(exc)}", code="model-failed") from exc
+        outputs = {}
+        for name, value in zip(self._outputs, values, strict=True):
+            if not isinstance(value, np.ndarray):
+                raise ModelError(f"the network's output {name} is no tensor", code="model-failed")
+            outputs[name] = value.astype(np.float32) if value.dtype == np.float16 else value
+        return outputs
+
+
+def runtime_version() -> str:
+    """ONNX Runtime's version."""
+    return str(ort.__version__)
+
+
+def _tensors(arguments: Sequence[Any]) -> tuple[Tensor, ...]:
+    return tuple(
+        Tensor(
+            argument.name,
+            argument.type.removeprefix("tensor(").removesuffix(")"),
+            tuple(size if isinstance(size, int) else size or "" for size in argument.shape),
+        )
+        for argument in arguments
+    )
+
+
+def _load_error(exc: Exception) -> ModelError:
+    reason = _reason(exc)
+    if "is not a registered function/op" in reason:
+        return ModelError(
+            f"the network needs an operator that is not part of ONNX: {reason}; custom operators are not loaded",
+            code="model-custom-op",
+        )
+    return ModelError(f"ONNX Runtime {ort.__version__} can't load the network: {reason}", code="model-unreadable")
+
+
+def _reason(exc: Exception) -> str:
+    """ONNX Runtime's message without its prefix, on one line."""
+    text = " ".join(str(exc).split())
+    if text.startswith("[ONNXRuntimeError]"):
+        text = text.split(" : ", 3)[-1]
+    return text[:300]

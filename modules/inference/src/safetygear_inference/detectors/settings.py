@@ -1,0 +1,44 @@
+"""The optional settings file beside a model: what the model's own files leave open, or say wrongly. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from safetygear.errors import ModelError
+
+FormatName = Literal["custom-vision-compact", "custom-vision-compact-s1", "yolox"]
+PixelRange = Literal["0-255", "0-1", "-1-1", "16-235"]
+Resize = Literal["stretch", "pixel-count"]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """`safetygear.json` in a folder or zip, `NAME.json` beside NAME.onnx. What is given here goes before all else."""
+
+    version: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    """Shown in messages; else the export's iteration id, or the start of the weights' hash."""
+    format: FormatName | None = None
+    labels: list[str] | None = None
+    decoded: bool | None = None
+    """yolox: whether the boxes come out in pixels already (exported with --decode_in_inference)."""
+    strides: Annotated[list[Annotated[int, Meta(ge=1, le=256)]], Meta(min_length=1, max_length=8)] | None = None
+    channels: Literal["bgr", "rgb"] | None = None
+    pixel_range: PixelRange | None = None
+    resize: Resize | None = None
+    """custom-vision-compact: `pixel-count` (as the export's own script does) or `stretch` to the declared size."""
+    default_threshold: Share | None = None
+    thresholds: Annotated[dict[str, Share], Meta(max_length=200)] = {}
+
+
+_decoder = msgspec.json.Decoder(ModelSettings)
+
+
+def read_settings(data: bytes, name: str) -> ModelSettings:
+    """Raises ModelError (`model-settings`) naming the field."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise ModelError(f"{name}: {exc}", code="model-settings") from exc
