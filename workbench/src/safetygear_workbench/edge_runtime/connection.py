@@ -13,6 +13,8 @@ from safetygear_workbench.edge_runtime.packets import Connect, PacketReader, Pro
 log = logging.getLogger(__name__)
 # Linux only: without it, the client's Nagle and our delayed acknowledgement add up to 40 ms per message.
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+MAX_UNSENT_BYTES = 4 * 1024 * 1024
+"""A client that does not read what it asked for loses its connection, not the hub its memory."""
 
 
 class Broker(Protocol):
@@ -57,6 +59,8 @@ class Connection(asyncio.Protocol):
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         try:
             for packet in self._reader.feed(data):
+                if self._transport is None or self._transport.is_closing():
+                    return
                 self._handle(packet)
         except ProtocolError as exc:
             self.close(f"protocol error: {exc}")
@@ -77,6 +81,8 @@ class Connection(asyncio.Protocol):
     def send(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
+            if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+                self.close("it does not read what is sent to it")
 
     def free_packet_id(self, used: set[int]) -> int:
         """A packet id that is not in flight."""
@@ -122,6 +128,9 @@ class Connection(asyncio.Protocol):
             return
         self.client_id = packet.client_id
         self._keep_alive_s = float(packet.keep_alive_s)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._watch_keep_alive()
         present = self._broker.opened(self, packet)
         self.send(packets.connack(0, session_present=present))
         self._broker.started(self)

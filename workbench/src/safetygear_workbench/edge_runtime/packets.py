@@ -198,12 +198,12 @@ def _parse(first: int, data: bytes) -> Packet:
         case 4:  # PUBACK
             return PubAck(body.u16())
         case 8:  # SUBSCRIBE
-            packet_id, filters = body.u16(), []
+            packet_id, filters = _filters_follow(body, flags), []
             while body.more:
                 filters.append((body.text(), body.byte() & 3))
             return Subscribe(packet_id, tuple(filters))
         case 10:  # UNSUBSCRIBE
-            packet_id, names = body.u16(), []
+            packet_id, names = _filters_follow(body, flags), []
             while body.more:
                 names.append(body.text())
             return Unsubscribe(packet_id, tuple(names))
@@ -215,11 +215,21 @@ def _parse(first: int, data: bytes) -> Packet:
             raise ProtocolError(f"packet type {kind} is not one a client sends here")
 
 
+def _filters_follow(body: _Body, flags: int) -> int:
+    """The packet id of a SUBSCRIBE or UNSUBSCRIBE; [MQTT-3.8.1-1], [MQTT-3.8.3-3]: fixed flags, at least one filter."""
+    packet_id = body.u16()
+    if flags != 2 or packet_id == 0 or not body.more:
+        raise ProtocolError("a (un)subscription without packet id, flags or filters as they must be")
+    return packet_id
+
+
 def _parse_connect(body: _Body) -> Connect:
     name, level = body.binary(), body.byte()
     if (name, level) != (b"MQTT", 4):
         return Connect("", "", "", 0, True, supported=False)
     flags, keep_alive_s, client_id = body.byte(), body.u16(), body.text()
+    if flags & 1 or (flags & 0x40 and not flags & 0x80):
+        raise ProtocolError("CONNECT's flags are not allowed together")
     if flags & 4:  # a will, which edgeHub ignores
         body.binary()
         body.binary()

@@ -48,6 +48,17 @@ def inputs_filter(device: str, module: str) -> str:
     return f"devices/{device}/modules/{module}/inputs/#"
 
 
+def is_event(device: str, module: str, topic: str) -> bool:
+    """Whether the topic is the module's own for its messages."""
+    prefix = events_prefix(device, module)
+    return topic == prefix or topic.startswith((f"{prefix}/", f"{prefix}?"))
+
+
+def may_subscribe(device: str, module: str, topic_filter: str) -> bool:
+    """Twin, methods, and what is the module's own; edgeHub has no other topics for a module."""
+    return topic_filter.startswith(("$iothub/twin/", "$iothub/methods/", f"devices/{device}/modules/{module}/"))
+
+
 def parse_event(device: str, module: str, topic: str) -> Event:
     """The event a module publishes on its own topic."""
     wire = parse_properties(topic[len(events_prefix(device, module)) :])
