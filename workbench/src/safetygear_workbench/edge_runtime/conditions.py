@@ -1,7 +1,8 @@
 """The WHERE part of a route: IoT Hub's message routing query language, as far as edgeHub has it.
 
 Source: Microsoft, "IoT Hub message routing query syntax" and "Declare routes in IoT Edge". Comparing a string with a
-number is undefined and never true; a condition counts only where it is exactly true.
+number is undefined and never true; a condition counts only where it is exactly true. `$body` is defined only where the
+message says that it is JSON: contentType application/json, contentEncoding utf-8, utf-16 or utf-32.
 """
 
 from __future__ import annotations
@@ -13,15 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-Value = Any
+from safetygear_workbench.edge_runtime.condition_functions import FUNCTIONS, TYPE_TESTS, UNDEFINED, Value, is_number
 
-
-class _Undefined:
-    def __repr__(self) -> str:
-        return "undefined"
-
-
-UNDEFINED = _Undefined()
 Expression = Callable[["RoutedMessage"], Value]
 
 
@@ -43,13 +37,23 @@ class RoutedMessage:
     def json_body(self) -> Value:
         """The body as JSON, parsed once; undefined where it is none."""
         if not self._parsed:
-            try:
-                self._parsed.append(json.loads(self.body))
-            except ValueError:
-                self._parsed.append(UNDEFINED)
+            self._parsed.append(self._parse())
         return self._parsed[0]
 
+    def _parse(self) -> Value:
+        encoding = self.system_properties.get("contentEncoding", "").lower()
+        is_json = self.system_properties.get("contentType", "").lower() == "application/json"
+        if not is_json or encoding not in _ENCODINGS:
+            return UNDEFINED
+        try:
+            return json.loads(self.body.decode(encoding))
+        except (ValueError, RecursionError):
+            return UNDEFINED
 
+
+_ENCODINGS = ("utf-8", "utf-16", "utf-32")
+_DEEPEST = 50
+"""Parentheses, NOT and calls within each other."""
 _TOKEN = re.compile(
     r"""\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<system>\{?\$[A-Za-z][\w.\-\[\]]*\}?)
     |(?P<name>[A-Za-z_][\w\-]*)|(?P<symbol><=|>=|<>|!=|\|\||[-+*/%<>=(),]))""",
@@ -62,26 +66,6 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "%": operator.mod,
 }  # fmt: skip
-_FUNCTIONS: dict[str, Callable[..., Value]] = {
-    "is_defined": lambda a: a is not UNDEFINED,
-    "is_null": lambda a: a is None,
-    "is_string": lambda a: isinstance(a, str),
-    "is_number": lambda a: isinstance(a, int | float) and not isinstance(a, bool),
-    "is_bool": lambda a: isinstance(a, bool),
-    "as_number": float,
-    "lower": lambda a: a.lower(),
-    "upper": lambda a: a.upper(),
-    "length": lambda a: float(len(a)),
-    "concat": lambda *parts: "".join(parts),
-    "substring": lambda a, start, count: a[int(start) : int(start) + int(count)],
-    "index_of": lambda a, part: float(a.find(part)),
-    "starts_with": lambda a, part: a.startswith(part),
-    "ends_with": lambda a, part: a.endswith(part),
-    "contains": lambda a, part: part in a,
-    "abs": abs,
-    "floor": lambda a: float(a // 1),
-    "ceiling": lambda a: float(-(-a // 1)),
-}
 
 
 def parse_condition(text: str) -> Callable[[RoutedMessage], bool]:
@@ -101,6 +85,7 @@ class _Parser:
             self._tokens.append((match.lastgroup, match[match.lastgroup]))
             position = match.end()
         self._at = 0
+        self._depth = 0
 
     def parse(self) -> Expression:
         expression = self._or()
@@ -126,10 +111,17 @@ class _Parser:
         if self._accept(word) is None:
             raise ConditionError(f"expected {word!r}")
 
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ConditionError(f"the condition is nested more than {_DEEPEST} deep")
+
     def _or(self) -> Expression:
+        self._deeper()
         left = self._and()
         while self._accept("OR"):
             left = _either(left, self._and())
+        self._depth -= 1
         return left
 
     def _and(self) -> Expression:
@@ -140,7 +132,9 @@ class _Parser:
 
     def _not(self) -> Expression:
         if self._accept("NOT"):
+            self._deeper()
             inner = self._not()
+            self._depth -= 1
             return lambda m: not value if isinstance(value := inner(m), bool) else UNDEFINED
         return self._comparison()
 
@@ -177,7 +171,10 @@ class _Parser:
                 self._expect(")")
                 return inner
             case _ if text == "-":
-                return _combine("-", _constant(0.0), self._operand())
+                self._deeper()
+                operand = self._operand()
+                self._depth -= 1
+                return _combine("-", _constant(0.0), operand)
             case _:
                 raise ConditionError(f"did not expect {text!r}")
 
@@ -189,15 +186,17 @@ class _Parser:
                 return _constant(None)
         if not self._accept("("):
             return lambda m: m.properties.get(text, UNDEFINED)
-        function = _FUNCTIONS.get(text.lower())
+        function = FUNCTIONS.get(text.lower())
         if function is None:
-            raise ConditionError(f"there is no function {text}; known: {', '.join(sorted(_FUNCTIONS))}")
+            raise ConditionError(f"there is no function {text}; known: {', '.join(sorted(FUNCTIONS))}")
         arguments: list[Expression] = []
         while not self._accept(")"):
             if arguments:
                 self._expect(",")
             arguments.append(self._or())
-        return _call(text.lower(), function, arguments)
+        if not function.least <= len(arguments) <= function.most:
+            raise ConditionError(f"{text} takes {function.arity} arguments, not {len(arguments)}")
+        return _call(text.lower(), function.run, arguments)
 
 
 def _constant(value: Value) -> Expression:
@@ -226,7 +225,10 @@ def _reference(name: str) -> Expression:
                 value = value[int(part)]
             else:
                 return UNDEFINED
-        return float(value) if _is_number(value) else value
+        try:
+            return float(value) if is_number(value) else value
+        except OverflowError:
+            return UNDEFINED
 
     return look
 
@@ -234,7 +236,7 @@ def _reference(name: str) -> Expression:
 def _call(name: str, function: Callable[..., Value], arguments: list[Expression]) -> Expression:
     def run(message: RoutedMessage) -> Value:
         values = [argument(message) for argument in arguments]
-        if UNDEFINED in values and name != "is_defined":
+        if name not in TYPE_TESTS and any(value is UNDEFINED for value in values):
             return UNDEFINED
         try:
             return function(*values)
@@ -266,7 +268,7 @@ def _combine(sign: str, left: Expression, right: Expression) -> Expression:
         a, b = left(message), right(message)
         if sign == "||":
             return a + b if isinstance(a, str) and isinstance(b, str) else UNDEFINED
-        if not (_is_number(a) and _is_number(b)):
+        if not (is_number(a) and is_number(b)):
             return UNDEFINED
         try:
             return _ARITHMETIC[sign](a, b)
@@ -274,7 +276,3 @@ def _combine(sign: str, left: Expression, right: Expression) -> Expression:
             return UNDEFINED
 
     return run
-
-
-def _is_number(value: Value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -17,6 +17,7 @@ from safetygear_workbench.edge_runtime.conditions import ConditionError, RoutedM
 UPSTREAM = "$upstream"
 DEFAULT_PRIORITY = 10
 """Below every priority that can be given: 0 (first) to 9."""
+LONGEST_TTL_S = 2**32 - 1
 _ROUTE = re.compile(
     r"^\s*(?:SELECT\s+\*\s+)?FROM\s+(?P<source>/\S*)(?:\s+WHERE\s+(?P<condition>.+?))?\s+INTO\s+"
     r"(?:(?P<upstream>\$upstream)|BrokeredEndpoint\(\s*[\"'](?P<endpoint>[^\"']+)[\"']\s*\))\s*$",
@@ -53,9 +54,9 @@ class Route:
         return self.source.match(path) is not None and (self.condition is None or self.condition(message))
 
 
-def parse_route(name: str, value: str | Mapping[str, Any]) -> Route:
+def parse_route(name: str, value: Any) -> Route:
     """The route called `name`. Raises UserError naming the route and what is wrong with it."""
-    if isinstance(value, str):
+    if not isinstance(value, Mapping):
         text, priority, ttl = value, DEFAULT_PRIORITY, None
     else:
         text, priority, ttl = (
@@ -63,8 +64,10 @@ def parse_route(name: str, value: str | Mapping[str, Any]) -> Route:
             value.get("priority", DEFAULT_PRIORITY),
             value.get("timeToLiveSecs"),
         )
-        if "priority" in value and priority not in range(10):
+        if "priority" in value and (type(priority) is not int or priority not in range(10)):
             raise UserError(f"route {name}: priority is {priority!r}.", hint="It must be 0 (first) to 9.")
+        if ttl is not None and not is_time_to_live(ttl):
+            raise UserError(f"route {name}: timeToLiveSecs is {ttl!r}.", hint=f"Use seconds, 0 to {LONGEST_TTL_S}.")
     match = _ROUTE.match(text) if isinstance(text, str) else None
     if match is None:
         raise UserError(
@@ -88,7 +91,14 @@ def parse_route(name: str, value: str | Mapping[str, Any]) -> Route:
 def parse_routes(hub_desired: Mapping[str, Any]) -> tuple[Route, ...]:
     """The routes of an edgeHub's desired properties; a null removes a route."""
     routes = hub_desired.get("routes") or {}
-    return tuple(parse_route(name, value) for name, value in routes.items() if value)
+    if not isinstance(routes, Mapping):
+        raise UserError("$edgeHub's routes must be an object.")
+    return tuple(parse_route(name, value) for name, value in routes.items() if value is not None)
+
+
+def is_time_to_live(value: Any) -> bool:
+    """Whether a manifest may have `value` as a number of seconds; 0 stands for the hub's default."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LONGEST_TTL_S
 
 
 def _source_pattern(source: str) -> re.Pattern[str]:
