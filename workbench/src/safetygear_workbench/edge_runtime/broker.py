@@ -14,19 +14,20 @@ from safetygear.clock import Clock
 from safetygear_workbench.edge_runtime import packets, sas, topics
 from safetygear_workbench.edge_runtime.conditions import RoutedMessage
 from safetygear_workbench.edge_runtime.connection import Connection
+from safetygear_workbench.edge_runtime.deployments import DEFAULT_TTL_S, Deployment, parse_deployment
 from safetygear_workbench.edge_runtime.methods import MethodCalls, MethodResult
 from safetygear_workbench.edge_runtime.modules import InFlight, ModuleState, new_key
 from safetygear_workbench.edge_runtime.packets import Connect, Publish
-from safetygear_workbench.edge_runtime.routes import Route, parse_routes
+from safetygear_workbench.edge_runtime.routes import Route
 from safetygear_workbench.edge_runtime.store import Store, StoredMessage
 from safetygear_workbench.edge_runtime.twins import TwinTooLargeError
 from safetygear_workbench.edge_runtime.upstream import Upstream
 
 log = logging.getLogger(__name__)
-DEFAULT_TTL_S = 7200.0
 ACK_TIMEOUT_S = 30.0
 """edgeHub's MessageAckTimeoutSecs: after it, the message is sent again."""
-_NOT_AUTHORISED, _UNAVAILABLE = 5, 3
+_NOT_AUTHORISED = 5
+_SUBSCRIPTION_REFUSED = 0x80
 
 
 class EdgeBroker:
@@ -53,7 +54,7 @@ class EdgeBroker:
         self.modules = {name: ModuleState.from_json(name, saved) for name, saved in store.documents("module/").items()}
         manifest = store.load("manifest")
         if manifest is not None:
-            self._use_routes(manifest)
+            self._use_routes(parse_deployment(manifest))
         for message in store.messages():
             self._queue_again(message)
         store.commit()
@@ -64,33 +65,44 @@ class EdgeBroker:
     def apply_manifest(self, manifest: Mapping[str, Any], *, redeploy: bool = False) -> bool:
         """Take over a deployment: identities, routes, and desired properties, which replace those in the twins.
 
-        An unchanged manifest changes nothing unless `redeploy` says so. Returns whether it was applied. Raises UserError
-        for a route that can't be read; then nothing was changed.
+        An unchanged manifest changes nothing unless `redeploy` says so. A module that it no longer lists loses its
+        identity, twin and queues. Returns whether it was applied. Raises UserError for what can't be read; then nothing
+        was changed.
         """
         if not redeploy and self._store.load("manifest") == manifest:
             return False
-        content = manifest["modulesContent"]
-        self._use_routes(manifest)
-        for module_id in content["$edgeAgent"]["properties.desired"]["modules"]:
+        deployment = parse_deployment(manifest)
+        self._use_routes(deployment)
+        for module_id in self.modules.keys() - deployment.desired.keys():
+            self._remove_module(module_id)
+        for module_id, desired in deployment.desired.items():
             module = self.modules.get(module_id) or self._add_module(module_id)
-            desired = content.get(module_id, {}).get("properties.desired")
             if desired is not None:
                 self._notify_desired(module, module.twin.replace_desired(desired))
             self._save(module)
+        for route in self.routes:
+            if not route.sink.is_upstream and route.sink.module not in self.modules:
+                log.warning("route %s goes to a module that is not deployed: %s", route.name, route.sink.module)
         self._store.save("manifest", manifest)
         self._changed()
         return True
 
-    def _use_routes(self, manifest: Mapping[str, Any]) -> None:
-        hub = manifest["modulesContent"]["$edgeHub"]["properties.desired"]
-        self.routes = parse_routes(hub)
-        ttl_s = hub.get("storeAndForwardConfiguration", {}).get("timeToLiveSecs")
-        self._default_ttl_s = float(ttl_s) if ttl_s else DEFAULT_TTL_S
+    def _use_routes(self, deployment: Deployment) -> None:
+        self.routes = deployment.routes
+        self._default_ttl_s = deployment.default_ttl_s
 
     def _add_module(self, module_id: str) -> ModuleState:
         # IoT Hub's generation ids are ticks; any number that is new will do.
         module = self.modules[module_id] = ModuleState(module_id, new_key(), str(int(self._clock.now_s() * 1e7)))
         return module
+
+    def _remove_module(self, module_id: str) -> None:
+        module = self.modules[module_id]
+        if module.connection is not None:
+            self._detach(module).close("the module is no longer deployed")
+        del self.modules[module_id]
+        self._store.delete(f"module/{module_id}")
+        self._store.forget_module(module_id)
 
     # Connections
 
@@ -129,7 +141,7 @@ class EdgeBroker:
             self._detach(module).close("the same module connected again")
         if packet.clean_session:
             module.subscriptions.clear()
-        module.connection = connection
+        module.connection, module.clean_session = connection, packet.clean_session
         module.token_expiry_s = sas.expiry_s(packet.password)
         module.counts["connects"] += 1
         log.info("%s connected", module.id)
@@ -139,8 +151,8 @@ class EdgeBroker:
         self._deliver(self._module(connection))
 
     def closed(self, connection: Connection) -> None:
-        module = self._module(connection)
-        if module.connection is connection:
+        module = self.modules.get(_module_id(connection))
+        if module is not None and module.connection is connection:
             self._detach(module)
             log.info("%s disconnected", module.id)
 
@@ -151,10 +163,15 @@ class EdgeBroker:
             module.sent_before.add(entry.message.sequence)
             module.queue(entry.message.input).push(entry.message)
         module.in_flight.clear()
+        if module.clean_session:
+            module.subscriptions.clear()
         return connection
 
     def subscribed(self, connection: Connection, topic: str, qos: int) -> int:
         module = self._module(connection)
+        if not topics.may_subscribe(self.device, module.id, topic):
+            log.warning("%s may not subscribe to %r", module.id, topic[:120])
+            return _SUBSCRIPTION_REFUSED
         module.subscriptions[topic] = min(qos, 1)
         self._save(module)
         return min(qos, 1)
@@ -167,7 +184,10 @@ class EdgeBroker:
     def housekeeping(self) -> None:
         """Once a second: expired tokens, deliveries nobody acknowledged, upstream's queue."""
         now_s = self._clock.now_s()
+        self.upstream.drop_expired()
         for module in self.modules.values():
+            for queue in module.queues.values():
+                queue.drop_expired(now_s, self._drop_expired)
             if module.connection is None:
                 continue
             if module.token_expiry_s <= now_s:
@@ -183,7 +203,7 @@ class EdgeBroker:
 
     def published(self, connection: Connection, packet: Publish) -> None:
         module = self._module(connection)
-        if packet.topic.startswith(topics.events_prefix(self.device, module.id)):
+        if topics.is_event(self.device, module.id, packet.topic):
             self._route(module, packet)
         elif packet.topic.startswith("$iothub/twin/"):
             self._twin_request(module, connection, packet)
@@ -207,6 +227,9 @@ class EdgeBroker:
             # A message goes into a sink once, by the first of its routes, as in edgeHub.
             if route.sink not in sinks and route.matches(message):
                 sinks[route.sink] = route
+        for sink in [sink for sink in sinks if not sink.is_upstream and sink.module not in self.modules]:
+            del sinks[sink]
+            self.counts["no-such-module"] += 1
         if not sinks:
             self.counts["unrouted"] += 1
         for sink, route in sinks.items():
@@ -235,7 +258,7 @@ class EdgeBroker:
                     raise ValueError("a reported patch must be an object")  # noqa: TRY004  # the peer's value, not a type
                 status, extra = 204, f"&$version={module.twin.patch_reported(patch)}"
                 self._save(module)
-            except ValueError as exc:
+            except (ValueError, RecursionError) as exc:
                 code = 413 if isinstance(exc, TwinTooLargeError) else 400
                 status, body = code, json.dumps({"errorCode": code, "message": str(exc)}).encode()
         answer = packets.publish(Publish(f"$iothub/twin/res/{status}/?$rid={request_id}{extra}", body))
@@ -253,10 +276,10 @@ class EdgeBroker:
             self.upstream.pump()
 
     def _queue_again(self, message: StoredMessage) -> None:
-        if message.input:
-            (self.modules.get(message.module) or self._add_module(message.module)).queue(message.input).push(message)
-        else:
+        if not message.input:
             self.upstream.push(message)
+        elif (module := self.modules.get(message.module)) is not None:
+            module.queue(message.input).push(message)
 
     def _deliver(self, module: ModuleState) -> None:
         """One message at a time per input, as edgeHub does."""
@@ -299,7 +322,7 @@ class EdgeBroker:
     # The service's side
 
     def change_desired(self, module_id: str, properties: Mapping[str, Any], *, replace: bool = False) -> ModuleState:
-        """Patch or replace a module's desired properties. Raises KeyError, TwinTooLargeError."""
+        """Patch or replace a module's desired properties. Raises KeyError, InvalidPropertiesError."""
         module = self.modules[module_id]
         change = module.twin.replace_desired if replace else module.twin.patch_desired
         self._notify_desired(module, change(properties))
@@ -326,7 +349,7 @@ class EdgeBroker:
     # Committing
 
     def _module(self, connection: Connection) -> ModuleState:
-        return self.modules[connection.client_id.partition("/")[2]]
+        return self.modules[_module_id(connection)]
 
     def _save(self, module: ModuleState) -> None:
         self._store.save(f"module/{module.id}", module.as_json())
@@ -346,10 +369,15 @@ class EdgeBroker:
             action()
 
     def close(self) -> None:
-        """End every connection and write what is left."""
+        """End every connection and write what is left. After a failure of the store nothing is written."""
         for module in self.modules.values():
             if module.connection is not None:
                 module.connection.close("the hub is stopping")
-        self._commit()
+        if self._store.failure is None:
+            self._commit()
         self.upstream.close()
         self._store.close()
+
+
+def _module_id(connection: Connection) -> str:
+    return connection.client_id.partition("/")[2]

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from safetygear.errors import UserError
 from safetygear_workbench.edge_runtime.broker import EdgeBroker
+from safetygear_workbench.edge_runtime.store import StoreError
 from safetygear_workbench.edge_runtime.upstream import State
 from safetygear_workbench.edge_runtime.workload import WorkloadServer
 
@@ -31,6 +32,8 @@ def control_app(
             response: web.StreamResponse = await handler(request)
         except UserError as exc:
             return web.json_response({"error": str(exc)}, status=400)
+        except StoreError as exc:
+            return web.json_response({"error": str(exc)}, status=500)
         except (KeyError, ValueError) as exc:
             return web.json_response({"error": f"{type(exc).__name__}: {exc}"}, status=400)
         return response
@@ -53,6 +56,9 @@ def control_app(
     async def environment(request: web.Request) -> web.Response:
         name, mode = request.match_info["module"], request.query.get("mode", "workload")
         return web.json_response(module_env(name, mode, request.query.get("gateway")))
+
+    async def twin(request: web.Request) -> web.Response:
+        return web.json_response(broker.modules[request.match_info["module"]].twin.as_json())
 
     async def drop(request: web.Request) -> web.Response:
         connection = broker.modules[request.match_info["module"]].connection
@@ -84,6 +90,7 @@ def control_app(
     app.router.add_get("/upstream/tail", tail)
     app.router.add_put("/manifest", manifest)
     app.router.add_get("/modules/{module}/environment", environment)
+    app.router.add_get("/modules/{module}/twin", twin)
     app.router.add_post("/modules/{module}/drop", drop)
     app.router.add_put("/refuse", refuse)
     return app

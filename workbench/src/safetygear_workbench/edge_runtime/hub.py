@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import errno
+import fcntl
+import hashlib
 import json
 import logging
 import os
 import secrets
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,19 +23,22 @@ from typing import Any
 from aiohttp import web
 
 from safetygear.clock import Clock, SystemClock
-from safetygear.errors import UserError
+from safetygear.errors import SafetyGearError, UserError
+from safetygear.listen import Listen
 from safetygear_workbench.edge_runtime.broker import EdgeBroker
 from safetygear_workbench.edge_runtime.connection import Connection
 from safetygear_workbench.edge_runtime.control_api import control_app
+from safetygear_workbench.edge_runtime.deployments import parse_deployment
 from safetygear_workbench.edge_runtime.pki import Certificates, ensure_certificates
 from safetygear_workbench.edge_runtime.service_api import KEY_NAME, service_app
-from safetygear_workbench.edge_runtime.store import Store
+from safetygear_workbench.edge_runtime.store import Store, StoreError
 from safetygear_workbench.edge_runtime.workload import API_VERSION, MAX_SOCKET_PATH_BYTES, WorkloadServer
 
 MQTT_PORT = 8883
 """azure-iot-device has it built in."""
 DEVICE, IOTHUB = "stand-in", "stand-in.azure-devices.net"
 READY_FILE = "ready.json"
+LOCK_FILE = "hub.lock"
 log = logging.getLogger(__name__)
 
 
@@ -53,8 +59,24 @@ class HubOptions:
 
 
 async def serve(options: HubOptions, clock: Clock, stop: asyncio.Event) -> None:
-    """Run until `stop` is set. Raises UserError for what a person can mend."""
-    options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """Run until `stop` is set. Raises UserError for what a person can mend, StoreError where the disk is full."""
+    try:
+        options.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = (options.state / LOCK_FILE).open("w")
+    except OSError as exc:
+        raise UserError(f"the state folder {options.state} can't be used: {exc.strerror}.") from exc
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            raise UserError(
+                f"the state folder {options.state} is used by another hub.", hint="Choose another --state folder."
+            ) from exc
+        asyncio.get_running_loop().set_exception_handler(_quiet_about_the_store)
+        await _serve(options, clock, stop)
+
+
+async def _serve(options: HubOptions, clock: Clock, stop: asyncio.Event) -> None:
     # Left over where the last hub was killed: nobody must take its addresses for ours.
     (options.state / READY_FILE).unlink(missing_ok=True)
     manifest = read_manifest(options.manifest) if options.manifest else None
@@ -95,6 +117,8 @@ async def serve(options: HubOptions, clock: Clock, stop: asyncio.Event) -> None:
         _write_private(options.state / READY_FILE, json.dumps(ready, indent=1))
         log.info("hub ready on %s:%d", options.address, MQTT_PORT)
         while not stop.is_set():
+            if store.failure is not None:
+                raise store.failure
             broker.housekeeping()
             try:
                 await asyncio.wait_for(stop.wait(), 1.0)
@@ -116,16 +140,12 @@ def read_manifest(path: Path) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
         raise UserError(f"the manifest {path} can't be read: {exc.strerror}.") from exc
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise UserError(f"the manifest {path} is not JSON: {exc}.") from exc
-    for part in ("$edgeAgent", "$edgeHub"):
-        try:
-            content["modulesContent"][part]["properties.desired"]
-        except (KeyError, TypeError) as exc:
-            raise UserError(
-                f"the manifest {path} has no modulesContent.{part}.properties.desired.",
-                hint="Is it a deployment manifest?",
-            ) from exc
+    try:
+        parse_deployment(content)
+    except UserError as exc:
+        raise UserError(f"{path}: {exc}", code=exc.code) from exc
     result: dict[str, Any] = content
     return result
 
@@ -202,11 +222,26 @@ def _cannot_listen(address: str, port: int, exc: OSError, hint: str) -> UserErro
 
 
 def _socket_folder(state: Path) -> Path:
-    """Below the state folder, or a short private folder where that path would not fit into a socket address."""
+    """Below the state folder, or a short private folder where that path would not fit into a socket address.
+
+    It is the same at each start: a module that outlives the hub renews its token through the path it was given.
+    """
     folder = state.resolve() / "workload"
     if len(str(folder).encode()) + 1 + 64 + 5 <= MAX_SOCKET_PATH_BYTES:
         return folder
-    return Path(tempfile.mkdtemp(prefix="safetygear-"))
+    name = hashlib.sha256(str(state.resolve()).encode()).hexdigest()[:12]
+    short = Path(tempfile.gettempdir()) / f"safetygear-{os.getuid()}-{name}"
+    short.mkdir(mode=0o700, exist_ok=True)
+    status = short.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise UserError(f"{short} belongs to somebody else.", hint="Choose a --state folder with a shorter path.")
+    return short / "workload"
+
+
+def _quiet_about_the_store(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Its failure ends the hub with one line; each connection that meets it needs no traceback."""
+    if not isinstance(context.get("exception"), StoreError):
+        loop.default_exception_handler(context)
 
 
 def _write_private(path: Path, text: str) -> None:
@@ -226,6 +261,12 @@ def parse_arguments(arguments: Sequence[str]) -> HubOptions:
     parser.add_argument("--rest-port", type=int, default=8443, help="IoT Hub's REST paths over TLS; 0: any free port")
     parser.add_argument("--listen", action="append", default=[], help="a further address, for containers; repeatable")
     given = parser.parse_args(arguments)
+    if not Listen(given.address, MQTT_PORT).is_loopback:
+        raise UserError(
+            f"--address {given.address} is not on loopback.", hint="Add other addresses with --listen ADDRESS."
+        )
+    if not 0 <= given.rest_port <= 65535:
+        raise UserError(f"--rest-port is {given.rest_port}.", hint="Use 0 (any free one) to 65535.")
     return HubOptions(given.state.resolve(), given.manifest, given.address, given.rest_port, tuple(given.listen))
 
 
@@ -237,14 +278,16 @@ async def _run(options: HubOptions) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0 after a stop, 2 for what a person can mend."""
-    options = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    """0 after a stop, 1 where a restart may help (a full disk), 2 for what a person can mend."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="hub: %(message)s")
     try:
-        asyncio.run(_run(options))
-    except UserError as exc:
+        asyncio.run(_run(parse_arguments(sys.argv[1:] if arguments is None else arguments)))
+    except SafetyGearError as exc:
         sys.stderr.write(f"hub: {exc}\n")
-        return 2
+        return 2 if isinstance(exc, UserError) else 1
+    except OSError as exc:
+        sys.stderr.write(f"hub: {exc.strerror or exc}: {exc.filename or 'the state folder'}\n")
+        return 1
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,8 +48,30 @@ def read_ready(state: Path) -> HubReady | None:
             upstream=Path(saved["upstream"]),
             device=saved["device"],
         )
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def find_hub(state: Path) -> HubReady | None:
+    """The hub that runs in a state folder: of `simulate` (in `hub` below it), or a hub on its own.
+
+    What a killed hub has left behind is not taken for one.
+    """
+    for folder in (state / "hub", state):
+        ready = read_ready(folder)
+        if ready is not None and _is_running(ready.pid):
+            return ready
+    return None
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
 
 
 class HubControl:
@@ -78,6 +101,10 @@ class HubControl:
     async def module_environment(self, module_id: str) -> dict[str, str]:
         """The IOTEDGE_* variables that make a process this module."""
         return await self._call("GET", f"/modules/{module_id}/environment")
+
+    async def twin(self, module_id: str) -> dict[str, Any]:
+        """Both halves of a module's twin: {desired, reported}."""
+        return await self._call("GET", f"/modules/{module_id}/twin")
 
     async def deploy(self, manifest: Mapping[str, Any]) -> None:
         """Apply a deployment again: its desired properties replace what stands in the twins."""

@@ -38,8 +38,8 @@ class MethodCalls:
             return
         try:
             future.set_result((int(status), json.loads(payload or b"null")))
-        except ValueError as exc:
-            future.set_exception(exc)
+        except (ValueError, RecursionError) as exc:
+            future.set_exception(ValueError(str(exc)))
 
     async def call(
         self,
@@ -63,8 +63,9 @@ class MethodCalls:
         try:
             status, body = await asyncio.wait_for(future, response_timeout_s)
         except TimeoutError:
-            self._waiting.pop(request_id, None)
             return MethodResult(504, {"Message": "ErrorCode:GatewayTimeout;the module did not answer in time"})
         except ValueError as exc:
             return MethodResult(502, {"Message": f"the module's answer is not valid: {exc}"})
+        finally:
+            self._waiting.pop(request_id, None)
         return MethodResult(200, {"status": status, "payload": body})

@@ -42,6 +42,8 @@ class ModuleState:
     """Sequences that went out on an earlier connection: the next attempt carries MQTT's dup flag."""
     connection: Connection | None = None
     token_expiry_s: int = 0
+    clean_session: bool = False
+    """The present connection's subscriptions end with it."""
     counts: Counter[str] = field(default_factory=Counter)
 
     @classmethod
@@ -54,7 +56,7 @@ class ModuleState:
         return {
             "key": self.key,
             "generationId": self.generation_id,
-            "subscriptions": self.subscriptions,
+            "subscriptions": {} if self.clean_session else self.subscriptions,
             "twin": self.twin.as_json(),
         }
 

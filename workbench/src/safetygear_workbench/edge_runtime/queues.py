@@ -29,3 +29,12 @@ class SinkQueue:
                 return message
             on_expired(message)
         return None
+
+    def drop_expired(self, now_s: float, on_expired: Callable[[StoredMessage], None]) -> None:
+        """Remove the dead ones of a queue that nobody takes from."""
+        dead = [entry for entry in self._heap if entry[2].expires_s <= now_s]
+        if dead:
+            self._heap = [entry for entry in self._heap if entry[2].expires_s > now_s]
+            heapq.heapify(self._heap)
+            for entry in sorted(dead):
+                on_expired(entry[2])

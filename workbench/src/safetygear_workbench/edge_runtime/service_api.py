@@ -14,9 +14,12 @@ from safetygear.clock import Clock
 from safetygear_workbench.edge_runtime import sas
 from safetygear_workbench.edge_runtime.broker import EdgeBroker
 from safetygear_workbench.edge_runtime.modules import ModuleState
-from safetygear_workbench.edge_runtime.twins import TwinTooLargeError
+from safetygear_workbench.edge_runtime.store import StoreError
+from safetygear_workbench.edge_runtime.twins import InvalidPropertiesError
 
 KEY_NAME = "iothubowner"
+MAX_TIMEOUT_S = 300
+MAX_PAYLOAD_BYTES = 128 * 1024
 
 
 def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.Application:
@@ -33,7 +36,10 @@ def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.
             reason = f"the token is not for the policy {KEY_NAME}"
         if reason is not None:
             return _error(401, "IotHubUnauthorizedAccess", reason)
-        response: web.StreamResponse = await handler(request)
+        try:
+            response: web.StreamResponse = await handler(request)
+        except StoreError as exc:
+            return _error(500, "ServerError", str(exc))
         return response
 
     def find(request: web.Request) -> ModuleState:
@@ -59,16 +65,22 @@ def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.
         return web.json_response(twin_json(find(request)))
 
     async def change_twin(request: web.Request) -> web.Response:
+        raw = await request.read()
         module = find(request)
+        wanted = request.headers.get("If-Match", "*").strip('"')
+        if wanted not in ("*", "", str(module.twin.desired["$version"])):
+            return _error(412, "PreconditionFailed", "the twin has another etag by now")
         try:
-            body = json.loads(await request.read())
+            body = json.loads(raw)
             desired = body.get("properties", {}).get("desired") or {}
             if not isinstance(desired, dict):
                 return _error(400, "ArgumentInvalid", "properties.desired must be an object")
+            if body.get("tags"):
+                return _error(400, "ArgumentInvalid", "the stand-in keeps no tags")
             broker.change_desired(module.id, desired, replace=request.method == "PUT")
-        except TwinTooLargeError as exc:
+        except InvalidPropertiesError as exc:
             return _error(400, "ArgumentInvalid", str(exc))
-        except (ValueError, AttributeError) as exc:
+        except (ValueError, AttributeError, RecursionError) as exc:
             return _error(400, "ArgumentInvalid", f"the body is not a twin: {exc}")
         return web.json_response(twin_json(module))
 
@@ -79,8 +91,12 @@ def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.
             name = str(body["methodName"])
             response_s = float(body.get("responseTimeoutInSeconds") or 30)
             connect_s = float(body.get("connectTimeoutInSeconds") or 0)
-        except (ValueError, KeyError, TypeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
             return _error(400, "ArgumentInvalid", f"the body is not a method call: {exc}")
+        if not (0 < response_s <= MAX_TIMEOUT_S and 0 <= connect_s <= MAX_TIMEOUT_S):
+            return _error(400, "ArgumentInvalid", f"a method's timeouts are at most {MAX_TIMEOUT_S} s")
+        if len(json.dumps(body.get("payload")).encode()) > MAX_PAYLOAD_BYTES:
+            return _error(413, "MessageTooLarge", f"a method's payload is at most {MAX_PAYLOAD_BYTES} bytes")
         result = await broker.invoke(
             module.id, name, body.get("payload"), response_timeout_s=response_s, connect_timeout_s=connect_s
         )

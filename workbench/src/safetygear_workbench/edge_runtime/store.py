@@ -1,11 +1,14 @@
 """What must survive the hub process: queued messages, twins, sessions and keys, in one sqlite file of mode 0600.
 
-Nothing is acknowledged before `commit`. WAL with synchronous=NORMAL loses no commit when the process is killed; a power
-cut may cost the last ones, which is more than a stand-in has to promise.
+Nothing is acknowledged before `commit`. After the first failure (a full disk) every call fails, so that nothing is
+acknowledged that is not kept; the hub then ends, and its restart finds what was committed.
+WAL with synchronous=NORMAL loses no commit when the process is killed; a power cut may cost the last ones, which is
+more than a stand-in has to promise.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetygear.errors import UserError
+from safetygear.errors import SafetyGearError, UserError
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -24,6 +27,12 @@ CREATE TABLE IF NOT EXISTS message (
     expires_s REAL NOT NULL, head TEXT NOT NULL, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS document (name TEXT PRIMARY KEY, content TEXT NOT NULL);
 """
+
+
+class StoreError(SafetyGearError):
+    """Nothing can be kept any more: the hub has to end."""
+
+    default_code = "store-failed"
 
 
 @dataclass(frozen=True)
@@ -39,9 +48,11 @@ class StoredMessage:
 
 
 class Store:
-    """Raises UserError where the file can't be used."""
+    """Raises UserError where the file can't be used at the start, StoreError where it can't be used any more."""
 
     def __init__(self, path: Path) -> None:
+        self.failure: StoreError | None = None
+        """The first failure."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Keys are in it: nobody else may read it from its first byte on.
@@ -58,22 +69,30 @@ class Store:
 
     def add(self, module: str, input_: str, priority: int, expires_s: float, head: str, body: bytes) -> StoredMessage:
         """Queue a message; durable after the next `commit`."""
-        self._begin()
-        cursor = self._db.execute(
-            "INSERT INTO message (module, input, priority, expires_s, head, body) VALUES (?, ?, ?, ?, ?, ?)",
-            (module, input_, priority, expires_s, head, body),
-        )
+        with self._writing():
+            cursor = self._db.execute(
+                "INSERT INTO message (module, input, priority, expires_s, head, body) VALUES (?, ?, ?, ?, ?, ?)",
+                (module, input_, priority, expires_s, head, body),
+            )
         assert cursor.lastrowid is not None
         return StoredMessage(cursor.lastrowid, module, input_, priority, expires_s, head)
 
     def body(self, sequence: int) -> bytes:
         """A queued message's body."""
-        row = self._db.execute("SELECT body FROM message WHERE sequence = ?", (sequence,)).fetchone()
-        return bytes(row[0]) if row else b""
+        with self._guarded():
+            row = self._db.execute("SELECT body FROM message WHERE sequence = ?", (sequence,)).fetchone()
+        if row is None:
+            raise self.fail(f"message {sequence} is not in the hub's store")
+        return bytes(row[0])
 
     def remove(self, sequence: int) -> None:
-        self._begin()
-        self._db.execute("DELETE FROM message WHERE sequence = ?", (sequence,))
+        with self._writing():
+            self._db.execute("DELETE FROM message WHERE sequence = ?", (sequence,))
+
+    def forget_module(self, module: str) -> None:
+        """Remove what is queued for a module."""
+        with self._writing():
+            self._db.execute("DELETE FROM message WHERE module = ?", (module,))
 
     def messages(self) -> Iterator[StoredMessage]:
         """Everything queued, oldest first."""
@@ -85,8 +104,12 @@ class Store:
 
     def save(self, name: str, content: Any) -> None:
         """Keep a JSON document; durable after the next `commit`."""
-        self._begin()
-        self._db.execute("INSERT OR REPLACE INTO document VALUES (?, ?)", (name, json.dumps(content)))
+        with self._writing():
+            self._db.execute("INSERT OR REPLACE INTO document VALUES (?, ?)", (name, json.dumps(content)))
+
+    def delete(self, name: str) -> None:
+        with self._writing():
+            self._db.execute("DELETE FROM document WHERE name = ?", (name,))
 
     def load(self, name: str, default: Any = None) -> Any:
         row = self._db.execute("SELECT content FROM document WHERE name = ?", (name,)).fetchone()
@@ -98,15 +121,38 @@ class Store:
         return {name[len(prefix) :]: json.loads(content) for name, content in rows if name.startswith(prefix)}
 
     def commit(self) -> None:
-        if self._open:
-            self._db.execute("COMMIT")
-            self._open = False
+        """Make durable what was written since the last one. Raises StoreError; then it is not."""
+        with self._guarded():
+            if self._open:
+                self._db.execute("COMMIT")
+                self._open = False
+
+    def fail(self, message: str) -> StoreError:
+        """From now on nothing is written; the error to raise."""
+        self.failure = self.failure or StoreError(message)
+        return self.failure
 
     def close(self) -> None:
-        self.commit()
-        self._db.close()
+        """Commit, unless something has failed."""
+        try:
+            if self.failure is None:
+                self.commit()
+        finally:
+            self._db.close()
 
-    def _begin(self) -> None:
-        if not self._open:
-            self._db.execute("BEGIN")
-            self._open = True
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        if self.failure is not None:
+            raise self.failure
+        try:
+            yield
+        except sqlite3.Error as exc:
+            raise self.fail(f"the hub's store can't be written any more: {exc}. Free some space.") from exc
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._guarded():
+            if not self._open:
+                self._db.execute("BEGIN")
+                self._open = True
+            yield

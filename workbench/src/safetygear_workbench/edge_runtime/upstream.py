@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import os
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any, Literal, TextIO
 
 from safetygear.clock import Clock, rfc3339
 from safetygear_workbench.edge_runtime.queues import SinkQueue
-from safetygear_workbench.edge_runtime.store import Store, StoredMessage
+from safetygear_workbench.edge_runtime.store import Store, StoredMessage, StoreError
 
 State = Literal["on", "off", "quota-exceeded"]
+_LONGEST_LINE_BYTES = 2 * 1024 * 1024
 TAIL_LENGTH = 1000
 """What a live reader that is slow can fall behind before it loses messages; the file has them all."""
 
@@ -27,7 +29,8 @@ class Upstream:
         self._clock = clock
         self._changed = changed
         self._queue = SinkQueue()
-        self._file: TextIO = path.open("a", encoding="utf-8")
+        self._path = path
+        self._file = _open_lines(path)
         self._tails: list[deque[str]] = []
         self._arrived = asyncio.Event()
         self.state: State = "on"
@@ -52,14 +55,19 @@ class Upstream:
             self.refused += 1
         while self.state == "on" and (message := self._queue.pop(self._clock.now_s(), self._drop_expired)):
             line = self._line(message)
-            self._file.write(line + "\n")
+            self._write(line + "\n")
             self.delivered += 1
             self._store.remove(message.sequence)
             self._changed()
             for tail in self._tails:
                 tail.append(line)
             self._arrived.set()
-        self._file.flush()
+        # Before the store commits that the messages are gone.
+        self._write("", flush=True)
+
+    def drop_expired(self) -> None:
+        """What has outlived its time while upstream was not there."""
+        self._queue.drop_expired(self._clock.now_s(), self._drop_expired)
 
     def open_tail(self) -> deque[str]:
         """A live reader's own bounded queue of JSON lines; the oldest go first."""
@@ -79,7 +87,21 @@ class Upstream:
             return
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as exc:
+            self._fail(exc)
+
+    def _write(self, text: str, *, flush: bool = False) -> None:
+        try:
+            self._file.write(text)
+            if flush:
+                self._file.flush()
+        except OSError as exc:
+            raise self._fail(exc) from exc
+
+    def _fail(self, exc: OSError) -> StoreError:
+        return self._store.fail(f"{self._path} can't be written any more: {exc.strerror}. Free some space.")
 
     def _drop_expired(self, message: StoredMessage) -> None:
         self.expired += 1
@@ -101,3 +123,16 @@ class Upstream:
         except ValueError:
             record["bodyBase64"] = base64.b64encode(body).decode()
         return json.dumps(record, separators=(",", ":"), ensure_ascii=False)
+
+
+def _open_lines(path: Path) -> TextIO:
+    """To append. A last line without its end is what a kill left; its message is still in the store, so it goes."""
+    if path.is_file():
+        with path.open("rb+") as file:
+            size = file.seek(0, os.SEEK_END)
+            start = max(0, size - _LONGEST_LINE_BYTES)
+            file.seek(start)
+            whole = file.read().rfind(b"\n") + 1
+            if start + whole < size and (whole or not start):
+                file.truncate(start + whole)
+    return path.open("a", encoding="utf-8")

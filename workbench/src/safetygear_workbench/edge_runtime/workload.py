@@ -35,14 +35,21 @@ class WorkloadServer:
         return self._folder / f"{module_id}.sock"
 
     async def serve_all(self) -> None:
-        """Open the sockets of modules that have none yet. Raises UserError where a path is too long."""
-        for module_id in self._broker.modules:
+        """Open the sockets of modules that have none yet, close those of modules that are gone.
+
+        Raises UserError where a path is too long.
+        """
+        for module_id in self._runners.keys() - self._broker.modules.keys():
+            await self._runners.pop(module_id).cleanup()
+            self.socket_path(module_id).unlink(missing_ok=True)
+        for module_id in list(self._broker.modules):
             if module_id not in self._runners:
                 self._runners[module_id] = await self._serve(module_id)
 
     async def close(self) -> None:
-        for runner in self._runners.values():
+        for module_id, runner in self._runners.items():
             await runner.cleanup()
+            self.socket_path(module_id).unlink(missing_ok=True)
 
     async def _serve(self, module_id: str) -> web.AppRunner:
         path = self.socket_path(module_id)
@@ -73,7 +80,7 @@ class WorkloadServer:
             try:
                 # The SDK sends JSON without a content type.
                 data = base64.b64decode(json.loads(await request.read())["data"])
-            except (ValueError, KeyError, TypeError, binascii.Error):
+            except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
                 return web.json_response({"message": "expected {keyId, algo, data}"}, status=400)
             return web.json_response({"digest": sas.sign(module.key, data)})
 
