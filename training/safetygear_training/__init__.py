@@ -1,0 +1,1 @@
+"""Rebuilds the default detector. Never imported by the product."""
