@@ -130,7 +130,7 @@ class _TurnedAway(asyncio.Protocol):
 
 class _Site:
     def __init__(self, live: LiveState, hosts: HostList, gate: TokenGate | None, clock: Clock, limits: Limits) -> None:
-        self.viewers = Viewers(live, clock, limits)
+        self.viewers = Viewers(live, clock, limits, token_needed=gate is not None)
         self._live = live
         self._hosts = hosts
         self._gate = gate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -48,9 +49,10 @@ class CameraView(_View, frozen=True, kw_only=True):
     frame: FrameSize | None
     watched_s: float
     """Of the last `watchedOfS` seconds."""
-    watched_of_s: int
-    watched_percent: list[int]
-    """Of each of these seconds, the oldest first."""
+    watched_of_s: float
+    """A minute, or the time since this module first heard of the camera."""
+    watched_percent: list[int | None]
+    """Of each second of the last minute, the oldest first; null before this module had heard of the camera."""
 
 
 class SightingView(_View, frozen=True, kw_only=True):
@@ -65,6 +67,7 @@ class SightingView(_View, frozen=True, kw_only=True):
 class PageCounts(_View, frozen=True, kw_only=True):
     """How the page itself is used."""
 
+    token_needed: bool
     viewers: int
     viewers_at_most: int
     dropped: Mapping[str, int]
@@ -147,6 +150,7 @@ def _camera(live: LiveState, camera: LiveCamera, now_s: float, monotonic_s: floa
     shares = camera.watched.shares(monotonic_s)
     status, message = camera.status, camera.message
     streaming = condition.state == "streaming"
+    known_s = min(float(WINDOW_S), monotonic_s - camera.first_s)
     return CameraView(
         camera=camera.name,
         shard=camera.shard,
@@ -164,6 +168,9 @@ def _camera(live: LiveState, camera: LiveCamera, now_s: float, monotonic_s: floa
         codec=status.codec if status is not None else None,
         frame=message.frame if message is not None else None,
         watched_s=round(sum(shares), 1),
-        watched_of_s=WINDOW_S,
-        watched_percent=[round(100 * share) for share in shares],
+        watched_of_s=round(known_s, 1),
+        watched_percent=[
+            round(100 * share) if second >= WINDOW_S - math.floor(known_s) else None
+            for second, share in enumerate(shares)
+        ],
     )

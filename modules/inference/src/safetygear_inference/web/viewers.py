@@ -33,12 +33,13 @@ class Limits:
 class Viewers:
     """The streams that are open. `wake` tells them that there is something new."""
 
-    def __init__(self, live: LiveState, clock: Clock, limits: Limits) -> None:
+    def __init__(self, live: LiveState, clock: Clock, limits: Limits, *, token_needed: bool) -> None:
         self.dropped: Counter[str] = Counter()
         """Since the start: `slow`, and `full` for those turned away."""
         self._live = live
         self._clock = clock
         self._limits = limits
+        self._token_needed = token_needed
         self._open: set[_Viewer] = set()
         self._closing = False
 
@@ -62,7 +63,10 @@ class Viewers:
     def state(self) -> StateView:
         """What stands now."""
         counts = PageCounts(
-            viewers=len(self._open), viewers_at_most=self._limits.viewers, dropped=dict(sorted(self.dropped.items()))
+            token_needed=self._token_needed,
+            viewers=len(self._open),
+            viewers_at_most=self._limits.viewers,
+            dropped=dict(sorted(self.dropped.items())),
         )
         return state_view(
             self._live,

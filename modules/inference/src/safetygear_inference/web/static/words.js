@@ -1,0 +1,67 @@
+// What things are called, and which colour they have. The colours are Okabe and Ito's: they stay apart for the
+// colour-blind. What is missing is dashed too, so that colour never is the only sign.
+
+const KNOWN = {
+  "person": { one: "person", many: "people", kind: "person" },
+  "helmet": { one: "helmet", many: "helmets", kind: "helmet" },
+  "vest": { one: "vest", many: "vests", kind: "vest" },
+  "head": { one: "bare head", many: "bare heads", kind: "head", missing: true },
+  "no-helmet": { one: "bare head", many: "bare heads", kind: "head", missing: true },
+  "no-vest": { one: "no vest", many: "no vest", kind: "no-vest", missing: true },
+};
+const OTHER = ["other-1", "other-2", "other-3"];
+const others = new Map();
+
+export const LEGEND = ["person", "helmet", "vest", "head", "no-vest"];
+
+// A label of a model as {one, many, kind, missing}; `kind` is its colour's name in the style sheet.
+export function labelled(label) {
+  const known = KNOWN[label.toLowerCase().replaceAll(/[\s_]+/g, "-")];
+  if (known) return known;
+  if (!others.has(label)) {
+    others.set(label, { one: label, many: label, kind: OTHER[others.size % OTHER.length], missing: false });
+  }
+  return others.get(label);
+}
+
+const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
+const NUMBER = new Intl.NumberFormat("en");
+
+export function time(ms) {
+  const clock = CLOCK.format(ms);
+  return Date.now() - ms > 20 * 3600 * 1000 ? `${DAY.format(ms)} ${clock}` : clock;
+}
+
+export function lasting(ms) {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`;
+  if (s < 86400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+}
+
+export function number(value) {
+  return NUMBER.format(value);
+}
+
+export function milliseconds(value) {
+  return value === null ? "\u2013" : value < 10000 ? `${number(Math.round(value))} ms` : `${(value / 1000).toFixed(1)} s`;
+}
+
+const STATES = {
+  "idle": "Not watching",
+  "connecting": "Not watching: connecting",
+  "stalled": "Not watching: stalled",
+  "backing-off": "Not watching: waiting to try again",
+  "refused": "Not watching: refused",
+  "paused": "Not watching: paused",
+  "silent": "Not watching: silent",
+  "stopped": "Not watching: stopped",
+};
+
+export function notWatching(camera) {
+  if (camera.reason === "first-picture") return "Not watching yet";
+  if (camera.reason === "frozen") return "Not watching: frozen picture";
+  return STATES[camera.state] ?? "Not watching";
+}
