@@ -6,6 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+NEARLY: Final = 0.95
+"""What took this part of a timeout has run into it."""
+
 _STATUS = re.compile(r"method (?P<method>[A-Z_]+) failed: (?P<status>\d{3})")
 
 # RFC 2326, 11.3.
@@ -67,8 +70,8 @@ def open_failure(
 ) -> str:
     """The code of a failed open.
 
-    `class_name` is PyAV's exception class, `errno_name` the errno's symbol or "". A server that accepts and never
-    answers shows as InvalidDataError, one that says it plays and sends nothing as ExitError after a second timeout.
+    `class_name` is PyAV's exception class, `errno_name` the errno's symbol or "". A request that is never answered
+    shows as InvalidDataError, or as PermissionError (PLAY): only the time that has passed tells.
     """
     for line in log_lines:
         status = _STATUS.search(line)
@@ -81,16 +84,18 @@ def open_failure(
     if "certificate" in text or "verif" in text:
         return "tls-certificate"
     if "[tls]" in text or "tls" in text:
-        return "timeout" if elapsed_s >= 0.95 * open_timeout_s else "tls-failed"
-    if class_name == "ExitError" and elapsed_s >= 1.2 * open_timeout_s:
-        return "no-data"
-    if class_name in ("InvalidDataError", "ExitError", "OSError") and elapsed_s >= 0.95 * open_timeout_s:
+        return "timeout" if elapsed_s >= NEARLY * open_timeout_s else "tls-failed"
+    if errno_name in _BY_ERRNO_NAME:
+        return _BY_ERRNO_NAME[errno_name]
+    if elapsed_s >= NEARLY * open_timeout_s:
         return "timeout"
-    return _BY_ERRNO_NAME.get(errno_name) or _BY_CLASS.get(class_name, "protocol")
+    return _BY_CLASS.get(class_name, "protocol")
 
 
-def read_failure(class_name: str, errno_name: str) -> str:
-    """The code of a failure while the stream plays."""
+def read_failure(class_name: str, errno_name: str, *, waited_s: float, read_timeout_s: float) -> str:
+    """The code of a failure while the stream plays. An interrupted wait shows as ExitError, or as EIO."""
     if class_name in ("ExitError", "TimeoutError") or errno_name == "ETIMEDOUT":
+        return "stall"
+    if errno_name in ("", "EIO") and waited_s >= NEARLY * read_timeout_s:
         return "stall"
     return _BY_ERRNO_NAME.get(errno_name) or _BY_CLASS.get(class_name, "connection-lost")

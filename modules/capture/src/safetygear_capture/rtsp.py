@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import ssl
 import struct
 import time
 from collections import OrderedDict
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import av
 import av.logging
 import numpy as np
+from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -49,27 +51,12 @@ class RtspSource:
 
     def __init__(self, request: SourceRequest) -> None:
         self.decode_errors = 0
+        self.bytes_read = 0
+        """Of packets, as they came; for `camera probe`."""
         self._closed = False
         self._camera_s: OrderedDict[int, float] = OrderedDict()
-        started_s = time.monotonic()
-        with av.logging.Capture() as lines:
-            try:
-                self._container = av.open(
-                    _with_credentials(request),
-                    mode="r",
-                    format="rtsp",
-                    options=_options(request),
-                    timeout=(request.open_timeout_s, request.read_timeout_s),
-                )
-            except (av.FFmpegError, OSError) as exc:
-                code = open_failure(
-                    type(exc).__name__,
-                    _errno_name(exc),
-                    [message for _, _, message in lines],
-                    elapsed_s=time.monotonic() - started_s,
-                    open_timeout_s=request.open_timeout_s,
-                )
-                raise CameraError(explain(code), code=code) from exc
+        self._read_timeout_s = request.read_timeout_s
+        self._container = _open(request)
         if not self._container.streams.video:
             self._container.close()
             raise CameraError(explain("no-video"), code="no-video")
@@ -93,10 +80,17 @@ class RtspSource:
         try:
             packet = next(self._packets, None)
         except (av.FFmpegError, OSError) as exc:
-            code = read_failure(type(exc).__name__, _errno_name(exc))
+            code = read_failure(
+                type(exc).__name__,
+                _errno_name(exc),
+                waited_s=time.monotonic() - asked_s,
+                read_timeout_s=self._read_timeout_s,
+            )
+            _hide_url(exc)
             raise CameraError(explain(code), code=code) from exc
         if packet is None or packet.size == 0:
             raise CameraError(explain("end-of-stream"), code="end-of-stream")
+        self.bytes_read += packet.size
         waited = time.monotonic() - asked_s >= WAITED_S
         self._remember_time(packet)
         try:
@@ -145,6 +139,34 @@ def open_rtsp(request: SourceRequest) -> RtspSource:
     return RtspSource(request)
 
 
+def _open(request: SourceRequest) -> InputContainer:
+    started_s = time.monotonic()
+    with av.logging.Capture() as lines:
+        try:
+            return av.open(
+                _with_credentials(request),
+                mode="r",
+                format="rtsp",
+                options=_options(request),
+                timeout=(request.open_timeout_s, request.read_timeout_s),
+            )
+        except (av.FFmpegError, OSError) as exc:
+            code = open_failure(
+                type(exc).__name__,
+                _errno_name(exc),
+                [message for _, _, message in lines],
+                elapsed_s=time.monotonic() - started_s,
+                open_timeout_s=request.open_timeout_s,
+            )
+            _hide_url(exc)
+            raise CameraError(explain(code), code=code) from exc
+
+
+def _hide_url(exc: Exception) -> None:
+    """FFmpeg's errors carry the URL they are about, and ours has the password in it."""
+    exc.args = exc.args[:2]
+
+
 def _planes(frame: VideoFrame) -> Planes:
     name = frame.format.name
     if name in _I420_NAMES:
@@ -180,6 +202,9 @@ def _options(request: SourceRequest) -> dict[str, str]:
         "fpsprobesize": "0",
         "tls_verify": "1" if request.tls_verify else "0",
     }
+    authorities = ssl.get_default_verify_paths().cafile  # SSL_CERT_FILE, or the system's
+    if request.tls_verify and authorities is not None:
+        options["ca_file"] = authorities
     if request.transport == "udp":
         options["buffer_size"] = str(UDP_BUFFER_BYTES)
     return options

@@ -1,0 +1,293 @@
+"""One suite for every FrameSource: the scripted one, and PyAV on a real RTSP server over TCP and UDP."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import pytest
+
+from safetygear.errors import CameraError
+from safetygear.secret_references import Secret
+from safetygear_capture.reasons import explain
+from safetygear_capture.rtsp import open_rtsp
+from safetygear_capture.rtsp_fake import Fails, ScriptedCamera, Step, picture
+from safetygear_capture.source import DecodedFrame, FrameSource, SourceRequest
+from safetygear_workbench.cameras.authentication import Credentials, Scheme
+from safetygear_workbench.edge_runtime.pki import Certificates, ensure_certificates
+from support.camera import RunningCamera, start_camera
+from support.clips import make_clip, read_number
+
+WIDTH, HEIGHT = 320, 180
+PASSWORD = "zebra/w@ter:1"  # what has to be escaped in a URL
+OPEN_TIMEOUT_S, READ_TIMEOUT_S = 2.0, 1.0
+
+
+def request(url: str = "rtsp://fake/a", **changes: Any) -> SourceRequest:
+    values: dict[str, Any] = {
+        "url": url, "username": None, "password": None, "transport": "tcp", "tls_verify": True,
+        "open_timeout_s": OPEN_TIMEOUT_S, "read_timeout_s": READ_TIMEOUT_S,
+    }  # fmt: skip
+    return SourceRequest(**(values | changes))
+
+
+class World(Protocol):
+    """A kind of camera, and what can be wrong with it."""
+
+    def open(self, fault: str = "none") -> FrameSource: ...
+
+
+class FakeWorld:
+    SCRIPTS: ClassVar[dict[str, list[Step] | Fails]] = {
+        "none": [picture(width=WIDTH, height=HEIGHT, pts_s=n / 25, keyframe=n % 25 == 0) for n in range(100)],
+        "stall": [picture(), Fails("stall")],
+        "drop": [picture()],
+        "unauthorized": Fails("auth-failed"),
+        "hang": Fails("timeout"),
+        "status": Fails("not-found"),
+    }
+
+    def open(self, fault: str = "none") -> FrameSource:
+        return ScriptedCamera(self.SCRIPTS[fault])(request())
+
+
+class RealWorld:
+    FAULTS: ClassVar[dict[str, dict[str, Any]]] = {
+        "none": {},
+        "stall": {"stall_after_s": 0.5},
+        "drop": {"drop_after_s": 0.5},
+        "unauthorized": {"unauthorized": 1},
+        "hang": {"hang": "DESCRIBE"},
+        "status": {"status": 404},
+    }
+
+    def __init__(self, camera: RunningCamera, name: str, transport: str) -> None:
+        self._camera, self._name, self._transport = camera, name, transport
+
+    def open(self, fault: str = "none") -> FrameSource:
+        url = self._camera.url(self._name, **self.FAULTS[fault])
+        return open_rtsp(request(url, transport=self._transport))
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("clips")
+    return {
+        "h264": make_clip(folder / "h264.mp4", width=WIDTH, height=HEIGHT),
+        "hevc": make_clip(folder / "hevc.mp4", width=WIDTH, height=HEIGHT, codec="hevc"),
+    }
+
+
+@pytest.fixture(scope="module")
+def camera(clips: dict[str, Path]) -> Iterator[RunningCamera]:
+    with start_camera(clips) as running:
+        yield running
+
+
+@pytest.fixture(params=["fake", "h264-tcp", "h264-udp", "hevc-tcp", "hevc-udp"])
+def world(request: pytest.FixtureRequest, camera: RunningCamera) -> World:
+    if request.param == "fake":
+        return FakeWorld()
+    name, transport = request.param.split("-")
+    return RealWorld(camera, name, transport)
+
+
+def read_frames(source: FrameSource, count: int) -> list[DecodedFrame]:
+    frames: list[DecodedFrame] = []
+    while len(frames) < count:
+        frames += source.read()
+    return frames
+
+
+def failure(source: FrameSource) -> CameraError:
+    """What ends the stream."""
+    with pytest.raises(CameraError) as caught:
+        while True:
+            source.read()
+    return caught.value
+
+
+def test_an_open_stream_gives_frames_and_their_planes(world: World) -> None:
+    source = world.open()
+    try:
+        frames = read_frames(source, 20)
+        assert {(frame.width, frame.height, frame.corrupt) for frame in frames} == {(WIDTH, HEIGHT, False)}
+        times_s = [frame.pts_s for frame in frames if frame.pts_s is not None]
+        assert times_s == sorted(times_s)
+        assert times_s[-1] - times_s[0] == pytest.approx((len(times_s) - 1) / 25, abs=0.005)
+        planes = frames[-1].load()
+        chroma = (HEIGHT // 2, WIDTH // 2)
+        assert [plane.shape for plane in planes.arrays] == [(HEIGHT, WIDTH), chroma, chroma]
+        assert planes.pixel_format == "i420"
+    finally:
+        source.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"), [("unauthorized", "auth-failed"), ("status", "not-found"), ("hang", "timeout")]
+)
+def test_a_camera_that_refuses_or_is_silent_gives_a_code_in_time(world: World, fault: str, code: str) -> None:
+    started_s = time.monotonic()
+    with pytest.raises(CameraError) as caught:
+        world.open(fault)
+    assert (caught.value.code, str(caught.value)) == (code, explain(code))
+    assert time.monotonic() - started_s < 2 * OPEN_TIMEOUT_S + 3
+
+
+def test_silence_on_an_open_stream_is_a_stall(world: World) -> None:
+    source = world.open("stall")
+    try:
+        started_s = time.monotonic()
+        assert failure(source).code == "stall"
+        assert time.monotonic() - started_s < 0.5 + 2 * READ_TIMEOUT_S + 3
+    finally:
+        source.close()
+
+
+def test_a_stream_that_ends_says_so(world: World) -> None:
+    source = world.open("drop")
+    try:
+        assert failure(source).code in ("end-of-stream", "connection-lost")
+    finally:
+        source.close()
+
+
+def test_close_may_be_called_twice_and_ends_reading(world: World) -> None:
+    source = world.open()
+    read_frames(source, 1)
+    source.close()
+    source.close()
+    with pytest.raises(CameraError) as caught:
+        source.read()
+    assert caught.value.code == "closed"
+
+
+def test_key_frames_only_and_back(world: World) -> None:
+    source = world.open()
+    try:
+        read_frames(source, 3)
+        source.key_frames_only(True)
+        read_frames(source, 1)  # the decoder may still hold one from before
+        assert read_frames(source, 1)[-1].keyframe
+        source.key_frames_only(False)
+        assert not all(frame.keyframe for frame in read_frames(source, 5))
+    finally:
+        source.close()
+
+
+# The real one only.
+
+
+@pytest.mark.parametrize("name", ["h264", "hevc"])
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_pictures_arrive_whole_in_order_and_with_the_cameras_time(
+    camera: RunningCamera, name: str, transport: str
+) -> None:
+    source = open_rtsp(request(camera.url(name), transport=transport))
+    try:
+        frames = read_frames(source, 40)
+        now_s = time.time()
+        assert source.codec == name
+        assert source.decode_errors == 0
+        numbers = [read_number(frame.load().arrays[0]) for frame in frames]
+        assert numbers == [number % 75 for number in range(numbers[0], numbers[0] + 40)]
+        # The first sender report comes with the first packet; its time is known from the second on.
+        assert sum(frame.camera_s is None for frame in frames) <= 3
+        last = frames[-1]
+        assert last.camera_s is not None
+        assert last.pts_s is not None
+        assert 0 <= now_s - last.camera_s < 2
+        earlier = frames[10]
+        assert earlier.camera_s is not None
+        assert earlier.pts_s is not None
+        assert last.camera_s - earlier.camera_s == pytest.approx(last.pts_s - earlier.pts_s, abs=0.005)
+    finally:
+        source.close()
+
+
+def test_without_sender_reports_there_is_no_camera_time(camera: RunningCamera) -> None:
+    source = open_rtsp(request(camera.url("h264", no_sender_report=1)))
+    try:
+        assert {frame.camera_s for frame in read_frames(source, 10)} == {None}
+    finally:
+        source.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ({"status": 400}, "bad-request"),
+        ({"status": 403}, "forbidden"),
+        ({"status": 453}, "busy"),
+        ({"status": 503}, "server-error"),
+        ({"hang": "PLAY"}, "timeout"),
+        ({"hang": "OPTIONS"}, "timeout"),
+    ],
+)
+def test_each_refusal_has_its_code(camera: RunningCamera, query: dict[str, Any], code: str) -> None:
+    with pytest.raises(CameraError) as caught:
+        open_rtsp(request(camera.url("h264", **query), open_timeout_s=1.0))
+    assert caught.value.code == code
+
+
+def test_nothing_listens(camera: RunningCamera) -> None:
+    with pytest.raises(CameraError) as caught:
+        open_rtsp(request("rtsp://127.0.0.1:9/a"))
+    assert caught.value.code == "refused-connection"
+
+
+@pytest.mark.parametrize("name", ["h264", "hevc"])
+def test_a_stream_that_is_announced_as_another_codec_gives_packets_but_no_picture(
+    camera: RunningCamera, name: str
+) -> None:
+    source = open_rtsp(request(camera.url(name, wrong_codec=1), open_timeout_s=1.0, read_timeout_s=5.0))
+    try:
+        assert [frame for _ in range(3) for frame in source.read()] == []
+    finally:
+        source.close()
+
+
+def test_damage_is_marked_in_h264(camera: RunningCamera) -> None:
+    source = open_rtsp(request(camera.url("h264", corrupt=0.5)))
+    try:
+        assert any(frame.corrupt for frame in read_frames(source, 30))
+    finally:
+        source.close()
+
+
+@pytest.mark.parametrize("scheme", ["basic", "digest"])
+def test_credentials(clips: dict[str, Path], scheme: Scheme) -> None:
+    with start_camera(clips, credentials=Credentials("viewer", PASSWORD, scheme)) as camera:
+        url = camera.url("h264")
+        source = open_rtsp(request(url, username=Secret("viewer"), password=Secret(PASSWORD)))
+        read_frames(source, 1)
+        source.close()
+        for password in (Secret(PASSWORD + "x"), None):
+            with pytest.raises(CameraError) as caught:
+                open_rtsp(request(url, username=Secret("viewer"), password=password))
+            assert caught.value.code == "auth-failed"
+            told = "".join(traceback.format_exception(caught.value)) + repr(caught.value.__cause__.__dict__)
+            assert "zebra" not in told
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return ensure_certificates(tmp_path_factory.mktemp("pki"), ["127.0.0.1"], time.time())
+
+
+def test_rtsps(clips: dict[str, Path], certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
+    with start_camera(clips, tls=certificates.server_context()) as camera:
+        url = camera.url("h264")
+        source = open_rtsp(request(url, tls_verify=False))
+        assert read_number(read_frames(source, 1)[0].load().arrays[0]) < 75
+        source.close()
+        with pytest.raises(CameraError) as caught:
+            open_rtsp(request(url))
+        assert caught.value.code == "tls-certificate"
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+        source = open_rtsp(request(url))
+        read_frames(source, 1)
+        source.close()
