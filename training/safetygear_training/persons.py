@@ -1,4 +1,4 @@
-"""Persons where a source does not label them: what a COCO network is sure of teaches, where it is unsure nothing does."""
+"""Persons where a source labels none: what a COCO network is sure of teaches, where it is unsure nothing does."""
 
 from __future__ import annotations
 

@@ -1,0 +1,84 @@
+"""Average precision of ONNX detectors on every held-back set, side by side.
+
+The same code scores each, and each class is scored only on pictures that label it. Sets marked * chose the checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from safetygear_training.collection import halves, split
+from safetygear_training.config import Config, ConfigError, read_config
+from safetygear_training.detecting import onnx_network
+from safetygear_training.labels import CLASSES
+from safetygear_training.pictures import DataError, Picture, read_source
+from safetygear_training.scores import Scores, as_json, line, score_sets
+
+log = logging.getLogger("safetygear_training")
+
+MEASURED_ONLY = ("cppe_val",)
+
+
+def evaluation_sets(config: Config, data: Path) -> dict[str, list[Picture]]:
+    """The held-back part of each source, both halves of the validation set, and the sets for measuring only."""
+    selection, report = halves(read_source(data, config.evaluation.half))
+    sets = {f"{config.evaluation.half} a*": selection, f"{config.evaluation.half} b": report}
+    for source in config.sources:
+        back = split(read_source(data, source.name, source.whole_heads), source)[1]
+        if back:
+            sets[f"{source.name} held back*"] = back
+    return sets | {name: read_source(data, name) for name in MEASURED_ONLY}
+
+
+def table(by_model: Mapping[str, Scores]) -> str:
+    """Markdown: a row per set and class, AP50/AP50-95 per model."""
+    rows = [f"| set | class | boxes | {' | '.join(by_model)} |", f"| --- | --- | ---: |{' --- |' * len(by_model)}"]
+    keys = {
+        (name, label): score.support
+        for scores in by_model.values()
+        for name, part in scores.items()
+        for label, score in part.items()
+    }
+    for (name, label), support in keys.items():
+        cells = []
+        for scores in by_model.values():
+            score = scores.get(name, {}).get(label)
+            cells.append(f"{score.ap50:.3f}/{score.ap:.3f}" if score else "")
+        rows.append(f"| {name} | {label} | {support} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="safetygear_training.evaluate", description=__doc__)
+    parser.add_argument("models", type=Path, nargs="+", help="YOLOX ONNX files")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=Path(__file__).parent.parent / "config.toml")
+    parser.add_argument("--persons-only", type=Path, action="append", default=[], help="a COCO network, beside them")
+    parser.add_argument("--json", type=Path, help="where the figures go as well")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    try:
+        sets = evaluation_sets(read_config(given.config), given.data)
+    except (ConfigError, DataError) as error:
+        log.error("%s", error)  # noqa: TRY400 - what the user can cause has no traceback
+        return 2
+    by_model: dict[str, Scores] = {}
+    for path in (*given.models, *given.persons_only):
+        network, size = onnx_network(path)
+        scores = score_sets(network, size, sets, 1 if path in given.persons_only else len(CLASSES))
+        by_model[path.name] = {name: part for name, part in scores.items() if part}
+        for name, part in by_model[path.name].items():
+            log.info("%s %s", path.name, line(name, part))
+    log.info("\n%s", table(by_model))
+    if given.json:
+        given.json.write_text(json.dumps({name: as_json(scores) for name, scores in by_model.items()}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
