@@ -1,0 +1,96 @@
+"""One frame from its slot to its boxes: of one frame, or of none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from safetygear.errors import FrameError
+from safetygear.frames.ring import FrameRingReader
+from safetygear_inference.analysis import PictureWanted, analyse
+from safetygear_inference.detectors import Detector, Model, open_model
+from safetygear_inference.intake import Arrival
+from safetygear_inference.picture import DetectedBoxes, Picture
+from safetygear_inference.pixels import decode_jpeg, encode_jpeg, to_bgr
+from support.frame_source import HEIGHT, WIDTH, FrameSource
+from support.onnx_models import colour_meter
+from support.pictures import plain
+
+COLOUR = (51, 102, 204)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Model:
+    (tmp_path / "meter.onnx").write_bytes(colour_meter())
+    (tmp_path / "labels.txt").write_text("red\ngreen\nblue\n")
+    return open_model(tmp_path / "meter.onnx")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Iterator[FrameSource]:
+    luma, u, v = plain(WIDTH, HEIGHT, COLOUR).planes
+    frames = FrameSource(tmp_path, "gate", "north", planes=(luma, u, v), slots=2)
+    yield frames
+    frames.close()
+
+
+def colours(boxes: DetectedBoxes) -> list[float]:
+    by_class = dict(zip(boxes.class_id.tolist(), boxes.probability.tolist(), strict=True))
+    return [by_class[index] * 255 for index in (2, 1, 0)]
+
+
+def test_boxes_numbers_and_picture_are_of_the_frame(tmp_path: Path, model: Model, source: FrameSource) -> None:
+    arrival = Arrival("north", source.reference(), 0.0)
+    detector = model.detector(default_threshold=0.0)
+    reader = FrameRingReader(tmp_path)
+    wanted = PictureWanted(max_width_px=320, quality=90)
+    analysed = analyse(arrival, detector, reader, with_visibility=True, picture_wanted=wanted)
+    assert colours(analysed.boxes) == pytest.approx(COLOUR, abs=4)
+    assert analysed.visibility is not None
+    assert analysed.visibility.mean_luma == pytest.approx(source_luma(source), abs=1)
+    assert analysed.jpeg is not None
+    shown = decode_jpeg(analysed.jpeg)
+    assert (shown.width, shown.height) == (320, 180)
+    assert np.abs(shown.planes[0].astype(int) - np.array(COLOUR)).max() <= 8
+
+    plainly = analyse(arrival, detector, reader, with_visibility=False, picture_wanted=None)
+    assert (plainly.visibility, plainly.jpeg) == (None, None)
+
+
+def source_luma(source: FrameSource) -> float:
+    return float(source._planes[0].mean())
+
+
+class WritesMeanwhile(Detector):
+    """While it looks, the writer comes round to the slot again."""
+
+    def __init__(self, source: FrameSource) -> None:
+        self._source = source
+
+    def detect(self, picture: Picture) -> DetectedBoxes:
+        for _ in range(2):
+            self._source.reference()
+        return DetectedBoxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
+
+
+def test_a_slot_written_over_meanwhile_gives_no_boxes(tmp_path: Path, source: FrameSource) -> None:
+    arrival = Arrival("north", source.reference(), 0.0)
+    with pytest.raises(FrameError) as raised:
+        analyse(arrival, WritesMeanwhile(source), FrameRingReader(tmp_path), with_visibility=False, picture_wanted=None)
+    assert raised.value.code == "overwritten"
+
+
+def test_a_picture_in_the_message(tmp_path: Path, model: Model, source: FrameSource) -> None:
+    jpeg = encode_jpeg(to_bgr(plain(320, 240, COLOUR)), 90)
+    detector = model.detector(default_threshold=0.0)
+    reader = FrameRingReader(tmp_path / "no ring here")
+    arrival = Arrival("north", source.reference(), 0.0, jpeg)
+    analysed = analyse(arrival, detector, reader, with_visibility=True, picture_wanted=None)
+    assert colours(analysed.boxes) == pytest.approx(COLOUR, abs=6)
+    with pytest.raises(FrameError) as raised:
+        broken = Arrival("north", source.reference(), 0.0, b"\xff\xd8 and no more")
+        analyse(broken, detector, reader, with_visibility=False, picture_wanted=None)
+    assert raised.value.code == "jpeg-invalid"
