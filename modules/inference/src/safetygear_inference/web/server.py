@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from aiohttp import web
@@ -62,6 +62,10 @@ class Page:
         self._site = site
         self.port: int = server.sockets[0].getsockname()[1]
 
+    def dropped(self) -> Mapping[str, int]:
+        """Viewers let go or turned away since the start, by reason."""
+        return self._site.viewers.dropped
+
     async def cleanup(self) -> None:
         """Stop to serve; open streams end at once."""
         self._site.close()
@@ -91,7 +95,13 @@ async def serve_page(
     if token is not None and len(token.reveal()) < SHORT_TOKEN:
         log.warning("the page token is shorter than %d characters: it may be guessed", SHORT_TOKEN)
     site = _Site(live, HostList(listen, hosts), TokenGate(token) if token is not None else None, clock, limits)
-    runner = web.AppRunner(site.application(), access_log=None, shutdown_timeout=SHUTDOWN_S, keepalive_timeout=30.0)
+    runner = web.AppRunner(
+        site.application(),
+        access_log=None,
+        handler_cancellation=True,  # a viewer that has gone frees its place at once
+        keepalive_timeout=30.0,
+        shutdown_timeout=SHUTDOWN_S,
+    )
     await runner.setup()
     try:
         server = await asyncio.get_running_loop().create_server(
@@ -190,10 +200,8 @@ class _Site:
             return web.Response(status=401, text="A token is needed.\n", headers={"WWW-Authenticate": "Bearer"})
         if _changes(request) and not same_origin(request.headers):
             return _refused("Only this page itself may do that.")
-        if left_s < SESSION_S - SESSION_RENEWED_AFTER_S:
-            request["renew"] = True
         response = await handler(request)
-        if request.get("renew") and not response.prepared:
+        if left_s < SESSION_S - SESSION_RENEWED_AFTER_S and not response.prepared:
             self._remember(gate, response)
         return response
 
