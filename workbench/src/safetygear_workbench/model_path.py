@@ -1,0 +1,34 @@
+"""Which model a command's MODEL argument means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetygear_inference
+from safetygear.errors import ModelError, UserError
+from safetygear_inference.config import DEFAULT_MODEL
+from safetygear_inference.detectors import Model, open_model
+from safetygear_inference.model_store import find_model
+
+DEFAULT = "default"
+
+
+def models_dir(environ: Mapping[str, str]) -> Path:
+    """Where the image's models lie: $MODELS_DIR, else beside the inference module's sources."""
+    given = environ.get("MODELS_DIR", "").strip()
+    return Path(given) if given else Path(safetygear_inference.__file__).parents[2] / "models"
+
+
+def open_named_model(text: str, environ: Mapping[str, str]) -> Model:
+    """`text`: `default`, a path, or the name of a model in the models folder. Raises UserError with the reason."""
+    path = Path(text)
+    try:
+        if text == DEFAULT:
+            path = find_model(DEFAULT_MODEL, (models_dir(environ),))
+        elif not path.exists():
+            looks_like_a_path = len(path.parts) > 1 or path.suffix in (".zip", ".onnx")
+            path = path if looks_like_a_path else find_model(text, (models_dir(environ),))
+        return open_model(path)
+    except ModelError as exc:
+        raise UserError(f"{text}: {exc}", code=exc.code) from exc
