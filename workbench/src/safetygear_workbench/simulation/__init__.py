@@ -1,0 +1,1 @@
+"""`safetygear simulate`: the whole solution on this machine, and what IoT Hub would receive."""

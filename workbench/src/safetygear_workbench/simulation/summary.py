@@ -1,0 +1,113 @@
+"""The end of a run in numbers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from safetygear_workbench.simulation.narrator import Processes
+from safetygear_workbench.simulation.received import Received
+from safetygear_workbench.simulation.totals import Totals
+
+TORN = "overwritten"
+"""The drop reason of a slot that was used again while it was read."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts since the start of the run."""
+
+    seconds: float
+    first_detection_s: float | None
+    """From the start of the command."""
+    frames_decoded: int
+    frames_analysed: int
+    frames_dropped: Mapping[str, int]
+    """By reason: frames that were handed over and not analysed."""
+    frames_torn: int
+    """Slots used again while they were read; dropped, never shown."""
+    messages: Mapping[str, int]
+    duplicates: int
+    missing: int
+    """Gaps in the sequence of detections."""
+    waiting: int
+    """Messages that still wait for IoT Hub."""
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    restarts: Mapping[str, int]
+    recoveries_s: Sequence[tuple[str, float]] = field(default_factory=tuple)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "seconds": self.seconds,
+            "firstDetectionS": self.first_detection_s,
+            "frames": {
+                "decoded": self.frames_decoded,
+                "analysed": self.frames_analysed,
+                "dropped": dict(self.frames_dropped),
+                "torn": self.frames_torn,
+            },
+            "messages": dict(self.messages),
+            "duplicates": self.duplicates,
+            "missing": self.missing,
+            "waiting": self.waiting,
+            "latencyMs": {"p50": self.latency_p50_ms, "p95": self.latency_p95_ms},
+            "restarts": dict(self.restarts),
+            "recoveriesS": [{"process": process, "seconds": seconds} for process, seconds in self.recoveries_s],
+        }
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Name and value, for people."""
+        latency = "none" if self.latency_p50_ms is None else (
+            f"p50 {self.latency_p50_ms:.0f} ms, p95 {self.latency_p95_ms:.0f} ms (capture to message)"
+        )  # fmt: skip
+        first = "none came" if self.first_detection_s is None else f"{self.first_detection_s:.1f} s after the start"
+        rows = [
+            ("time", f"{self.seconds:.0f} s; first detection {first}"),
+            ("frames decoded", str(self.frames_decoded)),
+            ("frames analysed", str(self.frames_analysed)),
+            ("frames dropped", listed(self.frames_dropped)),
+            ("frames torn", str(self.frames_torn)),
+            ("messages to IoT Hub", listed(self.messages)),
+            ("duplicates", str(self.duplicates)),
+            ("missing", str(self.missing)),
+            ("latency", latency),
+            ("restarts", listed(self.restarts)),
+        ]
+        if self.waiting:
+            rows.insert(8, ("still waiting", f"{self.waiting} messages for IoT Hub"))
+        if self.recoveries_s:
+            recovered = ", ".join(f"{process} {seconds:.1f} s" for process, seconds in self.recoveries_s)
+            rows.append(("recovered after", recovered))
+        return rows
+
+
+def summarise(
+    received: Received, processes: Processes, totals: Totals, *, started_s: float, ended_s: float, waiting: int
+) -> Summary:
+    """`started_s` and `ended_s`: monotonic seconds."""
+    dropped = totals.by("safetygear_inference_frames_dropped_total", "reason")
+    first_s = received.first_detection_s
+    return Summary(
+        seconds=round(ended_s - started_s, 1),
+        first_detection_s=None if first_s is None else round(first_s - started_s, 1),
+        frames_decoded=totals.sum("safetygear_capture_frames_decoded_total"),
+        # Counters are read once a second: the messages may know of more.
+        frames_analysed=max(totals.sum("safetygear_inference_frames_analysed_total"), received.analysed),
+        frames_dropped=dict(sorted((dropped + totals.by("safetygear_capture_frames_dropped_total", "reason")).items())),
+        frames_torn=dropped[TORN],
+        messages=dict(sorted(received.by_kind.items())),
+        duplicates=received.duplicates,
+        missing=received.missing,
+        waiting=waiting,
+        latency_p50_ms=received.latency_ms(50),
+        latency_p95_ms=received.latency_ms(95),
+        restarts=dict(sorted(processes.restarts.items())),
+        recoveries_s=tuple(processes.recoveries_s),
+    )
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """`none`, or `3 health, 290 detections`."""
+    return ", ".join(f"{count} {name}" for name, count in counts.items()) or "none"
