@@ -41,11 +41,11 @@ docs: $(VENV)/.installed ## generate docs/messages.md, docs/twin.md and docs/sch
 
 edge-tools: .venv-edge-tools/.installed ## iotedgedev and iotedgehubdev, in an environment of their own
 
-images: ## build the three images (docker, or another builder: IMAGE_BUILDER=…)
-	tests/images/build.sh
+images: ## build the three images (docker, or a program that takes CONTEXT DOCKERFILE TAG: IMAGE_BUILDER=…)
+	@IMAGE_BUILDER='$(IMAGE_BUILDER)' $(PYTHON) tests/images/build.py
 
-test-images: $(VENV)/.tested ## run the images from the manifest's createOptions against the stand-in runtime
-	tests/images/run.sh
+test-images: $(VENV)/.tested ## run the images as edgeAgent would (docker, or a program that lends its engine: IMAGE_ENGINE=…)
+	$(IMAGE_ENGINE) $(BIN)/python -m pytest -m images tests/images $(PYTEST_ARGUMENTS)
 
 clean: ## remove what make made
 	rm -rf $(VENV) .venv-edge-tools .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -61,12 +61,17 @@ class Engine:
         """Remove a container if it is there."""
         self.call("DELETE", f"/containers/{quote(name)}?force=true", accept=(404,))
 
-    def create(self, name: str, image: str, create_options: dict[str, Any], env: dict[str, str], network: str) -> str:
-        """As edgeAgent does: the manifest's createOptions with image, environment and network filled in."""
+    def create(
+        self, name: str, image: str, create_options: dict[str, Any], env: dict[str, str], *, network: str, alias: str
+    ) -> str:
+        """As edgeAgent does: the manifest's createOptions with image, environment and network filled in.
+
+        `alias`: the module's id, by which the other modules reach it.
+        """
         body = json.loads(json.dumps(create_options))
         body |= {"Image": image, "Env": [*body.get("Env", []), *(f"{key}={value}" for key, value in env.items())]}
         body.setdefault("HostConfig", {})["NetworkMode"] = network
-        body["NetworkingConfig"] = {"EndpointsConfig": {network: {"Aliases": [name]}}}
+        body["NetworkingConfig"] = {"EndpointsConfig": {network: {"Aliases": [alias]}}}
         created = self.call("POST", f"/containers/create?name={quote(name)}", body)
         return str(created["Id"])
 
@@ -82,12 +87,53 @@ class Engine:
         return state
 
     def logs(self, container: str) -> str:
-        """stdout and stderr, with the stream headers taken out."""
-        data = self.call("GET", f"/containers/{container}/logs?stdout=true&stderr=true", accept=(404,))
-        raw = data if isinstance(data, bytes) else json.dumps(data).encode()
-        lines, position = [], 0
-        while position + 8 <= len(raw) and raw[position] in (0, 1, 2) and raw[position + 1 : position + 4] == b"\0\0\0":
-            size = int.from_bytes(raw[position + 4 : position + 8], "big")
-            lines.append(raw[position + 8 : position + 8 + size])
-            position += 8 + size
-        return (b"".join(lines) or raw).decode(errors="replace")
+        """stdout and stderr together."""
+        return _text(self.call("GET", f"/containers/{container}/logs?stdout=true&stderr=true", accept=(404,)))
+
+    def run_inside(self, container: str, *command: str) -> tuple[int, str]:
+        """Exit code and output of a command run in a running container by its own user."""
+        body = {"AttachStdout": True, "AttachStderr": True, "Cmd": list(command)}
+        made = self.call("POST", f"/containers/{container}/exec", body)
+        output = _text(self.call("POST", f"/exec/{made['Id']}/start", {"Detach": False, "Tty": False}))
+        return int(self.call("GET", f"/exec/{made['Id']}/json")["ExitCode"]), output
+
+    def has_image(self, name: str) -> bool:
+        found = self.call("GET", f"/images/{quote(name, safe='/:')}/json", accept=(404,))
+        return "Id" in found
+
+    def commit(self, container: str, repository: str, tag: str) -> str:
+        """A new image of a container; its name."""
+        self.call("POST", f"/commit?container={container}&repo={quote(repository, safe='')}&tag={quote(tag)}", {})
+        return f"{repository}:{tag}"
+
+    def remove_image(self, name: str) -> None:
+        self.call("DELETE", f"/images/{quote(name, safe='/:')}?force=true", accept=(404,))
+
+    def has_volume(self, name: str) -> bool:
+        found = self.call("GET", f"/volumes/{quote(name)}", accept=(404,))
+        return "Name" in found
+
+    def remove_volume(self, name: str) -> None:
+        self.call("DELETE", f"/volumes/{quote(name)}?force=true", accept=(404,))
+
+    def create_network(self, name: str) -> None:
+        self.call("POST", "/networks/create", {"Name": name, "CheckDuplicate": True})
+
+    def remove_network(self, name: str) -> None:
+        self.call("DELETE", f"/networks/{quote(name)}", accept=(404,))
+
+    def gateway(self, network: str) -> str:
+        """This machine's address on a bridge network."""
+        configs = self.call("GET", f"/networks/{quote(network)}")["IPAM"]["Config"]
+        return str(next(config["Gateway"] for config in configs if "." in config.get("Gateway", "")))
+
+
+def _text(data: Any) -> str:
+    """An output stream with its 8-byte frame headers taken out."""
+    raw = data if isinstance(data, bytes) else json.dumps(data).encode()
+    parts, position = [], 0
+    while position + 8 <= len(raw) and raw[position] in (0, 1, 2) and raw[position + 1 : position + 4] == b"\0\0\0":
+        size = int.from_bytes(raw[position + 4 : position + 8], "big")
+        parts.append(raw[position + 8 : position + 8 + size])
+        position += 8 + size
+    return (b"".join(parts) or raw).decode(errors="replace")
