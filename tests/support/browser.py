@@ -81,7 +81,7 @@ def open_page(browser: Browser, url: str, **context_options: Any) -> Iterator[tu
     findings, home = Findings(), urlsplit(url).netloc
 
     def on_console(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if message.type == "error":
             findings.console_errors.append(f"{message.text} ({message.location.get('url')})")
 
     def on_request(request: Request) -> None:

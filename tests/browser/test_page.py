@@ -1,0 +1,406 @@
+"""The live page in a real Chromium, fed with messages and pictures by the test."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from safetygear.clock import rfc3339
+from safetygear.messages.codec import BoundingBox
+from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity
+from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
+from safetygear.messages.health import BudgetHealth
+from safetygear_inference.live import LiveState
+from safetygear_inference.web.viewers import Limits
+from support.browser import Findings, ServedPage, open_page, served_page
+
+pytestmark = pytest.mark.browser
+
+TOKEN = "correct horse battery staple"
+MARK_BGR = (255, 0, 255)
+WAIT_MS = 15_000
+"""Generous: the browser shares two cores with everything else."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What one camera shows. `mark` is a box (left, top, width, height; 0..1) painted into the picture itself."""
+
+    camera: str = "gate"
+    size: tuple[int, int] = (640, 360)
+    mark: tuple[float, float, float, float] = (0.25, 0.25, 0.25, 0.5)
+    labels: tuple[str, ...] = ("person",)
+    state: CameraState = "streaming"
+    reason: str = "ok"
+    stall_budget_s: float = 10.0
+    sends_frames: bool = True
+
+    def jpeg(self) -> bytes:
+        width, height = self.size
+        picture = np.full((height, width, 3), 40, np.uint8)
+        left, top, mark_width, mark_height = self.mark
+        x0, y0 = round(left * width), round(top * height)
+        x1, y1 = round((left + mark_width) * width), round((top + mark_height) * height)
+        picture[y0:y1, x0:x1] = MARK_BGR
+        return bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1])
+
+    def message(self, sequence: int) -> DetectionsMessage:
+        left, top, width, height = self.mark
+        box = BoundingBox(left=left, top=top, width=width, height=height)
+        return DetectionsMessage(
+            camera=self.camera, shard="default", sequence=sequence, frame_number=sequence,
+            captured_at=rfc3339(time.time()), clock="arrival", people=[],
+            frame=FrameSize(width=self.size[0], height=self.size[1]),
+            model=ModelIdentity(name="m", version="1", sha256="0"),
+            detections=[Detection(label=label, probability=0.9, bounding_box=box) for label in self.labels],
+            latency_ms=LatencyMs(capture=0, queue=5, inference=10, total=42),
+        )  # fmt: skip
+
+    def status(self) -> CameraStatus:
+        return CameraStatus(
+            camera=self.camera, state=self.state, reason=self.reason, since=rfc3339(time.time() - 5),
+            stall_budget_s=self.stall_budget_s, frames_decoded=1, frames_sent=1, dropped={}, decoded_fps=25,
+        )  # fmt: skip
+
+
+class Feed:
+    """Plays capture and pipeline: ten frames a second of each scene, statuses once a second and on `show`."""
+
+    def __init__(self, served: ServedPage, *scenes: Scene) -> None:
+        self._served = served
+        self._scenes = {scene.camera: scene for scene in scenes}
+        self._jpegs = {scene: scene.jpeg() for scene in scenes}
+        self._sequence = 0
+        self.capture_runs = True
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def show(self, scene: Scene) -> None:
+        self._jpegs[scene] = scene.jpeg()
+        self._scenes = self._scenes | {scene.camera: scene}
+        self._served.do(self._tell)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._stopping.wait(0.1):
+            if self.capture_runs:
+                self._served.do(self._frames)
+                if self._sequence % 10 == 1:
+                    self._served.do(self._tell)
+
+    def _tell(self, live: LiveState, now_s: float) -> None:
+        scenes = self._scenes.values()
+        message = CamerasMessage(
+            shard="default", sent_at=rfc3339(time.time()), started_at="x", cameras=[scene.status() for scene in scenes]
+        )
+        live.cameras(message, now_s)
+
+    def _frames(self, live: LiveState, now_s: float) -> None:
+        self._sequence += 1
+        for scene in self._scenes.values():
+            if scene.sends_frames:
+                wanted = live.wants_picture(scene.camera, now_s)
+                live.analysed(scene.message(self._sequence), now_s)
+                if wanted:
+                    live.picture(scene.camera, self._sequence, self._jpegs[scene], now_s)
+
+
+@pytest.fixture
+def served() -> Iterator[ServedPage]:
+    with served_page() as page:
+        yield page
+
+
+@pytest.fixture
+def feeds(served: ServedPage) -> Iterator[Any]:
+    made: list[Feed] = []
+
+    def feed(*scenes: Scene) -> Feed:
+        made.append(Feed(served, *scenes))
+        return made[-1]
+
+    yield feed
+    for each in made:
+        each.stop()
+
+
+def tile(page: Page, camera: str = "gate") -> Locator:
+    return page.locator(f'.tile[data-camera="{camera}"]')
+
+
+def expect_box(page: Page, camera: str = "gate") -> None:
+    expect(tile(page, camera).locator(".box").first).to_be_visible(timeout=WAIT_MS)
+
+
+def clean(findings: Findings) -> None:
+    assert findings.console_errors == []
+    assert findings.foreign_requests == []
+
+
+def marked(page: Page, camera: str) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom (CSS px of the window) of the mark in what is really painted on the screen."""
+    stage = tile(page, camera).locator(".stage")
+    # Only the picture: the box would hide the mark's edges.
+    stage.locator(".layer").evaluate("layer => { layer.hidden = true; }")
+    png = stage.screenshot()
+    pixels = cv2.imdecode(np.frombuffer(BytesIO(png).getvalue(), np.uint8), cv2.IMREAD_COLOR).astype(int)
+    ys, xs = np.nonzero((pixels[..., 0] > 180) & (pixels[..., 1] < 90) & (pixels[..., 2] > 180))
+    assert len(xs), "the mark is not in the picture"
+    place = stage.bounding_box()
+    assert place is not None
+    return (
+        place["x"] + xs.min(), place["y"] + ys.min(), place["x"] + xs.max() + 1, place["y"] + ys.max() + 1
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("size", "viewport"),
+    [((640, 360), (1280, 800)), ((640, 480), (1280, 800)), ((360, 640), (1280, 800)), ((1920, 400), (390, 844))],
+    ids=["16:9", "4:3", "upright", "wide on a phone"],
+)
+@pytest.mark.parametrize("mark", [(0.25, 0.25, 0.25, 0.5), (0.0, 0.6, 0.3, 0.4)], ids=["inside", "corner"])
+def test_boxes_lie_where_the_picture_says(
+    browser: Browser, served: ServedPage, feeds: Any, size: tuple[int, int], viewport: tuple[int, int],
+    mark: tuple[float, float, float, float],
+) -> None:  # fmt: skip
+    feeds(Scene(size=size, mark=mark))
+    window = {"width": viewport[0], "height": viewport[1]}
+    with open_page(browser, served.url, viewport=window) as (page, findings):
+        expect_box(page)
+        layer = tile(page).locator(".layer")
+        place = layer.evaluate("layer => layer.querySelector('.box').getBoundingClientRect().toJSON()")
+        drawn = (place["left"], place["top"], place["right"], place["bottom"])
+        assert drawn == pytest.approx(marked(page, "gate"), abs=3)
+        clean(findings)
+
+
+def test_boxes_are_those_of_the_picture_that_is_shown(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    """The mark jumps with every frame: a box of another frame than the picture's would miss it."""
+    places = [(x / 10, y / 10, 0.15, 0.2) for x in range(0, 8, 2) for y in range(0, 8, 3)]
+    scenes = [Scene(mark=place) for place in places]
+    jpegs = [scene.jpeg() for scene in scenes]
+    feeds(replace(scenes[0], sends_frames=False))
+    stopping = threading.Event()
+
+    def jump() -> None:
+        sequence = 1000
+        while not stopping.wait(0.04):
+            sequence += 1
+            number = sequence % len(scenes)
+
+            def change(live: LiveState, now_s: float, number: int = number, sequence: int = sequence) -> None:
+                live.analysed(scenes[number].message(sequence), now_s)
+                if live.wants_picture("gate", now_s):
+                    live.picture("gate", sequence, jpegs[number], now_s)
+
+            served.do(change)
+
+    thread = threading.Thread(target=jump)
+    thread.start()
+    try:
+        with open_page(browser, served.url, viewport={"width": 900, "height": 700}) as (page, findings):
+            expect_box(page)
+            # One task of the page's: what it reads belongs to one moment.
+            samples = page.evaluate(
+                """async () => {
+                    const samples = [];
+                    while (samples.length < 60) {
+                        await new Promise((done) => requestAnimationFrame(done));
+                        const tile = document.querySelector(".tile");
+                        const canvas = tile.querySelector("canvas");
+                        const box = tile.querySelector(".box").getBoundingClientRect();
+                        const stage = canvas.getBoundingClientRect();
+                        const x = (box.x + box.width / 2 - stage.x) / stage.width * canvas.width;
+                        const y = (box.y + box.height / 2 - stage.y) / stage.height * canvas.height;
+                        const pixel = canvas.getContext("2d").getImageData(x, y, 1, 1).data;
+                        samples.push([tile.dataset.sequence, pixel[0], pixel[1], pixel[2]]);
+                    }
+                    return samples;
+                }"""
+            )
+            clean(findings)
+    finally:
+        stopping.set()
+        thread.join()
+    assert len({sequence for sequence, *_ in samples}) > 5, "the picture stands still"
+    assert [sample for sample in samples if not (sample[1] > 180 and sample[2] < 90 and sample[3] > 180)] == []
+
+
+def test_a_tile_says_what_it_sees(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feeds(Scene(labels=("person", "head", "no-vest")), Scene("yard", labels=("helmet", "vest", "person")))
+    served.do(lambda live, _: live.model({"state": "ok", "name": "site-v3", "version": "3", "sha256": "0"}))
+    served.do(
+        lambda live, _: live.budget(BudgetHealth(daily_blocks=1000, used_blocks=400, shedding=True, shed_messages=12))
+    )
+    with open_page(browser, served.url, viewport={"width": 1920, "height": 1000}) as (page, findings):
+        expect_box(page)
+        expect(page.locator("#summary")).to_have_text("All 2 cameras watched")
+        expect(page.locator("#model")).to_have_text("site-v3")
+        expect(page.locator("#budget")).to_have_text("400 used · 600 left · 12 shed")
+        expect(page.locator("#problems")).to_contain_text("detections are not sent to IoT Hub")
+        expect(tile(page).locator(".figures")).to_contain_text("42 ms")
+        expect(tile(page).locator(".coverage")).to_contain_text("watched")
+        expect(tile(page).locator(".box span")).to_contain_text(["person 90%", "bare head 90%", "no vest 90%"])
+        line = page.locator("#sightings li").filter(has_text="gate").first
+        expect(line).to_contain_text("1 bare head", timeout=WAIT_MS)
+        looks = page.evaluate(
+            """() => [...document.querySelectorAll(".layer .box")].map((box) => {
+                const style = getComputedStyle(box);
+                return [box.dataset.label, style.borderTopColor, style.borderTopStyle];
+            })"""
+        )
+        assert len({colour for _, colour, _ in looks}) == len({label for label, _, _ in looks}) == 5
+        assert {label for label, _, style in looks if style == "dashed"} == {"head", "no-vest"}
+        clean(findings)
+
+
+def test_a_camera_that_stalls_shows_it_and_recovers(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feed = feeds(Scene(), Scene("yard"))
+    with open_page(browser, served.url) as (page, findings):
+        expect_box(page)
+        feed.show(Scene(state="stalled", reason="stall", sends_frames=False))
+        veil = tile(page).locator(".veil")
+        expect(veil).to_be_visible(timeout=WAIT_MS)
+        expect(veil).to_contain_text("Not watching: stalled")
+        expect(veil).to_contain_text("no picture within the stall budget")
+        expect(veil).to_contain_text("since")
+        expect(tile(page).locator(".figures")).to_have_text("stall budget 10 s")
+        expect(tile(page).locator(".box").first).to_be_hidden()
+        expect(page.locator("#summary")).to_have_text("1 of 2 not watched")
+        expect(page).to_have_title("(!) 1 of 2 not watched · SafetyGear")
+        expect(tile(page, "yard").locator(".veil")).to_be_hidden()
+        feed.show(Scene())
+        expect(veil).to_be_hidden(timeout=WAIT_MS)
+        expect_box(page)
+        expect(page.locator("#summary")).to_have_text("All 2 cameras watched")
+        clean(findings)
+
+
+def test_a_capture_that_is_gone_shows_within_the_stall_budget(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feed = feeds(Scene(stall_budget_s=2.0))
+    with open_page(browser, served.url) as (page, findings):
+        expect_box(page)
+        feed.capture_runs = False
+        veil = tile(page).locator(".veil")
+        expect(veil).to_be_visible(timeout=WAIT_MS)
+        expect(veil).to_contain_text("no picture of it has been analysed")
+        expect(veil).to_contain_text("the capture module sends nothing any more", timeout=WAIT_MS)
+        clean(findings)
+
+
+def test_a_lost_module_is_unmistakable_and_found_again(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feed = feeds(Scene(stall_budget_s=2.0))
+    with open_page(browser, served.url) as (page, _):
+        expect_box(page)
+        feed.capture_runs = False
+        served.stop()
+        expect(page.get_by_role("alert")).to_contain_text("No connection to the module since", timeout=WAIT_MS)
+        expect(page.locator("#summary")).to_have_text("Module lost")
+        veil = tile(page).locator(".veil")
+        expect(veil).to_be_visible()
+        expect(veil).to_contain_text("module lost")
+        expect(veil).to_contain_text("since")
+        served.start()
+        feed.capture_runs = True
+        expect(page.locator("#lost")).to_be_hidden(timeout=WAIT_MS)
+        expect(veil).to_be_hidden(timeout=WAIT_MS)
+        shown = tile(page).get_attribute("data-sequence")
+        expect(tile(page)).not_to_have_attribute("data-sequence", shown or "", timeout=WAIT_MS)
+
+
+def test_a_removed_camera_goes_and_no_camera_is_told(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    with open_page(browser, served.url) as (page, findings):
+        expect(page.locator("#none")).to_be_visible(timeout=WAIT_MS)
+        feed = feeds(Scene())
+        expect_box(page)
+        expect(page.locator("#none")).to_be_hidden()
+        feed.stop()
+        empty = CamerasMessage(shard="default", sent_at="x", started_at="x", cameras=[])
+        served.do(lambda live, now_s: live.cameras(empty, now_s))
+        expect(tile(page)).to_have_count(0, timeout=WAIT_MS)
+        expect(page.locator("#none")).to_be_visible()
+        clean(findings)
+
+
+def test_pictures_are_wanted_only_while_the_page_is_looked_at(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feeds(Scene())
+    wanted: list[bool] = []
+
+    def ask(live: LiveState, now_s: float) -> None:
+        wanted.append(live.wants_picture("gate", now_s))
+
+    served.do(ask)
+    with open_page(browser, served.url) as (page, _):
+        expect_box(page)
+        served.do(ask)
+    assert wanted == [False, True]
+
+
+def test_the_keyboard_enlarges_a_tile_and_leaves_it(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feeds(Scene(), Scene("yard"))
+    with open_page(browser, served.url, viewport={"width": 1280, "height": 800}) as (page, findings):
+        expect_box(page)
+        expect_box(page, "yard")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="Enlarge gate")).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(tile(page, "yard")).to_be_hidden()
+        expect(page.get_by_role("button", name="Show all cameras")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(tile(page, "yard")).to_be_visible()
+        clean(findings)
+
+
+@pytest.mark.parametrize("count", [1, 4, 9, 16])
+def test_nothing_is_wider_than_the_window(browser: Browser, served: ServedPage, feeds: Any, count: int) -> None:
+    feeds(*(Scene(f"camera-with-a-rather-long-name-{number}") for number in range(count)))
+    with open_page(browser, served.url) as (page, findings):
+        expect(page.locator(".tile")).to_have_count(count, timeout=WAIT_MS)
+        for width, columns in ((390, 1), (820, min(2, count)), (1280, round(count**0.5)), (1920, round(count**0.5))):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            lefts = page.locator(".tile").evaluate_all("tiles => tiles.map(tile => tile.getBoundingClientRect().x)")
+            assert len(set(lefts)) == columns
+        clean(findings)
+
+
+def test_signing_in_and_out(browser: Browser) -> None:
+    with served_page(token=TOKEN) as served, open_page(browser, served.url) as (page, findings):
+        feed = Feed(served, Scene())
+        try:
+            expect(page).to_have_url(f"{served.url}/login")
+            page.get_by_label("Page token").fill("wrong")
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.get_by_role("alert")).to_have_text("That is not the token.")
+            findings.console_errors.clear()  # the browser's own line about the 401
+            page.get_by_label("Page token").fill(TOKEN)
+            page.keyboard.press("Enter")
+            expect(page).to_have_url(f"{served.url}/")
+            expect_box(page)
+            page.get_by_role("button", name="Sign out").click()
+            expect(page).to_have_url(f"{served.url}/login")
+            page.goto(served.url)
+            expect(page).to_have_url(f"{served.url}/login")
+            clean(findings)
+        finally:
+            feed.stop()
+
+
+def test_too_many_pages_is_told(browser: Browser) -> None:
+    with served_page(limits=Limits(viewers=1)) as served, open_page(browser, served.url) as (first, _):
+        expect(first.locator("#none")).to_be_visible(timeout=WAIT_MS)
+        with open_page(browser, served.url) as (second, _):
+            expect(second.get_by_role("alert")).to_contain_text("Too many pages are open", timeout=WAIT_MS)
