@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +21,7 @@ from safetygear.hub.port import (
     MethodResponse,
     OutgoingMessage,
 )
+from support.hub import eventually, identity
 from support.runtime import RunningRuntime, minimal_manifest, start_runtime
 
 ROUTES = {
@@ -100,36 +100,13 @@ async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield fake
         await fake.hub.close()
         return
-    with start_runtime(tmp_path, minimal_manifest(ROUTES, {"sut": {"colour": "red"}})) as runtime:
-        with identity(runtime.module_env("sut", request.param)):
-            real = RealWorld(runtime)
-            yield real
-            await real.hub.close()
-
-
-class identity:  # noqa: N801  # a context manager that reads as a word
-    """The module identity lies in the process environment: the SDK takes it from there."""
-
-    def __init__(self, variables: dict[str, str]) -> None:
-        self._variables = variables
-        self._before: dict[str, str] = {}
-
-    def __enter__(self) -> None:
-        self._before = dict(os.environ)
-        for name in [n for n in os.environ if n.startswith(("IOTEDGE_", "EdgeHub", "EdgeModule"))]:
-            del os.environ[name]
-        os.environ.update(self._variables)
-
-    def __exit__(self, *_: object) -> None:
-        os.environ.clear()
-        os.environ.update(self._before)
-
-
-async def eventually(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
-    async with asyncio.timeout(timeout_s):
-        while not (value := condition()):
-            await asyncio.sleep(0.02)
-    return value
+    with (
+        start_runtime(tmp_path, minimal_manifest(ROUTES, {"sut": {"colour": "red"}})) as runtime,
+        identity(runtime.module_env("sut", request.param)),
+    ):
+        real = RealWorld(runtime)
+        yield real
+        await real.hub.close()
 
 
 async def test_send_returns_when_the_hub_has_it(world: World) -> None:

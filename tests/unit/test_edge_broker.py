@@ -328,6 +328,9 @@ async def test_a_redeployment_overwrites_desired_properties_and_tells_the_module
     assert world.broker.modules["a"].twin.desired["colour"] == "blue"
     assert world.broker.apply_manifest(MANIFEST, redeploy=True) is True
     assert world.broker.modules["a"].twin.desired == {"colour": "red", "$version": 4}
+    assert a.sent == [], "not before it is kept"
+    await world.broker.committed()
+    assert Store(world.folder / "hub.sqlite").documents("module/")["a"]["twin"]["desired"]["colour"] == "red"
     told = json.loads(a.sent[-1].payload)
     assert told == {"colour": "red", "cameras": None, "$version": 4}
 

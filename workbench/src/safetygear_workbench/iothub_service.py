@@ -1,8 +1,8 @@
 """IoT Hub's REST paths for module twins and direct methods.
 
-A client of our own, because three calls don't pay for the azure-iot-hub package: it brings uamqp, which is C, is no
-longer maintained and has no wheels for new Pythons, and six, which it does not declare. The package is used in tests:
-it proves that the stand-in answers as the service does.
+A client of our own, because three calls don't pay for the azure-iot-hub package: it brings uamqp (C, deprecated),
+msrest, and six, which it does not declare. Tests use the package: it shows that the stand-in answers as the service
+does.
 """
 
 from __future__ import annotations

@@ -332,7 +332,10 @@ class EdgeBroker:
     def _notify_desired(self, module: ModuleState, notification: Mapping[str, Any]) -> None:
         if module.connection is not None and topics.DESIRED_PATCHES in module.subscriptions:
             topic = f"$iothub/twin/PATCH/properties/desired/?$version={notification['$version']}"
-            module.connection.send(packets.publish(Publish(topic, json.dumps(notification).encode())))
+            connection, data = module.connection, packets.publish(Publish(topic, json.dumps(notification).encode()))
+            # Told before it is kept, the module would know a version that a killed hub has forgotten.
+            self._after_commit.append(lambda: connection.send(data))
+            self._changed()
 
     async def invoke(
         self, module_id: str, name: str, payload: Any, *, response_timeout_s: float, connect_timeout_s: float
@@ -354,6 +357,13 @@ class EdgeBroker:
     def _save(self, module: ModuleState) -> None:
         self._store.save(f"module/{module.id}", module.as_json())
         self._changed()
+
+    async def committed(self) -> None:
+        """Return when everything that was changed so far is kept: before an answer says that it is."""
+        kept = asyncio.Event()
+        self._after_commit.append(kept.set)
+        self._changed()
+        await kept.wait()
 
     def _changed(self) -> None:
         """One commit for everything that happens in this turn of the loop; what waits for it runs after."""

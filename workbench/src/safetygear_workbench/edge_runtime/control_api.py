@@ -51,6 +51,7 @@ def control_app(
     async def manifest(request: web.Request) -> web.Response:
         applied = broker.apply_manifest(await request.json(), redeploy=request.query.get("redeploy") == "1")
         await workload.serve_all()
+        await broker.committed()
         return web.json_response({"applied": applied})
 
     async def environment(request: web.Request) -> web.Response:

@@ -78,11 +78,13 @@ def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.
             if body.get("tags"):
                 return _error(400, "ArgumentInvalid", "the stand-in keeps no tags")
             broker.change_desired(module.id, desired, replace=request.method == "PUT")
+            changed = twin_json(module)
+            await broker.committed()
         except InvalidPropertiesError as exc:
             return _error(400, "ArgumentInvalid", str(exc))
         except (ValueError, AttributeError, RecursionError) as exc:
             return _error(400, "ArgumentInvalid", f"the body is not a twin: {exc}")
-        return web.json_response(twin_json(module))
+        return web.json_response(changed)
 
     async def call_method(request: web.Request) -> web.Response:
         module = find(request)
