@@ -194,8 +194,7 @@ class CaptureApp:
             size = f", {status.width}x{status.height} {status.codec}" if status.codec else ""
             log.info("camera %s: %s%s", status.camera, status.state, size)
             return
-        streaming = status.state in ("streaming", "paused")
-        detail = explain(status.reason) if streaming else self._fleet.detail(status.camera) or explain(status.reason)
+        detail = self._fleet.detail(status.camera, status.reason) or explain(status.reason)
         log.warning("camera %s: %s (%s): %s", status.camera, status.state, status.reason, detail)
 
     def _message(self, message: IncomingMessage) -> None:

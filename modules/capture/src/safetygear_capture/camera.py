@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 from safetygear.backoff import Backoff
 from safetygear.messages.frames import CameraState
-from safetygear_capture.reasons import OK, REFUSALS, STALLS
+from safetygear_capture.reasons import OK, REFUSALS, state_after
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 """Between attempts where the fault may pass by itself."""
 FIRST_REFUSED_PAUSE_S, LONGEST_REFUSED_PAUSE_S = 5.0, 120.0
 """Where somebody has to change something: cameras lock an account after a few wrong passwords."""
+FEW_PACKETS = 5
+"""As many may come without a picture when a stream ends in the middle of one."""
 STEADY_S = 5.0
 """A stream that held for so long was a success: the next pause is short again. One that breaks at once was none."""
 
@@ -44,6 +46,9 @@ class Camera:
         self._opened_s: float | None = None
         self._decoded_s: float | None = None
         self._streaming_since_s: float | None = None
+        self._packets = 0  # since the last sound picture; this and the next two: of this attempt
+        self._damaged = False
+        self._sound = False
         self._shown: tuple[CameraState, str] = (self._base, self._base_reason)
         self._since_s = now_s
         self._streamed_s = 0.0
@@ -52,6 +57,7 @@ class Camera:
     def connecting(self, now_s: float) -> None:
         """An attempt begins. What ended the one before stays the reason."""
         self._opened_s = self._decoded_s = self._streaming_since_s = None
+        self._packets, self._damaged, self._sound = 0, False, False
         self._flaw = None
         self._base = "connecting"
         self._show(now_s)
@@ -60,9 +66,18 @@ class Camera:
         """The camera says that it plays; the stall budget runs."""
         self._opened_s = now_s
 
+    def packet(self) -> None:
+        """Something came; whether there is a picture in it is not known yet."""
+        self._packets += 1
+
+    def damaged(self) -> None:
+        """A picture of which parts are missing: no proof of life."""
+        self._damaged = True
+
     def decoded(self, now_s: float) -> None:
         """A sound picture was decoded."""
         self._decoded_s = now_s
+        self._packets, self._sound = 0, True
         if self._base != "streaming":
             self._base, self._base_reason = "streaming", OK
             self._streaming_since_s = now_s
@@ -86,10 +101,18 @@ class Camera:
         since_s = self._decoded_s if self._decoded_s is not None else self._opened_s
         return since_s is not None and now_s - since_s >= self._stall_budget_s
 
+    def verdict(self) -> str:
+        """What it means that no sound picture came in time: nothing came at all, something undecodable, or damage."""
+        if self._sound:
+            return "corrupt" if self._packets > FEW_PACKETS else "stall"
+        if self._damaged:
+            return "corrupt"
+        return "wrong-codec" if self._packets else "no-data"
+
     def stalled(self, now_s: float) -> None:
         """The watchdog says so, while a call into the video library has not yet returned."""
         if self._base in ("streaming", "connecting"):
-            self._end("stall", now_s)
+            self._end(self.verdict(), now_s)
 
     def failed(self, reason: str, now_s: float) -> float:
         """The attempt has ended; how many seconds to wait before the next one."""
@@ -108,7 +131,7 @@ class Camera:
         return CameraSnapshot(state, reason, self._since_s, self._streamed_s)
 
     def _end(self, reason: str, now_s: float) -> None:
-        self._base = "refused" if reason in REFUSALS else "stalled" if reason in STALLS else "backing-off"
+        self._base = state_after(reason)
         self._base_reason = reason
         self._flaw = None
         self._opened_s = self._decoded_s = self._streaming_since_s = None

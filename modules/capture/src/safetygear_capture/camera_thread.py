@@ -123,9 +123,6 @@ class _Play:
         self._capture_clock = CaptureClock()
         self._lag = LagMeter()
         self._catching_up = False
-        self._packets = 0
-        self._corrupt = 0
-        self._decoded = 0
 
     def run(self) -> None:
         """Until the thread is to end. Raises CameraError."""
@@ -133,32 +130,22 @@ class _Play:
             try:
                 frames = self._source.read()
             except CameraError as exc:
-                raise CameraError(str(exc), code=self._verdict() if exc.code == "stall" else exc.code) from exc
+                code = self._desk.verdict() if exc.code == "stall" else exc.code
+                raise CameraError(explain(code), code=code) from exc
             if self._ended.is_set():
                 return
-            self._desk.returned()
-            self._packets += 1
+            self._desk.packet()
             for frame in frames:
                 self._take(frame)
             if self._desk.overdue():
-                code = self._verdict()
+                code = self._desk.verdict()
                 raise CameraError(explain(code), code=code)
-
-    def _verdict(self) -> str:
-        """What it means that no sound picture came: nothing at all, something undecodable, or damage."""
-        if self._decoded:
-            return "stall"
-        if self._corrupt:
-            return "corrupt"
-        return "wrong-codec" if self._packets else "no-data"
 
     def _take(self, frame: DecodedFrame) -> None:
         now_s, wall_s = self._clock.monotonic_s(), self._clock.now_s()
         if frame.corrupt:
-            self._corrupt += 1
             self._desk.corrupt()
             return
-        self._decoded += 1
         number = self._desk.decoded(frame.width, frame.height, now_s)
         if self._media_time.look(frame.pts_s, now_s):
             self._lag.restart()

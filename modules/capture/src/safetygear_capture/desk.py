@@ -44,7 +44,7 @@ class CameraDesk:
         self._frozen_s = earlier.seconds_frozen if earlier else 0.0
         self._no_reader: str | None = None
         self._sink_refusal: str | None = None
-        self._detail = ""
+        self._ended = ("", "")
         self._since: tuple[float, str] = (-1.0, "")
         self._called_s: float | None = None
 
@@ -58,10 +58,10 @@ class CameraDesk:
         """Why the last frame could not be handed over; None: it could."""
         return self._sink_refusal
 
-    @property
-    def detail(self) -> str:
-        """One line about what ended the last attempt; holds no secret."""
-        return self._detail
+    def detail(self, reason: str) -> str:
+        """One line about the attempt that ended for `reason`, if it was the last one; holds no secret."""
+        ended_for, detail = self._ended
+        return detail if ended_for == reason else ""
 
     def connecting(self) -> None:
         self._called_s = self._clock.monotonic_s()
@@ -73,9 +73,11 @@ class CameraDesk:
             self._called_s = self._clock.monotonic_s()
             self._camera.opened(self._called_s)
 
-    def returned(self) -> None:
-        """A call into the video library came back, with whatever result."""
+    def packet(self) -> None:
+        """A call into the video library came back with something."""
         self._called_s = self._clock.monotonic_s()
+        with self._lock:
+            self._camera.packet()
 
     def silent_s(self) -> float:
         """How long the thread has been in one call into the video library; 0 while it is in none."""
@@ -102,6 +104,7 @@ class CameraDesk:
         with self._lock:
             self._frames_decoded += 1
             self._dropped["corrupt"] += 1
+            self._camera.damaged()
 
     def flawed(self, reason: str | None, frozen_s: float) -> None:
         with self._lock:
@@ -122,13 +125,18 @@ class CameraDesk:
         with self._lock:
             return self._camera.overdue(self._clock.monotonic_s())
 
+    def verdict(self) -> str:
+        """Why no sound picture comes."""
+        with self._lock:
+            return self._camera.verdict()
+
     def stalled(self) -> None:
         self._tell(lambda camera, now_s: camera.stalled(now_s))
 
     def failed(self, reason: str, detail: str) -> float:
         """The attempt ended; seconds until the next one."""
         self._called_s = None
-        self._detail = detail
+        self._ended = (reason, detail)
         pause_s = 0.0
 
         def fail(camera: Camera, now_s: float) -> None:

@@ -121,10 +121,10 @@ class Fleet:
             found[run.desk.config.shard].append(run.desk.status())
         return dict(found)
 
-    def detail(self, camera_id: str) -> str:
-        """One line about what ended the camera's last attempt; empty where nothing has."""
+    def detail(self, camera_id: str, reason: str) -> str:
+        """One line about the camera's attempt that ended for `reason`, if it was the last one; else empty."""
         run = self._runs.get(camera_id)
-        return "" if run is None else run.desk.detail
+        return "" if run is None else run.desk.detail(reason)
 
     def stop(self) -> None:
         """Ask every thread to end. They are daemons: one that hangs does not hold up the exit."""

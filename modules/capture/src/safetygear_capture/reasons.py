@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from safetygear.camera_reasons import explain as explain  # the wording is shared with the live page
+from safetygear.messages.frames import CameraState
 
 OK: Final = "ok"
 
@@ -28,3 +29,8 @@ REFUSALS: Final = frozenset(
 
 STALLS: Final = frozenset({"stall", "corrupt"})
 """The connection is there and no usable picture comes."""
+
+
+def state_after(reason: str) -> CameraState:
+    """The state of a camera whose attempt ended for `reason`."""
+    return "refused" if reason in REFUSALS else "stalled" if reason in STALLS else "backing-off"

@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from safetygear.hub.port import Json
-from safetygear.messages.frames import CameraStatus
+from safetygear.messages.frames import CameraState, CameraStatus
 from safetygear.twin.reading import FieldError
 from safetygear.twin.reported import config_report
 from safetygear_capture import __version__
+from safetygear_capture.reasons import state_after
 
 BURST: Final = 10
 """Changes of one camera that are told at once; then one each REFILL_S."""
@@ -25,7 +28,7 @@ _FRESH: Final = frozenset({"streaming", "paused"})
 
 @dataclass
 class _Told:
-    state: str
+    state: CameraState
     reason: str
     since: str
     credit: float
@@ -39,11 +42,12 @@ class ReportedCameras:
         self._told: dict[str, _Told] = {}
 
     def update(self, statuses: Iterable[CameraStatus], now_s: float) -> list[CameraStatus]:
-        """How the cameras are at `now_s` (monotonic); those whose state or reason is told anew."""
+        """How the cameras are at `now_s` (monotonic); those whose state or reason is told anew, as it is told."""
         by_id = {status.camera: status for status in statuses}
         for camera_id in self._told.keys() - by_id.keys():
             del self._told[camera_id]
-        return [status for status in by_id.values() if self._update(status, now_s)]
+        changed = [status for status in by_id.values() if self._update(status, now_s)]
+        return [msgspec.structs.replace(status, state=self._told[status.camera].state) for status in changed]
 
     def as_document(self) -> dict[str, Json]:
         """`{camera: {"state": …, "reason": …, "since": …}}`."""
@@ -59,13 +63,14 @@ class ReportedCameras:
             return True
         told.credit = min(BURST, told.credit + (now_s - told.credited_s) / REFILL_S)
         told.credited_s = now_s
-        if status.state == "connecting" and status.reason != "starting":
-            return False  # the next attempt of the same trouble
-        same = (told.state, told.reason) == (status.state, status.reason)
-        if (same and (told.since == status.since or status.state not in _FRESH)) or told.credit < 1:
+        # The next attempt of the same trouble.
+        again = status.state == "connecting" and status.reason != "starting"
+        state = state_after(status.reason) if again else status.state
+        same = (told.state, told.reason) == (state, status.reason)
+        if (same and (told.since == status.since or state not in _FRESH)) or told.credit < 1:
             return False
         told.credit -= 1
-        told.state, told.reason, told.since = status.state, status.reason, status.since
+        told.state, told.reason, told.since = state, status.reason, status.since
         return not same
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import math
 import ssl
 import struct
 import time
@@ -22,7 +23,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from safetygear.errors import CameraError
-from safetygear_capture.ffmpeg_errors import open_failure, read_failure
+from safetygear_capture.ffmpeg_errors import NEARLY, open_failure, read_failure
 from safetygear_capture.reasons import explain
 from safetygear_capture.source import DecodedFrame, Planes, SourceRequest
 
@@ -56,7 +57,10 @@ class RtspSource:
         self._closed = False
         self._camera_s: OrderedDict[int, float] = OrderedDict()
         self._read_timeout_s = request.read_timeout_s
+        started_s = time.monotonic()
         self._container = _open(request)
+        # FFmpeg gave up waiting for a first picture. What it was interrupted in may still come up as an error.
+        self._interrupted = time.monotonic() - started_s >= NEARLY * request.open_timeout_s
         if not self._container.streams.video:
             self._container.close()
             raise CameraError(explain("no-video"), code="no-video")
@@ -83,7 +87,7 @@ class RtspSource:
             code = read_failure(
                 type(exc).__name__,
                 _errno_name(exc),
-                waited_s=time.monotonic() - asked_s,
+                waited_s=math.inf if self._interrupted else time.monotonic() - asked_s,
                 read_timeout_s=self._read_timeout_s,
             )
             _hide_url(exc)
@@ -91,6 +95,7 @@ class RtspSource:
         if packet is None or packet.size == 0:
             raise CameraError(explain("end-of-stream"), code="end-of-stream")
         self.bytes_read += packet.size
+        self._interrupted = False
         waited = time.monotonic() - asked_s >= WAITED_S
         self._remember_time(packet)
         try:

@@ -23,6 +23,8 @@ CAMERA_BEHIND_S: Final = 5.0
 CAMERA_AHEAD_S: Final = 0.5
 """A camera's clock is used while a frame's age by it lies between: network and decoder take tens of milliseconds to
 about a second, and a frame from the future is wrong beyond NTP's error."""
+CAMERA_BACK_S: Final = 0.5
+"""Each sender report sets the clock anew; a step back of less than this is its jitter."""
 TRUST_AGAIN_S: Final = 5.0
 """A clock that was wrong is used again after this long without a fault: one sender report's interval."""
 
@@ -98,7 +100,7 @@ class CaptureClock:
             reason = "timestamps"
         elif not -CAMERA_AHEAD_S <= age_s <= CAMERA_BEHIND_S:
             reason = "camera-clock-off"
-        elif camera_s < self._camera_s:
+        elif camera_s < self._camera_s - CAMERA_BACK_S:
             reason = "camera-clock-backwards"
         self._camera_s = camera_s
         if reason is not None:

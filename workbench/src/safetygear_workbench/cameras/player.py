@@ -109,8 +109,10 @@ class Player:
             timestamp = timestamp if stood_still_at is None else stood_still_at
             if elapsed_s >= report_due_s and not faults.no_sender_report:
                 report_due_s = elapsed_s + SENDER_REPORT_EVERY_S
-                now_s = self.clock.now_s() - picture.late_s + faults.clock_offset_s
-                await self.channel.send_rtcp(self.stream.sender_report(now_s, timestamp))
+                # When the picture was taken, however late this loop is: a camera's own pairs of times are exact.
+                age_s = self.clock.monotonic_s() - (started_s + paused_s + media_s / faults.speed)
+                taken_s = self.clock.now_s() - age_s + faults.clock_offset_s
+                await self.channel.send_rtcp(self.stream.sender_report(taken_s, timestamp))
             for packet in self.stream.packets((frozen or picture).nals, timestamp, rounds.clip.codec):
                 if faults.loss and self.random.random() < faults.loss:
                     continue
