@@ -102,7 +102,7 @@ def _section(kind: type[T], name: str, table: Any) -> T:
     if not isinstance(table, dict):
         raise ConfigError(f"{name}: expected a table [{name}]")
     hints = get_type_hints(kind)
-    _check_names(name, table, {field.name for field in fields(kind)})  # type: ignore[arg-type] - all are dataclasses
+    _check_names(name, table, {field.name for field in fields(kind)})
     return kind(**{key: _value(f"{name}.{key}", hints[key], value) for key, value in table.items()})
 
 

@@ -65,7 +65,7 @@ def _read_picture(data: Path, entry: dict[str, object], rows: list[tuple[float, 
     boxes = np.array(rows, np.float32).reshape(-1, 5)
     boxes[:, [0, 2]] *= pixels.shape[1] / float(str(entry["width"]))
     boxes[:, [1, 3]] *= pixels.shape[0] / float(str(entry["height"]))
-    labelled = class_mask(list(entry["labelled"]))  # type: ignore[call-overload] - a list in every source
+    labelled = class_mask(list(entry["labelled"]))
     return Picture(str(entry["file_name"]), pixels, cut_heads(boxes) if whole_heads else boxes, labelled)
 
 

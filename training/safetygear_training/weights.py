@@ -64,5 +64,5 @@ def fold_batch_norm(detector: Detector) -> Detector:
             )
             new.weight.copy_(old.weight * scale[:, None, None, None])
             new.bias.copy_(norm.bias - scale * norm.running_mean)
-            module.conv, module.bn = new, nn.Identity()  # type: ignore[assignment] - the folded form has no norm
+            module.conv, module.bn = new, nn.Identity()
     return detector
