@@ -48,6 +48,15 @@ def test_a_crew_in_one_line_is_kept_whole() -> None:
     assert len(kept(crew, [0] * 100, [0.5] * 100, 0.45)) == 100
 
 
+def test_each_of_a_crowd_keeps_one_box() -> None:
+    boxes, scores = [], []
+    for person in range(100):
+        for shift in (0.0, 2.0, 4.0):
+            boxes.append((30.0 * person + shift, 100.0, 30.0 * person + 28 + shift, 190.0))
+            scores.append(0.5 - shift / 10 + person / 1000)
+    assert sorted(kept(boxes, [0] * 300, scores, 0.45)) == list(range(0, 300, 3))
+
+
 def test_the_most_probable_stay_where_there_are_too_many() -> None:
     boxes = [(20.0 * number, 0.0, 20.0 * number + 10, 10.0) for number in range(MAX_BOXES + 50)]
     scores = np.linspace(0.2, 0.9, len(boxes)).tolist()

@@ -14,6 +14,7 @@ from safetygear.geometry import Boxes, iou
 
 MAX_CANDIDATES = 3000
 """Looked at, most probable first: bounds the work where a threshold lets everything through."""
+ALL_PAIRS_UP_TO = 128
 MAX_BOXES = 300
 """Kept of one picture: a muster of a hundred people with their gear fits."""
 
@@ -27,12 +28,17 @@ def keep_best(
     Equal probabilities keep their order, so that the result does not depend on the sort.
     """
     order = np.argsort(-probability, kind="stable")[:MAX_CANDIDATES]
+    boxes, labels = xyxy[order], class_id[order]
+    alive = np.ones(len(order), bool)
     kept: list[int] = []
-    for label in np.unique(class_id[order]):
-        left = order[class_id[order] == label]
-        while left.size and len(kept) < MAX_CANDIDATES:
-            best, left = left[0], left[1:]
-            kept.append(int(best))
-            left = left[iou(xyxy[best : best + 1], xyxy[left])[0] <= iou_above]
-    indices = np.array(kept, np.intp)
-    return indices[np.argsort(-probability[indices], kind="stable")][:MAX_BOXES]
+    # All pairs at once is cheaper while they are few; row by row it never takes more memory than the boxes do.
+    pairs = iou(boxes, boxes) if len(boxes) <= ALL_PAIRS_UP_TO else None
+    for best in range(len(order)):
+        if not alive[best]:
+            continue
+        kept.append(best)
+        if len(kept) == MAX_BOXES:
+            break
+        overlap = pairs[best] if pairs is not None else iou(boxes[best : best + 1], boxes)[0]
+        alive &= (overlap <= iou_above) | (labels != labels[best])
+    return np.asarray(order[kept], np.intp)
