@@ -17,6 +17,11 @@ from support.runtime import RunningRuntime, minimal_manifest
 ROUTES: dict[str, Any] = {
     "frames": {"route": "FROM /messages/modules/capture/outputs/frames INTO $upstream"},
     "cameras": {"route": "FROM /messages/modules/capture/outputs/cameras INTO $upstream"},
+    "readers": {
+        "route": "FROM /messages/modules/reader/outputs/readers "
+        'INTO BrokeredEndpoint("/modules/capture/inputs/readers")',
+        "timeToLiveSecs": 5,
+    },
 }
 
 
