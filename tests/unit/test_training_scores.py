@@ -44,6 +44,15 @@ def test_a_picture_that_does_not_label_the_class_says_nothing_about_it():
     assert score_class(everywhere, founds, 1).ap50 == pytest.approx(0.5)
 
 
+def test_what_lies_in_an_ignored_place_counts_neither_way():
+    ignored = np.array([[50.0, 0, 60, 10, 0]])
+    shown = Truth(np.array([[0.0, 0, 10, 10, 0]]), ALL, ignored)
+    boxes = found((51, 1, 59, 9, 0.9, 0), (0, 0, 10, 10, 0.8, 0))
+    assert score_class([shown], [boxes], 0).ap50 == 1.0
+    boxes = found((51, 1, 90, 9, 0.9, 0), (0, 0, 10, 10, 0.8, 0))
+    assert score_class([shown], [boxes], 0).ap50 == pytest.approx(0.5)
+
+
 def test_a_class_nobody_shows_has_no_score():
     assert score_class([truth(labelled=FIRST_ONLY)], [found()], 1) is None
     assert score_class([truth()], [found((0, 0, 1, 1, 0.9, 0))], 0) is None

@@ -6,12 +6,12 @@ Such pictures are left out whole: what a network finds there is neither right no
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from safetygear_training.boxes import iou
+from safetygear_training.boxes import area, intersection, iou
 
 IOU_LIMITS = np.linspace(0.5, 0.95, 10)
 RECALL_POINTS = np.linspace(0.0, 1.0, 101)
@@ -30,10 +30,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Truth:
-    """Boxes (n, 5) in picture pixels with the class index, and which classes the picture labels (classes,)."""
+    """Boxes (n, 5) in picture pixels with the class index, and which classes the picture labels (classes,).
+
+    What is found mostly inside an `ignored` box (n, 5) of its class, and nowhere else, counts neither way.
+    """
 
     boxes: Array
     labelled: NDArray[np.bool_]
+    ignored: Array = field(default_factory=lambda: np.zeros((0, 5)))
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,11 @@ def match(found: Array, truth: Array, limits: Array) -> NDArray[np.bool_]:
     return hits
 
 
+def inside(found: Array, ignored: Array) -> NDArray[np.bool_]:
+    """(found,): True where more than half of the box lies in an ignored one."""
+    return (intersection(found, ignored) > 0.5 * area(found)[:, None]).any(1)
+
+
 def interpolated(hits: NDArray[np.bool_], support: int) -> float:
     """Hits best score first -> mean of the precision envelope at 101 recalls."""
     right = np.cumsum(hits)
@@ -75,6 +84,7 @@ def score_class(truths: Sequence[Truth], founds: Sequence[Found], label: int, mo
     """The score of class `label`, None where no picture that labels it shows one."""
     scores: list[Array] = []
     hits: list[NDArray[np.bool_]] = []
+    counted: list[NDArray[np.bool_]] = []
     support = 0
     for truth, found in zip(truths, founds, strict=True):
         if not truth.labelled[label]:
@@ -85,9 +95,11 @@ def score_class(truths: Sequence[Truth], founds: Sequence[Found], label: int, mo
         mine = mine[np.argsort(-found.scores[mine], kind="mergesort")][:most]
         scores.append(found.scores[mine])
         hits.append(match(found.boxes[mine], true_boxes, IOU_LIMITS))
+        places = truth.ignored[truth.ignored[:, 4] == label, :4]
+        counted.append(hits[-1] | ~inside(found.boxes[mine], places)[None])
     if not support:
         return None
     order = np.argsort(-np.concatenate(scores), kind="mergesort")
-    all_hits = np.concatenate(hits, 1)[:, order]
-    each = [interpolated(row, support) for row in all_hits]
+    all_hits, all_counted = np.concatenate(hits, 1)[:, order], np.concatenate(counted, 1)[:, order]
+    each = [interpolated(row[used], support) for row, used in zip(all_hits, all_counted, strict=True)]
     return ClassScore(each[0], float(np.mean(each)), support)

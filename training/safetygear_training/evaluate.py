@@ -17,11 +17,13 @@ from safetygear_training.config import Config, ConfigError, read_config
 from safetygear_training.detecting import onnx_network
 from safetygear_training.labels import CLASSES
 from safetygear_training.pictures import DataError, Picture, read_source
+from safetygear_training.rendered import read_clip
 from safetygear_training.scores import Scores, as_json, line, score_sets
 
 log = logging.getLogger("safetygear_training")
 
 MEASURED_ONLY = ("cppe_val",)
+RENDERED_EVERY_FRAMES = 5
 
 
 def evaluation_sets(config: Config, data: Path) -> dict[str, list[Picture]]:
@@ -59,11 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path(__file__).parent.parent / "config.toml")
     parser.add_argument("--persons-only", type=Path, action="append", default=[], help="a COCO network, beside them")
+    parser.add_argument("--rendered", type=Path, nargs=2, metavar=("CLIP", "TRUTH"), help="a rendered clip, as a set")
     parser.add_argument("--json", type=Path, help="where the figures go as well")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
         sets = evaluation_sets(read_config(given.config), given.data)
+        if given.rendered:
+            sets["rendered"] = read_clip(*given.rendered, RENDERED_EVERY_FRAMES)
     except (ConfigError, DataError) as error:
         log.error("%s", error)  # noqa: TRY400 - what the user can cause has no traceback
         return 2

@@ -23,7 +23,7 @@ def score_set(
     pictures: Sequence[Picture], founds: Sequence[Found], classes: int = len(CLASSES)
 ) -> dict[str, ClassScore]:
     """The scores of one set, by class."""
-    truths = [Truth(picture.boxes, picture.labelled) for picture in pictures]
+    truths = [Truth(picture.boxes, picture.labelled, picture.ignored) for picture in pictures]
     scores = {CLASSES[label]: score_class(truths, founds, label) for label in range(classes)}
     return {name: score for name, score in scores.items() if score is not None}
 

@@ -1,0 +1,51 @@
+import json
+
+import numpy as np
+import pytest
+
+from safetygear_training.labels import HEAD, HELMET, PERSON, VEST
+from safetygear_training.pictures import DataError
+from safetygear_training.rendered import boxes_of, read_clip
+
+
+def person(**changed):
+    seen = {
+        "box_visible": [0, 0, 50, 100],
+        "visible_fraction": 1.0,
+        "in_frame": 1.0,
+        "helmet": None,
+        "helmet_state": "none",
+        "head": [10, 0, 30, 20],
+        "vest": None,
+    }
+    return seen | changed
+
+
+def labels(boxes):
+    return boxes[:, 4].astype(int).tolist()
+
+
+def test_who_wears_a_helmet_shows_no_bare_head():
+    helmet, vest = {"box": [9, 0, 31, 10]}, {"box": [5, 20, 45, 60]}
+    seen, hidden = boxes_of([person(helmet=helmet, helmet_state="worn", vest=vest)])
+    assert labels(seen) == [PERSON, HELMET, VEST]
+    assert len(hidden) == 0
+
+
+def test_a_carried_helmet_and_a_bare_head_are_both_there():
+    seen, _ = boxes_of([person(helmet={"box": [40, 50, 60, 60]}, helmet_state="carried")])
+    assert labels(seen) == [PERSON, HELMET, HEAD]
+    assert np.allclose(seen[2, :4], [8.8, 0, 31.2, 14])
+
+
+@pytest.mark.parametrize("changed", [{"visible_fraction": 0.2}, {"in_frame": 0.2}])
+def test_who_can_hardly_be_seen_is_ignored(changed):
+    seen, hidden = boxes_of([person(**changed), person(head=None)])
+    assert labels(seen) == [PERSON]
+    assert labels(hidden) == [PERSON, HEAD]
+
+
+def test_a_truth_that_is_none_is_named(tmp_path):
+    (tmp_path / "t.json").write_text(json.dumps({"frames": 3}))
+    with pytest.raises(DataError, match=r"t\.json"):
+        read_clip(tmp_path / "c.mp4", tmp_path / "t.json", 5)
