@@ -16,7 +16,7 @@ unexport CAMERA
 MAKEOVERRIDES =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean docs edge-tools images test-images
+.PHONY: help demo test lint format clean docs edge-tools interop images test-images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -24,7 +24,7 @@ help: ## list the targets
 demo: $(VENV)/.installed ## see it run: CAMERA=rtsp://… or a clip of your own, DEMO_SECONDS=60 to end by itself
 	@$(BIN)/safetygear simulate --demo
 
-test: $(VENV)/.tested edge-tools ## all tests
+test: $(VENV)/.tested edge-tools interop ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
 
 lint: $(VENV)/.linted ## ruff and mypy --strict
@@ -39,6 +39,8 @@ format: $(VENV)/.linted ## rewrite the sources in the project's style
 docs: $(VENV)/.installed ## generate docs/messages.md, docs/twin.md and docs/schemas from the types
 	$(BIN)/python -m safetygear_workbench.reference
 
+interop: tests/interop/node_modules/.installed ## Node's device SDK, for one test; nothing where npm is missing
+
 edge-tools: .venv-edge-tools/.installed ## iotedgedev and iotedgehubdev, in an environment of their own
 
 images: ## build the three images (docker, or a program that takes CONTEXT DOCKERFILE TAG: IMAGE_BUILDER=…)
@@ -48,7 +50,7 @@ test-images: $(VENV)/.tested ## run the images as edgeAgent would (docker, or a 
 	$(IMAGE_ENGINE) $(BIN)/python -m pytest -m images tests/images $(PYTEST_ARGUMENTS)
 
 clean: ## remove what make made
-	rm -rf $(VENV) .venv-edge-tools .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-edge-tools tests/interop/node_modules .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find libs modules workbench tests -name '*.egg-info' -prune -exec rm -rf {} +
 	find libs modules workbench tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -74,3 +76,7 @@ $(VENV)/.linted: $(VENV)/.tested
 	@test -x .venv-edge-tools/bin/python || $(PYTHON) -m venv .venv-edge-tools
 	@.venv-edge-tools/bin/python -m pip --disable-pip-version-check --quiet install --requirement tests/manifest/requirements.txt
 	@touch $@
+
+tests/interop/node_modules/.installed: tests/interop/package-lock.json
+	@if command -v npm >/dev/null && npm ci --prefix tests/interop --no-audit --no-fund --silent; then touch $@; \
+	else echo "npm is missing or can't install: the test with Node's device SDK is left out"; fi
