@@ -172,8 +172,11 @@ class AzureHub:
             raise HubError("the hub connection was closed", code="closed", retryable=False)
 
     async def _bounded(self, call: Awaitable[T], timeout_s: float, doing: str) -> T:
+        # The SDK can't cancel a call, and its thread stumbles over a future that was: the call goes on, unheard.
+        running = asyncio.ensure_future(call)
+        running.add_done_callback(_forget)
         try:
-            return await asyncio.wait_for(call, timeout_s)
+            return await asyncio.wait_for(asyncio.shield(running), timeout_s)
         except TimeoutError as exc:
             raise HubError(f"no answer from edgeHub in {timeout_s:g} s while {doing}", code="hub-timeout") from exc
         except HubError:
@@ -234,6 +237,12 @@ class AzureHub:
             await self._bounded(client.send_method_response(answer), self._call_timeout_s, "answering a method")
         except HubError as exc:
             log.warning("the answer to direct method %s was not sent: %s", request.name, exc)
+
+
+def _forget(call: asyncio.Future[Any]) -> None:
+    """Its outcome, where nobody waits for it any more, is no news."""
+    if not call.cancelled():
+        call.exception()
 
 
 def _has_environment() -> bool:
