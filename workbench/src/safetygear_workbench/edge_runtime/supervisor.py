@@ -22,6 +22,7 @@ from typing import Any, TextIO
 
 from safetygear.errors import HubError, UserError
 from safetygear_workbench.edge_runtime.hub_control import HubControl, HubReady, read_ready
+from safetygear_workbench.edge_runtime.memory_folder import memory_root, remove_abandoned
 from safetygear_workbench.edge_runtime.process_plan import ProcessPlan
 from safetygear_workbench.edge_runtime.restart_policy import RestartSettings
 from safetygear_workbench.edge_runtime.supervised import Supervised
@@ -283,7 +284,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             message = f"the state folder {plan.state} is used by another run. Choose another --state."
             sys.stdout.write(json.dumps({"event": "failed", "message": message, "exitCode": EXIT_BAD_INPUT}) + "\n")
             return EXIT_BAD_INPUT
-        return asyncio.run(_run(plan, os.environ))
+        try:
+            return asyncio.run(_run(plan, os.environ))
+        finally:
+            # Whoever started us may have been killed and can't clear up what it kept in memory.
+            remove_abandoned(memory_root())
 
 
 if __name__ == "__main__":
