@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 
 from safetygear.errors import UserError
 
@@ -11,10 +12,14 @@ _ADDRESSES_TRIED = 20
 
 
 class Ports:
-    """Hands out each port once. That it is still free when it is used can't be promised; who uses it says so."""
+    """Hands out each port once, also among runs that start at the same time.
+
+    That a port is still free when it is used can't be promised; who uses it says so.
+    """
 
     def __init__(self) -> None:
         self._given: set[int] = set()
+        self._claims: list[socket.socket] = []
 
     def free(self) -> int:
         """A port of 127.0.0.1 that nobody uses. Raises UserError where there is none."""
@@ -27,9 +32,42 @@ class Ports:
                 return port
         raise UserError("there is no free port on 127.0.0.1.", hint="End some programs.")
 
-    def preferred(self, port: int) -> int:
-        """`port` where it is free, else another."""
-        return port if is_free(LOOPBACK, port) else self.free()
+    def preferred(self, address: str, port: int) -> int:
+        """`port` where it is free on `address`, else another."""
+        return port if self.claim(address, port) else self.free()
+
+    def claim(self, address: str, port: int) -> bool:
+        """Whether the port is free, and no other run has chosen it and is just starting."""
+        if not is_free(address, port):
+            return False
+        if sys.platform != "linux":
+            return True
+        # A name in the abstract namespace: it goes with its process and leaves no file behind.
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0safetygear-{address}:{port}")
+        except OSError:
+            claim.close()
+            return False
+        self._claims.append(claim)
+        return True
+
+    def hub_address(self, mqtt_port: int) -> str:
+        """A loopback address whose MQTT port is free: clients have the port built in. Raises UserError."""
+        for last in range(1, _ADDRESSES_TRIED + 1):
+            address = f"127.0.0.{last}"
+            if self.claim(address, mqtt_port):
+                return address
+        raise UserError(
+            f"port {mqtt_port} is in use on every loopback address from 127.0.0.1 on:",
+            hint="another hub or MQTT broker runs here; end it (azure-iot-device has the port built in).",
+            code="port-in-use",
+        )
+
+    def close(self) -> None:
+        """Give the claims back."""
+        for claim in self._claims:
+            claim.close()
 
 
 def is_free(address: str, port: int) -> bool:
@@ -43,16 +81,3 @@ def is_free(address: str, port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def hub_address(mqtt_port: int) -> str:
-    """A loopback address whose MQTT port is free: clients have the port built in. Raises UserError."""
-    for last in range(1, _ADDRESSES_TRIED + 1):
-        address = f"127.0.0.{last}"
-        if is_free(address, mqtt_port):
-            return address
-    raise UserError(
-        f"port {mqtt_port} is in use on every loopback address from 127.0.0.1 on:",
-        hint="another hub or MQTT broker runs here; end it (azure-iot-device has the port built in).",
-        code="port-in-use",
-    )

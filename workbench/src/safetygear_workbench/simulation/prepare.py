@@ -28,7 +28,7 @@ from safetygear_workbench.simulation.deployment import (
     modules_of,
 )
 from safetygear_workbench.simulation.options import DEMO_CAMERA_VARIABLE, DEMO_CLIP, SimulatedCamera, SimulateOptions
-from safetygear_workbench.simulation.ports import Ports, hub_address, is_free
+from safetygear_workbench.simulation.ports import LOOPBACK, Ports
 
 MQTT_PORT = 8883
 """hub.MQTT_PORT, without loading the hub."""
@@ -57,6 +57,7 @@ class Prepared:
     notes: list[str]
     """What was decided otherwise than one would expect, a line each."""
     memory: MemoryFolder
+    ports: Ports
     lock: TextIO
 
     @property
@@ -65,6 +66,7 @@ class Prepared:
 
     def close(self) -> None:
         self.memory.remove()
+        self.ports.close()
         self.lock.close()
 
 
@@ -91,7 +93,8 @@ def prepare(options: SimulateOptions, environ: Mapping[str, str], redactor: Reda
             (state / "hub" / name).unlink(missing_ok=True)
         folders = Folders(state, memory.path, solution_folder(options.manifest))
         ports, notes = Ports(), _notes_on(specs)
-        page_port = ports.preferred(PAGE_PORT)
+        undo.callback(ports.close)
+        page_port = ports.preferred(LOOPBACK, PAGE_PORT)
         modules = plan_modules(
             specs,
             folders,
@@ -103,9 +106,9 @@ def prepare(options: SimulateOptions, environ: Mapping[str, str], redactor: Reda
         page = next((plan.listens["page"] for plan in modules if "page" in plan.listens), None)
         if page is not None and page_port != PAGE_PORT:
             notes.append(f"port {PAGE_PORT} is in use: the live page is on port {page_port}")
-        address = hub_address(MQTT_PORT)
-        rest_port = REST_PORT if is_free(address, REST_PORT) else ports.free()
-        if (address, rest_port) != ("127.0.0.1", REST_PORT):
+        address = ports.hub_address(MQTT_PORT)
+        rest_port = ports.preferred(address, REST_PORT)
+        if (address, rest_port) != (LOOPBACK, REST_PORT):
             notes.append(f"another hub or program uses its usual ports: the stand-in is on {address}:{rest_port}")
         served_at = {camera.id: ports.free() for camera in cameras if camera.clip is not None}
         captures = tuple(modules_of(specs, CAPTURE))
@@ -143,6 +146,7 @@ def prepare(options: SimulateOptions, environ: Mapping[str, str], redactor: Reda
         rest=f"{address}:{rest_port}",
         notes=notes,
         memory=memory,
+        ports=ports,
         lock=lock,
     )
 
