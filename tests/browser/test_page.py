@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import Any
 
 import cv2
@@ -22,6 +21,7 @@ from safetygear.messages.health import BudgetHealth
 from safetygear_inference.live import LiveState
 from safetygear_inference.web.viewers import Limits
 from support.browser import Findings, ServedPage, open_page, served_page
+from support.runtime import wait_until
 
 pytestmark = pytest.mark.browser
 
@@ -156,7 +156,7 @@ def marked(page: Page, camera: str) -> tuple[float, float, float, float]:
     # Only the picture: the box would hide the mark's edges.
     stage.locator(".layer").evaluate("layer => { layer.hidden = true; }")
     png = stage.screenshot()
-    pixels = cv2.imdecode(np.frombuffer(BytesIO(png).getvalue(), np.uint8), cv2.IMREAD_COLOR).astype(int)
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), int)
     ys, xs = np.nonzero((pixels[..., 0] > 180) & (pixels[..., 1] < 90) & (pixels[..., 2] > 180))
     assert len(xs), "the mark is not in the picture"
     place = stage.bounding_box()
@@ -347,6 +347,34 @@ def test_pictures_are_wanted_only_while_the_page_is_looked_at(browser: Browser, 
         expect_box(page)
         served.do(ask)
     assert wanted == [False, True]
+
+
+def test_a_page_in_the_background_asks_for_nothing(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feeds(Scene())
+    with open_page(browser, served.url) as (page, findings):
+        expect_box(page)
+
+        def hide(yes: bool) -> None:
+            page.evaluate(
+                """hidden => {
+                    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+                    document.dispatchEvent(new Event("visibilitychange"));
+                }""",
+                yes,
+            )
+
+        def viewers() -> int:
+            return int(page.request.get(f"{served.url}/api/state").json()["state"]["page"]["viewers"])
+
+        hide(True)
+        wait_until(lambda: viewers() == 0, 10, "the stream to end")
+        page.wait_for_timeout(3500)  # longer than a silence that means that the module is lost
+        shown = tile(page).get_attribute("data-sequence")
+        hide(False)
+        expect(tile(page)).not_to_have_attribute("data-sequence", shown or "", timeout=WAIT_MS)
+        assert viewers() == 1
+        expect(page.locator("#lost")).to_be_hidden()
+        clean(findings)
 
 
 def test_the_keyboard_enlarges_a_tile_and_leaves_it(browser: Browser, served: ServedPage, feeds: Any) -> None:

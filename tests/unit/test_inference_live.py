@@ -282,7 +282,6 @@ def test_the_frozen_time_of_another_capture_process_is_its_own() -> None:
     live = LiveState()
     live.cameras(cameras(status(frozen_s=500.0)), 0.0)
     live.analysed(detections(1), 10.0)
-    live.cameras(cameras(status(frozen_s=0.0), started_at=SINCE), 10.5)
     live.cameras(cameras(status(frozen_s=0.5), started_at=SINCE), 11.0)
     (camera,) = live.all_cameras()
     assert sum(camera.watched.shares(11.0)) == pytest.approx(0.5)

@@ -8,6 +8,8 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -17,7 +19,10 @@ from safetygear.clock import FakeClock, rfc3339
 from safetygear.listen import Listen
 from safetygear.messages.codec import BoundingBox
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity
+from safetygear.redact import Redactor
 from safetygear.secret_references import Secret
+from safetygear_inference.__main__ import _serve_page
+from safetygear_inference.environment import read_environment
 from safetygear_inference.live import LiveState
 from safetygear_inference.problems import Problems
 from safetygear_inference.web.access import (
@@ -465,3 +470,26 @@ async def test_a_short_token_is_warned_of(caplog: pytest.LogCaptureFixture) -> N
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "the page token is shorter than 16 characters: it may be guessed"
     ]
+
+
+async def opened(environ: dict[str, str], folder: Path) -> tuple[Page | None, dict[str, dict[str, str]]]:
+    app: Any = SimpleNamespace(live=LiveState(), problems=Problems())
+    environ = {"SAFETYGEAR_SECRETS_DIR": str(folder), **environ}
+    page = await _serve_page(app, read_environment(environ), environ, Redactor(), FakeClock())
+    return page, app.problems.as_document()
+
+
+async def test_the_token_is_a_reference_and_an_own_page_without_it_stays_off(tmp_path: Path) -> None:
+    (tmp_path / "page-token").write_text(TOKEN + "\n")
+    listen = {"SAFETYGEAR_PAGE_LISTEN": "127.0.0.1:0"}
+    page, problems = await opened(listen | {"SAFETYGEAR_PAGE_TOKEN": "file:page-token"}, tmp_path)
+    assert page is not None
+    assert problems == {}
+    await page.cleanup()
+    for reference, code in (("file:other", "secret-missing"), ("hunter2", "secret-reference-invalid")):
+        page, problems = await opened(listen | {"SAFETYGEAR_PAGE_TOKEN": reference}, tmp_path)
+        assert page is None
+        assert problems["page"]["code"] == code
+        assert "the live page is off: SAFETYGEAR_PAGE_TOKEN" in problems["page"]["message"]
+        assert "hunter2" not in problems["page"]["message"]
+    assert await opened({"SAFETYGEAR_PAGE_LISTEN": "off"}, tmp_path) == (None, {})

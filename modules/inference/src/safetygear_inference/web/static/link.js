@@ -2,6 +2,7 @@
 
 const PAUSES_MS = [200, 1000, 2000, 3000, 5000];
 const CHECK_EVERY_MS = 250;
+const GRACE_MS = 1000;
 
 export class Link {
   #source = null;
@@ -9,13 +10,19 @@ export class Link {
   #attempt = 0;
   #timer = null;
   #lost = false;
+  #graceUntilMs = 0;
 
   // `handlers`: state(document), frame(document), lost(sinceMs, why), found().
   constructor(handlers) {
     this.handlers = handlers;
     this.lostAfterMs = 3000;
     setInterval(() => this.#check(), CHECK_EVERY_MS);
-    document.addEventListener("visibilitychange", () => (document.hidden ? this.#close() : this.open()));
+    document.addEventListener("visibilitychange", () => {
+      this.#close();
+      // Nothing was heard in the background, and nothing is wrong with that.
+      this.#graceUntilMs = Date.now() + GRACE_MS;
+      this.open();
+    });
   }
 
   open() {
@@ -51,7 +58,8 @@ export class Link {
   }
 
   #check() {
-    if (document.hidden || this.#lost || Date.now() - this.#heardMs < this.lostAfterMs) return;
+    const nowMs = Date.now();
+    if (document.hidden || this.#lost || nowMs < this.#graceUntilMs || nowMs - this.#heardMs < this.lostAfterMs) return;
     this.#lost = true;
     this.handlers.lost(this.#heardMs);
     // A stream that is open and silent may hang for ever: a new one tells.
