@@ -38,9 +38,9 @@ def parse_camera_url(text: str) -> CameraAddress:
     if match["scheme"].lower() not in SCHEMES:
         raise UserError(f"{shown} is not RTSP:", hint="a camera's URL begins with rtsp:// or rtsps://.")
     if "@" in match["rest"]:
-        # Where user info ends can't be told any more, and a part of a password must not be taken for a host.
+        # Where user info ends can't be told any more: a part of a password must not be taken for a host, nor be shown.
         raise UserError(
-            f"{shown} has an @ after its host:",
+            "the camera's URL has an @ after its host:",
             hint="write / ? # and @ in a user name, a password or a path as %2F %3F %23 %40.",
         )
     user_info, at, host = match["authority"].rpartition("@")
