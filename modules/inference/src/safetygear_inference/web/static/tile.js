@@ -99,7 +99,6 @@ export class Tile {
     const waiting = camera.reason === "first-picture";
     this.element.dataset.level = lost ? "bad" : watched && !camera.explanation ? "ok" : watched || waiting ? "note" : "bad";
     this.element.classList.toggle("blind", !watched);
-    this.figures.hidden = lost;
     this.element.dataset.state = lost ? "module-lost" : camera.state;
     this.dot.title = watched ? "Watching" : "Not watching";
     this.veil.hidden = watched;
