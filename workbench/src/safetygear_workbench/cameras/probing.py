@@ -5,6 +5,7 @@ Frames are passed in with their times; `probe_run.py` gets them from a camera.
 
 from __future__ import annotations
 
+import itertools
 import json
 import statistics
 from collections.abc import Sequence
@@ -55,11 +56,10 @@ class StreamMeter:
     corrupt: int = 0
     width: int = 0
     height: int = 0
-    keyframes: int = 0
     _first_s: float | None = None
     _last_s: float = 0.0
     _pts_s: list[float] = field(default_factory=list)
-    _keyframe_pts_s: list[float] = field(default_factory=list)
+    _keyframes: list[int] = field(default_factory=list)
     _offsets_s: list[float] = field(default_factory=list)
 
     def picture(
@@ -83,9 +83,8 @@ class StreamMeter:
         self._last_s = now_s
         if pts_s is not None:
             self._pts_s.append(pts_s)
-            if keyframe:
-                self._keyframe_pts_s.append(pts_s)
-        self.keyframes += keyframe
+        if keyframe:
+            self._keyframes.append(self.pictures)
         if camera_s is not None and len(self._offsets_s) < _MOST_OFFSETS:
             self._offsets_s.append(camera_s - wall_s)
 
@@ -94,18 +93,17 @@ class StreamMeter:
         """By media time; by arrival where that stands still."""
         if self.pictures < 2:
             return None
-        span_s = max(self._pts_s) - min(self._pts_s) if len(self._pts_s) == self.pictures else 0.0
+        # FFmpeg gives the first pictures no time.
+        count, span_s = len(self._pts_s), max(self._pts_s, default=0.0) - min(self._pts_s, default=0.0)
         if span_s <= 0:
-            span_s = self._last_s - (self._first_s or 0.0)
-        return round((self.pictures - 1) / span_s, 2) if span_s > 0 else None
+            count, span_s = self.pictures, self._last_s - (self._first_s or 0.0)
+        return round((count - 1) / span_s, 2) if span_s > 0 else None
 
     @property
     def keyframe_interval_s(self) -> float | None:
         """Between key frames; None where fewer than two came."""
-        steps = [
-            later - earlier for earlier, later in zip(self._keyframe_pts_s, self._keyframe_pts_s[1:], strict=False)
-        ]
-        return round(statistics.median(steps), 2) if steps else None
+        steps = [later - earlier for earlier, later in itertools.pairwise(self._keyframes)]
+        return round(statistics.median(steps) / self.fps, 2) if steps and self.fps else None
 
     @property
     def clock_offset_s(self) -> float | None:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from safetygear.errors import UserError
@@ -27,6 +27,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_
 URL_VARIABLE, PASSWORD_VARIABLE = "SAFETYGEAR_CAMERA_URL", "SAFETYGEAR_CAMERA_PASSWORD"
 DEMO_CLIP = Path(__file__).parents[1] / "demo" / "site_scene_demo.mp4"
 EXIT_NO_STREAM = 1
+NAME_WIDTH = 15
 
 
 @app.callback()
@@ -41,7 +42,7 @@ def serve(
         typer.Argument(metavar="[[NAME=]CLIP]...", help="H.264 or H.265 files. None: the demo clip, as `demo`."),
     ] = None,
     address: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")] = 8554,
+    port: Annotated[int, typer.Option(help="0: any free one.")] = 8554,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -64,6 +65,8 @@ def serve(
     from safetygear_workbench.cameras import serving
     from safetygear_workbench.cameras.authentication import Credentials
 
+    if not 0 <= port <= 65535:
+        raise UserError(f"--port is {port}:", hint="use 0 (any free one) to 65535.")
     credentials = None
     if user is not None:
         password = os.environ.get(PASSWORD_VARIABLE, "")
@@ -92,7 +95,7 @@ def probe(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
     transport: Annotated[Literal["tcp", "udp"], typer.Option(help="How RTP comes.")] = "tcp",
-    seconds: Annotated[float, typer.Option(min=1, max=300, help="How long to measure.")] = 6.0,
+    seconds: Annotated[float, typer.Option(help="How long to measure, 1 to 300.")] = 6.0,
     camera_id: Annotated[str, typer.Option("--id", help="The camera's id in the twin fragment.")] = "camera-1",
     tls_verify: Annotated[
         bool, typer.Option("--tls-verify/--no-tls-verify", help="rtsps: whether the certificate must be valid.")
@@ -102,8 +105,8 @@ def probe(
 
     Exit codes: 0 the camera streams, 1 it does not, 2 bad input.
     """
-    import re
-
+    if not 1 <= seconds <= 300:
+        raise UserError(f"--seconds is {seconds:g}:", hint="use 1 to 300.")
     if re.match(CAMERA_ID_PATTERN, camera_id) is None:
         raise UserError(f"--id {camera_id!r} is no camera id:", hint="use A-Z a-z 0-9 _ - (at most 64 characters).")
     address = _address(url)
@@ -123,10 +126,8 @@ def probe(
         sys.stderr.write(f"safetygear: {' '.join(failed_words(result))}\n")
         return EXIT_NO_STREAM
     out = Console(highlight=False, markup=False, soft_wrap=True)
-    table = Table.grid(padding=(0, 2))
     for name, value in result.rows():
-        table.add_row(Text(name), Text(value))
-    out.print(table)
+        out.print(Text(f"{name:<{NAME_WIDTH}}{value}"))
     for hint in result.hints():
         out.print(Text(f"! {hint}"), style="yellow")
     out.print("\nFor the capture module's twin (desired properties):")
