@@ -25,7 +25,8 @@ def meter(
         at_s = number / fps
         delay_s = 0.2 if number % 2 else 0.05
         measured.picture(
-            width=640, height=360, pts_s=7.0 + at_s if number else None, keyframe=number % keyframe_every == 0, corrupt=False,
+            width=640, height=360, pts_s=7.0 + at_s if number else None,
+            keyframe=number % keyframe_every == 0, corrupt=False,
             camera_s=None if camera_ahead_s is None else 1000.0 + at_s + camera_ahead_s - delay_s,
             now_s=100.5 + at_s, wall_s=1000.0 + at_s,
         )  # fmt: skip
