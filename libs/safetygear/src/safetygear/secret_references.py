@@ -95,18 +95,25 @@ class SecretResolver:
         except FileNotFoundError as exc:
             raise TwinError(f"there is no file {name} in the secrets folder", code="secret-missing") from exc
         except OSError as exc:
-            raise TwinError(
-                f"the secrets folder's file {name} can't be read: {exc.strerror}", code="secret-unreadable"
-            ) from exc
-        with os.fdopen(fd, "rb") as file:
+            raise _unreadable(name, exc) from exc
+        # Not os.fdopen: it raises for a folder, before its kind can be looked at.
+        try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_SECRET_BYTES:
                 raise TwinError(
                     f"the secrets folder's {name} is no regular file of at most {MAX_SECRET_BYTES} bytes",
                     code="secret-unreadable",
                 )
-            data = file.read(MAX_SECRET_BYTES)
+            data = os.read(fd, MAX_SECRET_BYTES)
+        except OSError as exc:
+            raise _unreadable(name, exc) from exc
+        finally:
+            os.close(fd)
         try:
             return data.decode()
         except UnicodeDecodeError as exc:
             raise TwinError(f"the secrets folder's file {name} is not UTF-8", code="secret-unreadable") from exc
+
+
+def _unreadable(name: str, exc: OSError) -> TwinError:
+    return TwinError(f"the secrets folder's file {name} can't be read: {exc.strerror}", code="secret-unreadable")
