@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from safetygear.errors import ModelError
 from safetygear_inference.detectors.runtimes.onnx import OnnxSession
 from safetygear_inference.detectors.runtimes.onnx_file import refuse_external_data, with_free_size
-from support.onnx_models import convolutional_compact, model_bytes
+from support.onnx_models import convolutional_compact, custom_vision_compact, model_bytes
 
 WHOLE = convolutional_compact(2)
 
@@ -70,6 +70,20 @@ def test_the_size_is_freed_and_nothing_else_changes() -> None:
     dims = expected.graph.input[0].type.tensor_type.shape.dim
     dims[2].dim_param, dims[3].dim_param = "height", "width"
     assert freed == expected
+
+
+def test_only_the_named_input_is_freed() -> None:
+    model = onnx.load_model_from_string(WHOLE)
+    model.graph.input.append(helper.make_tensor_value_info("mask", TensorProto.FLOAT, [1, 3, 416, 416]))
+    freed = onnx.load_model_from_string(with_free_size(model.SerializeToString(), "mask"))
+    sizes = {value.name: value.type.tensor_type.shape.dim[2].WhichOneof("value") for value in freed.graph.input}
+    assert sizes == {"data": "dim_value", "mask": "dim_param"}
+
+
+def test_half_floats_come_out_as_floats() -> None:
+    session = OnnxSession(custom_vision_compact(np.full((1, 35, 13, 13), 0.5, np.float32), dtype="float16"))
+    outputs = session.run("data", np.zeros((1, 3, 416, 416), np.float16))
+    assert outputs["model_outputs0"].dtype == np.float32
 
 
 def test_a_freed_network_takes_any_size() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from typing import Any, Literal
 
 import numpy as np
@@ -183,11 +185,25 @@ def test_jpeg_there_and_back() -> None:
     assert np.abs(picture.planes[0].astype(int) - np.array(BLUE_GREEN_RED)).max() <= 5
 
 
-# A PNG header that promises 60000 x 60000 pixels.
-HUGE = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\xea\x60\x00\x00\xea\x60\x08\x02\x00\x00\x00\x9b\xa6\x5d\x49"
+def black_png(width: int, height: int) -> bytes:
+    """A whole PNG of one bit per pixel: large pictures are small files."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    rows = zlib.compress(bytes((1 + (width + 7) // 8) * height))
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xe0nonsense", b"not a picture", HUGE])
+def test_a_small_file_can_not_fill_the_memory() -> None:
+    assert decode_picture(black_png(800, 600)).width == 800
+    with pytest.raises(FrameError, match="can't be decoded") as raised:
+        decode_picture(black_png(8200, 8200))
+    assert raised.value.code == "jpeg-invalid"
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xe0nonsense", b"not a picture"])
 def test_what_is_no_picture_is_a_named_drop(data: bytes) -> None:
     for decode in (decode_jpeg, decode_picture):
         with pytest.raises(FrameError) as raised:
