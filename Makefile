@@ -16,7 +16,7 @@ unexport CAMERA
 MAKEOVERRIDES =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format clean docs edge-tools interop images test-images
+.PHONY: help demo test lint format train clean docs edge-tools interop images test-images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -49,8 +49,13 @@ images: ## build the three images (docker, or a program that takes CONTEXT DOCKE
 test-images: $(VENV)/.tested ## run the images as edgeAgent would (docker, or a program that lends its engine: IMAGE_ENGINE=…)
 	$(IMAGE_ENGINE) $(BIN)/python -m pytest -m images tests/images $(PYTEST_ARGUMENTS)
 
+train: .venv-training/.installed ## train the detector: DATA=DIR RUN=DIR START=WEIGHTS.pth TEACHER=COCO.onnx (training/README.md)
+	@test -n "$(DATA)" -a -n "$(RUN)" -a -n "$(START)" -a -n "$(TEACHER)" || { echo "make train needs DATA, RUN, START and TEACHER; training/README.md says what they are" >&2; exit 2; }
+	PYTHONPATH=training .venv-training/bin/python -m safetygear_training.train training/config.toml \
+		--data "$(DATA)" --out "$(RUN)" --start "$(START)" --teacher "$(TEACHER)"
+
 clean: ## remove what make made
-	rm -rf $(VENV) .venv-edge-tools tests/interop/node_modules .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-edge-tools .venv-training tests/interop/node_modules .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find libs modules workbench tests -name '*.egg-info' -prune -exec rm -rf {} +
 	find libs modules workbench tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -80,3 +85,8 @@ $(VENV)/.linted: $(VENV)/.tested
 tests/interop/node_modules/.installed: tests/interop/package-lock.json
 	@if command -v npm >/dev/null && npm ci --prefix tests/interop --no-audit --no-fund --silent; then touch $@; \
 	else echo "npm is missing or can't install: the test with Node's device SDK is left out"; fi
+
+.venv-training/.installed: training/requirements.txt
+	@test -x .venv-training/bin/python || $(PYTHON) -m venv .venv-training
+	@.venv-training/bin/python -m pip --disable-pip-version-check --quiet install --requirement training/requirements.txt
+	@touch $@
