@@ -264,6 +264,7 @@ def test_a_wrong_variable_is_one_line_and_exit_2(variable: str, value: str) -> N
     result = run_alone({variable: value})
     (line,) = result.stdout.splitlines()
     assert result.returncode == 2
+    assert variable in line
     assert value in line
     assert result.stderr == ""
 

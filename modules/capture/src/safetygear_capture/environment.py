@@ -43,12 +43,20 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     instance = get("SAFETYGEAR_INSTANCE", get("IOTEDGE_MODULEID", socket.gethostname()))
     if _INSTANCE.fullmatch(instance) is None:
         raise UserError(f"SAFETYGEAR_INSTANCE is {instance!r}:", hint="use A-Z a-z 0-9 _ . - (at most 128 characters)")
-    metrics = get("SAFETYGEAR_METRICS_LISTEN", "0.0.0.0:9600")
     return Environment(
         frames_dir=Path(get("SAFETYGEAR_FRAMES_DIR", "/frames")),
         secrets_dir=Path(get("SAFETYGEAR_SECRETS_DIR", "/secrets")),
-        metrics_listen=None if metrics == "off" else parse_listen(metrics),
+        metrics_listen=_metrics_listen(get("SAFETYGEAR_METRICS_LISTEN", "0.0.0.0:9600")),
         log_level=level,
         transport="jpeg" if transport == "jpeg" else "ring",
         instance=instance,
     )
+
+
+def _metrics_listen(text: str) -> Listen | None:
+    if text == "off":
+        return None
+    try:
+        return parse_listen(text)
+    except UserError as exc:
+        raise UserError(f"SAFETYGEAR_METRICS_LISTEN: {exc}", hint="Or write off.") from exc

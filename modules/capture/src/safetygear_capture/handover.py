@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -49,8 +50,9 @@ class Mailbox:
             self._waiting[item.reference.camera] = item
         if older is not None:
             older.outcome("superseded")
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._filled.set)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # closed: the module ends
+                self._loop.call_soon_threadsafe(self._filled.set)
 
     async def take(self) -> list[Handover]:
         """Everything that waits, oldest first; waits until there is something."""

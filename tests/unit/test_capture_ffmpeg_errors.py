@@ -1,0 +1,66 @@
+"""What FFmpeg's failures mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from safetygear.camera_reasons import EXPLANATIONS
+from safetygear_capture import ffmpeg_errors
+from safetygear_capture.ffmpeg_errors import open_failure, read_failure
+
+
+@pytest.mark.parametrize(
+    ("class_name", "errno_name", "lines", "elapsed_s", "code"),
+    [
+        ("HTTPUnauthorizedError", "", ["method DESCRIBE failed: 401 (Unauthorized)\n"], 0.1, "auth-failed"),
+        ("HTTPUnauthorizedError", "", [], 0.1, "auth-failed"),
+        ("HTTPNotFoundError", "", ["method DESCRIBE failed: 404 (Not Found)\n"], 0.1, "not-found"),
+        ("HTTPOtherClientError", "", ["method SETUP failed: 461 (Unsupported Transport)\n"], 0.1, "transport-refused"),
+        ("HTTPOtherClientError", "", ["method DESCRIBE failed: 453 (Not Enough Bandwidth)\n"], 0.1, "busy"),
+        ("HTTPOtherClientError", "", ["method PLAY failed: 499 (Odd)\n"], 0.1, "protocol"),
+        ("HTTPServerError", "", ["method DESCRIBE failed: 503 (Service Unavailable)\n"], 0.1, "server-error"),
+        (
+            "OSError",
+            "EIO",
+            ["Failed to resolve hostname cam.invalid: Name or service not known\n"],
+            0.1,
+            "host-unknown",
+        ),
+        ("OSError", "EIO", ["The certificate is NOT trusted.\n"], 0.1, "tls-certificate"),
+        ("OSError", "EIO", ["[tls] handshake failed\n"], 0.1, "tls-failed"),
+        ("OSError", "EIO", ["[tls] handshake failed\n"], 2.0, "timeout"),
+        ("ConnectionRefusedError", "ECONNREFUSED", ["Connection to tcp://… failed\n"], 0.1, "refused-connection"),
+        ("ConnectionRefusedError", "ECONNREFUSED", [], 2.0, "refused-connection"),
+        ("OSError", "EHOSTUNREACH", [], 2.0, "unreachable"),
+        ("InvalidDataError", "", [], 2.0, "timeout"),
+        ("PermissionError", "EPERM", [], 1.95, "timeout"),
+        ("ExitError", "", [], 2.0, "timeout"),
+        ("InvalidDataError", "", [], 0.1, "protocol"),
+        ("DecoderNotFoundError", "", [], 0.1, "unsupported-codec"),
+        ("SomethingNew", "", [], 0.1, "protocol"),
+    ],
+)
+def test_a_failed_open(class_name: str, errno_name: str, lines: list[str], elapsed_s: float, code: str) -> None:
+    assert open_failure(class_name, errno_name, lines, elapsed_s=elapsed_s, open_timeout_s=2.0) == code
+
+
+@pytest.mark.parametrize(
+    ("class_name", "errno_name", "waited_s", "code"),
+    [
+        ("ExitError", "", 1.0, "stall"),
+        ("TimeoutError", "ETIMEDOUT", 0.1, "stall"),
+        ("OSError", "EIO", 1.0, "stall"),
+        ("OSError", "EIO", 0.1, "connection-lost"),
+        ("ConnectionResetError", "ECONNRESET", 0.1, "connection-lost"),
+        ("ConnectionResetError", "ECONNRESET", 1.0, "connection-lost"),
+        ("EOFError", "", 0.1, "end-of-stream"),
+        ("SomethingNew", "", 0.1, "connection-lost"),
+    ],
+)
+def test_a_failure_while_it_plays(class_name: str, errno_name: str, waited_s: float, code: str) -> None:
+    assert read_failure(class_name, errno_name, waited_s=waited_s, read_timeout_s=1.0) == code
+
+
+def test_every_code_is_explained() -> None:
+    tables = (ffmpeg_errors._BY_STATUS, ffmpeg_errors._BY_CLASS, ffmpeg_errors._BY_ERRNO_NAME)
+    assert {code for table in tables for code in table.values()} <= set(EXPLANATIONS)

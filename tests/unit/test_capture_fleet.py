@@ -1,0 +1,332 @@
+"""Cameras are started, changed and removed as the twin says; a thread that hangs harms nobody else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from safetygear.clock import FakeClock
+from safetygear.errors import CameraError
+from safetygear.messages.frames import CameraStatus, FrameReference
+from safetygear.redact import Redactor
+from safetygear.secret_references import Secret, SecretResolver
+from safetygear_capture.camera_ring import CameraRing
+from safetygear_capture.config import CameraConfig
+from safetygear_capture.fleet import Fleet, hung_after_s
+from safetygear_capture.handover import Handover
+from safetygear_capture.rtsp_fake import Calls, Fails, ScriptedCamera, Step, picture
+from safetygear_capture.source import FrameMoment, FrameSource, OpenSource, Planes, SourceRequest
+
+GATE = CameraConfig(url="rtsp://gate/1", stall_budget_s=4.0)
+TIMEOUT_S = 10.0
+"""Of waits that end at once unless something is broken."""
+
+
+class Hanging:
+    """An OpenSource that comes back only when it is let go."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.called = threading.Event()
+        self.let_go = threading.Event()
+
+    def __call__(self, request: SourceRequest) -> FrameSource:
+        self.calls += 1
+        self.called.set()
+        assert self.let_go.wait(TIMEOUT_S)
+        raise CameraError("late", code="timeout")
+
+
+class Sink:
+    """Refuses with a code, or hands over."""
+
+    def __init__(self) -> None:
+        self.refusal: str | None = None
+        self.closed = False
+
+    def hand_over(self, planes: Planes, moment: FrameMoment) -> tuple[FrameReference, bytes | None]:
+        if self.refusal is not None:
+            raise CameraError("refused", code=self.refusal)
+        return FrameReference(
+            camera="gate", frame=moment.number, ring="gate", epoch=1, slot=0, sequence=2, width=moment.width,
+            height=moment.height, stride=16, pixel_format="i420", captured_at="", clock=moment.clock, decoded_at="",
+        ), None  # fmt: skip
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    """A fleet with everything around it."""
+
+    def __init__(self, open_source: OpenSource, folder: Path, environ: dict[str, str] | None = None) -> None:
+        self.clock = FakeClock()
+        self.put: list[Handover] = []
+        self.sinks: list[Sink] = []
+        self._change = threading.Condition()
+        self.fleet = Fleet(
+            open_source=open_source,
+            resolver=SecretResolver(environ or {}, folder, Redactor()),
+            make_sink=self._sink,
+            put=self.put.append,
+            clock=self.clock,
+            on_change=self._changed,
+        )
+
+    def _sink(self, camera_id: str, config: CameraConfig) -> Sink:
+        self.sinks.append(Sink())
+        return self.sinks[-1]
+
+    def _changed(self) -> None:
+        with self._change:
+            self._change.notify_all()
+
+    def wait_for(self, state: str) -> None:
+        """Until the camera `gate` is in `state`."""
+        with self._change:
+            assert self._change.wait_for(lambda: self.status().state == state, TIMEOUT_S), self.status()
+
+    def status(self, camera_id: str = "gate") -> CameraStatus:
+        (found,) = [one for shard in self.fleet.statuses().values() for one in shard if one.camera == camera_id]
+        return found
+
+    def join(self) -> None:
+        """Wait until every thread that was asked to end has done so."""
+        for ending in self.fleet._ending:
+            ending.thread.join(TIMEOUT_S)
+            assert not ending.thread.is_alive()
+
+
+class Gate:
+    """A step at which the script waits for the test."""
+
+    def __init__(self) -> None:
+        self.reached, self.open = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.reached.set()
+        assert self.open.wait(TIMEOUT_S)
+
+
+def pass_time(clock: FakeClock, seconds: float) -> Callable[[], None]:
+    """FakeClock is a coroutine's; a script's thread moves it by hand."""
+
+    def move() -> None:
+        clock._monotonic_s += seconds
+        clock._now_s += seconds
+
+    return move
+
+
+def run(steps_of: Callable[[World], Sequence[Step]], folder: Path, config: CameraConfig = GATE) -> World:
+    """Play one script to its end on one camera with a reader; the world afterwards, its threads ended."""
+    script: list[Step] = []
+    gate, done = Gate(), Gate()
+    world = World(ScriptedCamera(script), folder)
+    script += [Calls(gate), *steps_of(world), Calls(done)]
+    world.fleet.apply({"gate": config})
+    assert gate.reached.wait(TIMEOUT_S)
+    world.fleet.readers(lambda shard: None)
+    gate.open.set()
+    assert done.reached.wait(TIMEOUT_S)
+    world.last = world.status()  # type: ignore[attr-defined]  # for the test to look at
+    world.fleet.stop()
+    done.open.set()
+    world.join()
+    return world
+
+
+def frames(world: World, count: int, every_s: float = 0.2, **changes: object) -> list[Step]:
+    """Pictures that all differ, with their media time in step."""
+    steps: list[Step] = []
+    for number in range(count):
+        values = {"level": 50 + number, "pts_s": number * every_s, **changes}
+        steps += [picture(**values), Calls(pass_time(world.clock, every_s))]  # type: ignore[arg-type]
+    return steps
+
+
+def test_frames_are_handed_over_at_the_analysed_rate(tmp_path: Path) -> None:
+    world = run(lambda world: frames(world, 50, every_s=0.04), tmp_path)
+    assert 9 <= len(world.put) <= 11
+    assert world.last.dropped["above-rate"] + len(world.put) == 50  # type: ignore[attr-defined]
+    assert world.put[0].shard == "default"
+    world.put[0].outcome(None)
+    world.put[1].outcome("superseded")
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "reason"),
+    [
+        (lambda world: frames(world, 10), "streaming", "ok"),
+        (lambda world: frames(world, 10, pts_s=5.0), "streaming", "timestamps-stand-still"),
+        (
+            lambda world: [*frames(world, 3), picture(99, pts_s=3600.0), Calls(pass_time(world.clock, 0.2))],
+            "streaming", "timestamps-jump",
+        ),
+        (lambda world: frames(world, 200, level=7), "streaming", "frozen"),
+        (lambda world: frames(world, 3, camera_s=world.clock.now_s() - 60), "streaming", "camera-clock-off"),
+        (
+            lambda world: [*frames(world, 2, waited=True), Calls(pass_time(world.clock, 3.0)),
+                           picture(99, pts_s=0.5, waited=False)],
+            "streaming", "lagging",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_stream_is_its_reason(
+    tmp_path: Path, steps: Callable[[World], Sequence[Step]], state: str, reason: str
+) -> None:
+    world = run(steps, tmp_path)
+    assert (world.last.state, world.last.reason) == (state, reason)  # type: ignore[attr-defined]
+
+
+def test_corrupt_pictures_are_counted_and_not_handed_over(tmp_path: Path) -> None:
+    world = run(lambda world: [*frames(world, 1), *frames(world, 5, corrupt=True)], tmp_path)
+    assert len(world.put) == 1
+    assert world.last.dropped["corrupt"] == 5  # type: ignore[attr-defined]
+
+
+def test_without_a_reader_nothing_is_handed_over(tmp_path: Path) -> None:
+    def steps(world: World) -> list[Step]:
+        return [*frames(world, 2), Calls(lambda: world.fleet.readers(lambda shard: "no-reader")), *frames(world, 3)]
+
+    world = run(steps, tmp_path)
+    assert len(world.put) == 2
+    status = world.last  # type: ignore[attr-defined]
+    assert (status.state, status.reason, status.dropped["no-reader"]) == ("paused", "no-reader", 3)
+
+
+def test_a_sink_that_refuses_pauses_the_camera_until_it_takes_frames_again(tmp_path: Path) -> None:
+    def refuse(world: World, code: str | None) -> Step:
+        return Calls(lambda: setattr(world.sinks[0], "refusal", code))
+
+    world = run(lambda world: [refuse(world, "ring-no-space"), *frames(world, 3)], tmp_path)
+    status = world.last  # type: ignore[attr-defined]
+    assert (status.state, status.reason, status.dropped["ring-no-space"]) == ("paused", "ring-no-space", 3)
+    world = run(
+        lambda world: [refuse(world, "ring-no-space"), *frames(world, 3), refuse(world, None), *frames(world, 1)],
+        tmp_path,
+    )
+    assert world.last.state == "streaming"  # type: ignore[attr-defined]
+
+
+def test_an_error_of_our_own_ends_the_attempt_not_the_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    wait = Gate()
+    world = World(ScriptedCamera([Calls(broken)], [Calls(wait)]), tmp_path)
+    world.fleet.apply({"gate": GATE})
+    assert wait.reached.wait(TIMEOUT_S), "it tries again"
+    assert world.status().reason == "internal"
+    assert "unexpected error" in caplog.text
+    world.fleet.stop()
+    wait.open.set()
+    world.join()
+
+
+def test_a_missing_secret_is_a_refusal_with_its_name_and_is_read_again_at_each_attempt(tmp_path: Path) -> None:
+    camera = ScriptedCamera([picture()])
+    config = CameraConfig(url="rtsp://gate/1", username="viewer", password="file:gate")
+    world = World(camera, tmp_path)
+    world.fleet.apply({"gate": config})
+    world.wait_for("refused")
+    assert (world.status().state, world.status().reason) == ("refused", "secret-missing")
+    assert "no file gate" in world.fleet.detail("gate", "secret-missing")
+    world.fleet.stop()
+    world.join()
+    (tmp_path / "gate").write_text("opensesame\n")
+    request = world.fleet._request(config)
+    assert (request.username, request.password) == (Secret("viewer"), Secret("opensesame"))
+    assert "opensesame" not in repr(request)
+    assert (request.open_timeout_s, request.read_timeout_s) == (10.0, 5.0)
+
+
+def test_the_sub_stream_is_the_one_that_is_analysed(tmp_path: Path) -> None:
+    world = World(ScriptedCamera(), tmp_path)
+    config = CameraConfig(url="rtsp://gate/main", sub_stream_url="rtsp://gate/sub")
+    assert world.fleet._request(config).url == "rtsp://gate/sub"
+
+
+def test_apply_touches_only_what_has_changed(tmp_path: Path) -> None:
+    hanging = Hanging()
+    world = World(hanging, tmp_path)
+    yard = CameraConfig(url="rtsp://yard/1")
+    world.fleet.apply({"gate": GATE, "yard": yard})
+    threads = {thread.name: thread for thread in threading.enumerate() if thread.name.startswith("camera-")}
+    world.fleet.apply({"gate": GATE, "yard": CameraConfig(url="rtsp://yard/2", shard="south")})
+    assert world.fleet.starts == {"gate": 1, "yard": 2}
+    assert not threads["camera-gate"]._ended.is_set()
+    assert threads["camera-yard"]._ended.is_set()
+    assert {shard: [one.camera for one in found] for shard, found in world.fleet.statuses().items()} == {
+        "default": ["gate"], "south": ["yard"],
+    }  # fmt: skip
+    world.fleet.apply({"gate": GATE})
+    assert world.fleet.shards() == {"default"}
+    world.fleet.apply({"gate": CameraConfig(url="rtsp://gate/1", enabled=False)})
+    assert (world.status().state, world.status().reason) == ("idle", "disabled")
+    world.fleet.stop()
+    hanging.let_go.set()
+    world.join()
+    assert all(sink.closed for sink in world.sinks)
+
+
+async def test_a_call_that_does_not_return_gets_a_new_thread_and_the_old_one_tells_nothing(tmp_path: Path) -> None:
+    hanging = Hanging()
+    world = World(hanging, tmp_path)
+    world.fleet.apply({"gate": GATE})
+    assert hanging.called.wait(TIMEOUT_S)
+    await world.clock.advance(hung_after_s(GATE) - 0.1)
+    world.fleet.watch()
+    assert (world.fleet.starts["gate"], world.fleet.hanging()) == (1, 0)
+    hanging.called.clear()
+    await world.clock.advance(0.2)
+    world.fleet.watch()
+    assert hanging.called.wait(TIMEOUT_S)
+    assert (world.fleet.starts["gate"], world.fleet.hanging()) == (2, 1)
+    assert world.status().reason == "hung"
+    world.fleet.stop()
+    hanging.let_go.set()
+    world.join()
+    world.fleet.watch()
+    assert (world.fleet.hanging(), world.fleet.running()) == (0, 0)
+
+
+async def test_the_watchdog_names_a_stall_while_the_read_has_not_returned(tmp_path: Path) -> None:
+    stuck = Gate()
+    world = World(ScriptedCamera([picture(), Calls(stuck)]), tmp_path)
+    world.fleet.apply({"gate": GATE})
+    assert stuck.reached.wait(TIMEOUT_S)
+    await world.clock.advance(3.9)
+    world.fleet.watch()
+    assert world.status().state == "paused"  # no reader
+    await world.clock.advance(0.2)
+    world.fleet.watch()
+    assert (world.status().state, world.status().reason) == ("stalled", "stall")
+    world.fleet.stop()
+    stuck.open.set()
+    world.join()
+
+
+def test_a_failed_open_is_the_cameras_state(tmp_path: Path) -> None:
+    world = World(ScriptedCamera(Fails("not-found")), tmp_path)
+    world.fleet.apply({"gate": GATE})
+    world.wait_for("refused")
+    assert (world.status().state, world.status().reason) == ("refused", "not-found")
+    world.fleet.stop()
+    world.join()
+
+
+def test_a_ring_of_a_thread_that_was_left_behind_does_not_take_its_successors_away(tmp_path: Path) -> None:
+    moment = FrameMoment(1, 16, 8, 0.0, "arrival", 0.0, 0.0)
+    luma, chroma = np.zeros((8, 16), np.uint8), np.zeros((4, 8), np.uint8)
+    old, new = CameraRing(tmp_path, "gate", 5.0), CameraRing(tmp_path, "gate", 5.0)
+    for ring in (old, new):
+        ring.hand_over(Planes((luma, chroma, chroma), "i420"), moment)
+    old.close()
+    assert (tmp_path / "gate").exists()
+    new.close()
+    assert not (tmp_path / "gate").exists()

@@ -1,0 +1,154 @@
+"""Time of a frame: sound media time, the camera's clock or ours, and how far behind we are."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safetygear_capture.timestamps import (
+    CAMERA_AHEAD_S,
+    CAMERA_BACK_S,
+    CAMERA_BEHIND_S,
+    JUMP_S,
+    LAG_BEGINS_S,
+    SHOWN_S,
+    STILL_S,
+    TRUST_AGAIN_S,
+    CaptureClock,
+    LagMeter,
+    PtsValidator,
+)
+
+NOW_S = 1_764_000_000.0
+
+
+def looks(validator: PtsValidator, *pairs: tuple[float | None, float]) -> list[bool]:
+    return [validator.look(pts_s, at_s) for pts_s, at_s in pairs]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "jumps"),
+    [
+        ([(0.0, 0.0), (0.04, 0.04), (0.08, 0.08)], 0),
+        ([(0.0, 0.0), (0.04, 5.0), (0.08, 5.001)], 0),  # a burst after a network hang
+        ([(0.0, 0.0), (JUMP_S, 0.04)], 0),
+        ([(0.0, 0.0), (JUMP_S + 0.05, 0.04)], 1),
+        ([(0.0, 0.0), (10.0, 10.0)], 0),  # the camera paused, and its time went on
+        ([(10.0, 0.0), (9.96, 0.04)], 1),
+        ([(10.0, 0.0), (3610.0, 0.04), (3610.04, 0.08), (10.1, 0.12)], 2),
+        ([(None, 0.0), (5.0, 0.04), (None, 0.08), (5.08, 0.12)], 0),
+    ],
+)
+def test_media_time_that_jumps(pairs: list[tuple[float | None, float]], jumps: int) -> None:
+    validator = PtsValidator()
+    assert sum(looks(validator, *pairs)) == jumps
+    assert validator.jumps == jumps
+    assert validator.reason(pairs[-1][1]) == ("timestamps-jump" if jumps else None)
+
+
+def test_a_jump_is_shown_for_a_while() -> None:
+    validator = PtsValidator()
+    looks(validator, (0.0, 0.0), (100.0, 1.0), (100.04, 1.04))
+    assert [validator.reason(1.0 + s) for s in (0.0, SHOWN_S - 0.1, SHOWN_S)] == ["timestamps-jump"] * 2 + [None]
+
+
+def test_media_time_that_stands_still() -> None:
+    validator = PtsValidator()
+    looks(validator, (7.0, 0.0), (7.0, STILL_S - 0.1))
+    assert validator.reason(STILL_S) is None, "two fields of a picture share a time"
+    looks(validator, (7.0, STILL_S))
+    assert validator.reason(STILL_S) == "timestamps-stand-still"
+    looks(validator, (7.04, STILL_S + 0.04))
+    assert validator.reason(STILL_S + 0.04) is None
+
+
+def test_no_frames_at_all_is_not_standing_still() -> None:
+    validator = PtsValidator()
+    looks(validator, (7.0, 0.0))
+    assert validator.reason(100.0) is None
+
+
+@pytest.mark.parametrize(
+    ("age_s", "clock", "reason"),
+    [
+        (0.05, "rtcp", None),
+        (CAMERA_BEHIND_S, "rtcp", None),
+        (CAMERA_BEHIND_S + 0.1, "arrival", "camera-clock-off"),
+        (-CAMERA_AHEAD_S, "rtcp", None),
+        (-CAMERA_AHEAD_S - 0.1, "arrival", "camera-clock-off"),
+        (3600.0, "arrival", "camera-clock-off"),
+    ],
+)
+def test_the_cameras_clock_is_used_while_it_can_be_right(age_s: float, clock: str, reason: str | None) -> None:
+    captured = CaptureClock().judge(NOW_S - age_s, NOW_S, 0.0, sound=True)
+    assert (captured.clock, captured.reason) == (clock, reason)
+    assert captured.time_s == (NOW_S - age_s if clock == "rtcp" else NOW_S)
+
+
+def test_a_camera_without_rtcp_gets_arrival_time() -> None:
+    captured = CaptureClock().judge(None, NOW_S, 0.0, sound=True)
+    assert (captured.time_s, captured.clock, captured.reason) == (NOW_S, "arrival", None)
+
+
+def test_where_media_time_is_unsound_so_is_what_follows_from_it() -> None:
+    captured = CaptureClock().judge(NOW_S - 0.1, NOW_S, 0.0, sound=False)
+    assert (captured.clock, captured.reason) == ("arrival", "timestamps")
+
+
+def test_a_clock_that_was_wrong_is_trusted_again_after_a_while() -> None:
+    clock = CaptureClock()
+    assert clock.judge(NOW_S - 3600, NOW_S, 0.0, sound=True).clock == "arrival"
+    found = [clock.judge(NOW_S + s - 0.1, NOW_S + s, s, sound=True) for s in (1.0, TRUST_AGAIN_S - 0.1, TRUST_AGAIN_S)]
+    assert [(one.clock, one.reason) for one in found] == [("arrival", "camera-clock-off")] * 2 + [("rtcp", None)]
+
+
+@pytest.mark.parametrize(
+    ("back_s", "reason"), [(CAMERA_BACK_S - 0.1, None), (CAMERA_BACK_S + 0.1, "camera-clock-backwards")]
+)
+def test_a_step_back_of_the_cameras_clock(back_s: float, reason: str | None) -> None:
+    clock = CaptureClock()
+    first = clock.judge(NOW_S - 0.1, NOW_S, 0.0, sound=True)
+    second = clock.judge(NOW_S - 0.1 - back_s, NOW_S + 0.04, 0.04, sound=True)
+    assert second.reason == reason
+    assert second.time_s > first.time_s
+
+
+@given(st.lists(st.tuples(st.floats(0.001, 1), st.floats(-7, 7), st.booleans(), st.booleans()), max_size=60))
+def test_frames_never_change_places(steps: list[tuple[float, float, bool, bool]]) -> None:
+    clock, at_s, last_s = CaptureClock(), 0.0, -1.0
+    for pause_s, age_s, sound, sends in steps:
+        at_s += pause_s
+        camera_s = NOW_S + at_s - age_s if sends else None
+        captured = clock.judge(camera_s, NOW_S + at_s, at_s, sound=sound)
+        assert captured.time_s > last_s or last_s - captured.time_s >= 1.0, "back only by more than a second"
+        last_s = captured.time_s
+
+
+def test_a_wall_clock_that_is_set_back_is_obeyed() -> None:
+    clock = CaptureClock()
+    clock.judge(None, NOW_S, 0.0, sound=True)
+    assert clock.judge(None, NOW_S - 3600, 0.04, sound=True).time_s == NOW_S - 3600
+
+
+def lag(*looks: tuple[float, float, bool]) -> list[bool]:
+    meter, found = LagMeter(), []
+    for pts_s, at_s, waited in looks:
+        meter.look(pts_s, at_s, waited=waited)
+        found.append(meter.lagging)
+    return found
+
+
+def test_lag_begins_two_seconds_behind_and_ends_with_a_packet_that_was_waited_for() -> None:
+    assert lag((0, 0, True), (1, 1.5, False), (2, 2 + LAG_BEGINS_S, False), (3, 4, False), (4, 4.5, True)) == [
+        False, False, True, True, False,
+    ]  # fmt: skip
+
+
+def test_a_jump_of_media_time_is_no_lag() -> None:
+    meter = LagMeter()
+    meter.look(100.0, 0.0, waited=True)
+    meter.restart()
+    meter.look(0.0, 0.04, waited=False)
+    meter.look(None, 0.08, waited=False)
+    assert not meter.lagging
