@@ -16,7 +16,7 @@ unexport CAMERA
 MAKEOVERRIDES =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format train clean docs edge-tools interop images test-images
+.PHONY: help demo test lint format train train-arguments clean docs edge-tools interop images test-images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -49,10 +49,12 @@ images: ## build the three images (docker, or a program that takes CONTEXT DOCKE
 test-images: $(VENV)/.tested ## run the images as edgeAgent would (docker, or a program that lends its engine: IMAGE_ENGINE=…)
 	$(IMAGE_ENGINE) $(BIN)/python -m pytest -m images tests/images $(PYTEST_ARGUMENTS)
 
-train: .venv-training/.installed ## train the detector: DATA=DIR RUN=DIR START=WEIGHTS.pth TEACHER=COCO.onnx (training/README.md)
-	@test -n "$(DATA)" -a -n "$(RUN)" -a -n "$(START)" -a -n "$(TEACHER)" || { echo "make train needs DATA, RUN, START and TEACHER; training/README.md says what they are" >&2; exit 2; }
+train: train-arguments .venv-training/.installed ## train the detector: DATA=DIR RUN=DIR START=WEIGHTS.pth TEACHER=COCO.onnx
 	PYTHONPATH=training .venv-training/bin/python -m safetygear_training.train training/config.toml \
 		--data "$(DATA)" --out "$(RUN)" --start "$(START)" --teacher "$(TEACHER)"
+
+train-arguments:
+	@test -n "$(DATA)" -a -n "$(RUN)" -a -n "$(START)" -a -n "$(TEACHER)" || { echo "make train needs DATA, RUN, START and TEACHER: training/README.md says what they are" >&2; exit 2; }
 
 clean: ## remove what make made
 	rm -rf $(VENV) .venv-edge-tools .venv-training tests/interop/node_modules .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
