@@ -1,0 +1,189 @@
+"""The module put together, on a hub in memory and scripted cameras."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from safetygear.clock import FakeClock
+from safetygear.errors import CameraError
+from safetygear.frames.presence import ReaderBeat
+from safetygear.hub.fake import FakeHub
+from safetygear.hub.port import HubHandlers, IncomingMessage, MethodRequest
+from safetygear.lifecycle import Lifecycle
+from safetygear.messages.codec import encode
+from safetygear.messages.frames import CameraStatus, ReadersMessage
+from safetygear.redact import Redactor
+from safetygear.secret_references import SecretResolver
+from safetygear.telemetry import ModuleMetrics
+from safetygear_capture import app as app_module
+from safetygear_capture.app import CaptureApp
+from safetygear_capture.environment import read_environment
+from safetygear_capture.handover import Mailbox
+from safetygear_capture.metrics import CaptureMetrics
+from safetygear_capture.publisher import Publisher
+from safetygear_capture.rtsp_fake import Calls, ScriptedCamera, picture
+from safetygear_capture.source import OpenSource
+from safetygear_capture.status_sender import StatusSender
+
+GATE = {"cameras": {"gate": {"url": "rtsp://gate/1"}}}
+TIMEOUT_S = 10.0
+
+
+class Stage:
+    """A running app: `until` lets fake time pass until something holds."""
+
+    def __init__(self, app: CaptureApp, hub: FakeHub, clock: FakeClock, lifecycle: Lifecycle, frames: Path) -> None:
+        self.app, self.hub, self.clock, self.lifecycle = app, hub, clock, lifecycle
+        self.beat = ReaderBeat(frames, "default", "test") if frames.is_dir() else None
+
+    async def until(self, condition: Any, what: str) -> Any:
+        for _ in range(400):
+            if value := condition():
+                return value
+            if self.beat is not None:
+                self.beat.beat()
+            await self.clock.advance(0.1)
+            await asyncio.sleep(0.002)  # for the cameras' threads, which live in real time
+        raise AssertionError(f"in vain: {what}; {self.hub.reported}")
+
+    def camera(self, camera_id: str) -> str | None:
+        """Its reported state."""
+        state: str | None = self.hub.reported.get("cameras", {}).get(camera_id, {}).get("state")
+        return state
+
+    def sent(self, output: str) -> list[dict[str, Any]]:
+        return [json.loads(message.body) for message in self.hub.sent if message.output == output]
+
+
+@contextlib.asynccontextmanager
+async def running(
+    frames: Path, desired: dict[str, Any], camera: OpenSource, transport: str = "ring"
+) -> AsyncIterator[Stage]:
+    clock, hub, lifecycle = FakeClock(), FakeHub(desired), Lifecycle()
+    environment = read_environment({"SAFETYGEAR_FRAMES_DIR": str(frames), "SAFETYGEAR_FRAMES_TRANSPORT": transport})
+    metrics = CaptureMetrics(ModuleMetrics("safetygear_capture_", {}))
+    resolver = SecretResolver({}, frames, Redactor())
+    app = CaptureApp(environment, hub, metrics, clock, open_source=camera, resolver=resolver)
+    await hub.open(app.handlers())
+    task = asyncio.create_task(app.run(lifecycle))
+    stage = Stage(app, hub, clock, lifecycle, frames)
+    try:
+        yield stage
+    finally:
+        lifecycle.request_stop("the test is over")
+        while not task.done():
+            await clock.advance(0.1)
+            await asyncio.sleep(0.002)
+        await task
+
+
+def endless(hold: threading.Event) -> ScriptedCamera:
+    """One picture, then nothing until the test is over."""
+    return ScriptedCamera([picture(), Calls(lambda: hold.wait(TIMEOUT_S) and None)])
+
+
+@pytest.fixture
+def hold() -> Any:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+async def test_it_reports_its_cameras_and_answers_methods(tmp_path: Path, hold: threading.Event) -> None:
+    async with running(tmp_path, GATE, endless(hold)) as stage:
+        await stage.until(
+            lambda: stage.hub.reported.get("cameras", {}).get("gate", {}).get("state") == "streaming", "it"
+        )
+        assert stage.hub.reported["config"]["status"] == "ok"
+        assert stage.hub.reported["problems"] == {}
+        ping = await stage.hub.call(MethodRequest("ping"))
+        assert ping.status == 200
+        assert ping.payload["uptimeS"] > 0
+        status = await stage.hub.call(MethodRequest("status"))
+        assert status.payload["cameras"]["gate"]["framesDecoded"] == 1
+        assert (await stage.hub.call(MethodRequest("reboot"))).status == 404
+        hold.set()
+
+
+async def test_the_cameras_status_goes_out_each_second_while_somebody_reads(
+    tmp_path: Path, hold: threading.Event
+) -> None:
+    async with running(tmp_path, GATE, endless(hold)) as stage:
+        await stage.until(lambda: len(stage.sent("cameras")) >= 3, "status messages")
+        (gate,) = stage.sent("cameras")[-1]["cameras"]
+        assert gate["camera"] == "gate"
+        assert {message.properties["shard"] for message in stage.hub.sent} == {"default"}
+        stage.beat = None
+        await stage.clock.advance(6.0)
+        before = len(stage.hub.sent)
+        await stage.clock.advance(5.0)
+        assert len(stage.hub.sent) == before
+        hold.set()
+
+
+async def test_no_camera_and_no_folder_are_named_problems_not_an_end(tmp_path: Path) -> None:
+    frames = tmp_path / "frames"
+    async with running(frames, {}, ScriptedCamera()) as stage:
+        await stage.until(lambda: set(stage.hub.reported.get("problems", {})) == {"frames", "cameras"}, "two problems")
+        assert "SAFETYGEAR_FRAMES_DIR" in stage.hub.reported["problems"]["frames"]["message"]
+        assert "cameras.<id>" in stage.hub.reported["problems"]["cameras"]["message"]
+        frames.mkdir()
+        stage.hub.patch_desired(GATE)
+        await stage.until(lambda: not stage.hub.reported.get("problems"), "no problem")
+
+
+async def test_readers_by_message_and_what_is_no_such_message(tmp_path: Path, hold: threading.Event) -> None:
+    async with running(tmp_path, GATE, endless(hold), transport="jpeg") as stage:
+        stage.hub.deliver(IncomingMessage("readers", b"{}"))
+        stage.hub.deliver(IncomingMessage("other", b"\x00"))
+        stage.hub.deliver(IncomingMessage("readers", encode(ReadersMessage(instance="i", shards=["default"]))))
+        await stage.until(lambda: stage.sent("cameras"), "a status message")
+        status = await stage.hub.call(MethodRequest("status"))
+        assert status.payload["unreadableMessages"] == 1
+        hold.set()
+
+
+async def test_too_many_hanging_threads_end_the_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "MOST_HANGING", -1)
+    with pytest.raises(ExceptionGroup) as caught:
+        async with running(tmp_path, GATE, ScriptedCamera()) as stage:
+            await stage.clock.advance(1.0)
+    (error,) = caught.value.exceptions
+    assert isinstance(error, CameraError)
+    assert error.code == "threads-exhausted"
+
+
+async def test_a_shard_whose_last_camera_has_gone_is_told_so() -> None:
+    clock, hub = FakeClock(), FakeHub()
+    await hub.open(HubHandlers())
+    statuses: dict[str, Sequence[CameraStatus]] = {"north": []}
+    sender = StatusSender(Publisher(hub, Mailbox()), statuses=lambda: statuses, missing=lambda shard: None, clock=clock)
+    await sender.send()
+    statuses.clear()
+    await sender.send()
+    assert [message.properties["shard"] for message in hub.sent] == ["default", "north"] * 2
+
+
+async def test_a_change_goes_out_at_once() -> None:
+    clock, hub = FakeClock(), FakeHub()
+    await hub.open(HubHandlers())
+    sender = StatusSender(Publisher(hub, Mailbox()), statuses=dict, missing=lambda shard: None, clock=clock)
+    task = asyncio.create_task(sender.run())
+    await clock.advance(0.05)
+    assert len(hub.sent) == 1
+    await clock.advance(0.3)
+    assert len(hub.sent) == 1
+    sender.changed()
+    await clock.advance(0.1)
+    assert len(hub.sent) == 2
+    await clock.advance(1.0)
+    assert len(hub.sent) == 3
+    task.cancel()
