@@ -33,13 +33,15 @@ _HARD_EXIT_MARGIN_S = 1.0
 class Lifecycle:
     """What the main coroutine watches: `stopping` is set once the module has to end."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_stop: Callable[[], None] = lambda: None) -> None:
         self.stopping = asyncio.Event()
+        self._on_stop = on_stop
 
     def request_stop(self, reason: str) -> None:
         """End the module in order. The first reason is logged."""
         if not self.stopping.is_set():
             log.info("stopping: %s", reason)
+            self._on_stop()
             self.stopping.set()
 
 
@@ -78,6 +80,35 @@ class LoopWatchdog:
                 return
 
 
+class HardExit:
+    """Ends the process when its orderly end takes too long.
+
+    Threads of foreign libraries can hold up even a cancelled loop, and asyncio waits for the threads it has lent out.
+    """
+
+    def __init__(self, name: str, exit_now: Callable[[int], None]) -> None:
+        self.code = EXIT_STUCK
+        """What the process ends with; the main coroutine's own code, where that tells more."""
+        self._name = name
+        self._exit_now = exit_now
+        self._timer: threading.Timer | None = None
+
+    def arm(self, seconds: float) -> None:
+        """From now on there are so many seconds; a second call changes nothing."""
+        if self._timer is None:
+            self._timer = threading.Timer(seconds, self._too_slow)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _too_slow(self) -> None:
+        log.critical("%s is still running after its time to stop; ending the process", self._name)
+        self._exit_now(self.code)
+
+
 def run_module(
     main: Callable[[Lifecycle], Awaitable[None]],
     *,
@@ -90,43 +121,44 @@ def run_module(
     SIGTERM and SIGINT set `stopping`; `main` then has `grace_s` before it is cancelled, and a moment more before the
     process ends whatever still runs. UserError ends with 2, anything else with 1, each with one line in the log.
     """
+    hard_exit = HardExit(name, _exit_now)
     try:
-        return asyncio.run(_supervise(main, name, grace_s, stuck_after_s))
+        return asyncio.run(_supervise(main, name, grace_s, stuck_after_s, hard_exit))
     except KeyboardInterrupt:
         return EXIT_OK
+    finally:
+        # Not before asyncio.run is over: it is what waits for tasks and threads.
+        hard_exit.disarm()
 
 
 async def _supervise(
-    main: Callable[[Lifecycle], Awaitable[None]], name: str, grace_s: float, stuck_after_s: float
+    main: Callable[[Lifecycle], Awaitable[None]], name: str, grace_s: float, stuck_after_s: float, hard_exit: HardExit
 ) -> int:
     loop = asyncio.get_running_loop()
-    lifecycle = Lifecycle()
+    # The clock runs from the request on: what is woken by it may hold the loop up.
+    lifecycle = Lifecycle(lambda: hard_exit.arm(grace_s + _HARD_EXIT_MARGIN_S))
     watchdog = LoopWatchdog(stuck_after_s, _exit_now)
     watchdog.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, lifecycle.request_stop, signal.Signals(number).name)
     work = asyncio.ensure_future(main(lifecycle))
     stop = asyncio.ensure_future(lifecycle.stopping.wait())
-    hard_exit: threading.Timer | None = None
     try:
         await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        hard_exit.arm(grace_s + _HARD_EXIT_MARGIN_S)
         if not work.done():
-            # Threads of foreign libraries can hold up even a cancelled loop.
-            hard_exit = threading.Timer(grace_s + _HARD_EXIT_MARGIN_S, _too_slow, (name,))
-            hard_exit.daemon = True
-            hard_exit.start()
             await asyncio.wait({work}, timeout=grace_s)
         if not work.done():
             log.error("%s did not stop within %.0f s; cancelling what is left", name, grace_s)
             work.cancel()
             await asyncio.wait({work}, timeout=_HARD_EXIT_MARGIN_S / 2)
             return EXIT_STUCK
-        return _exit_code(work, name)
+        code = _exit_code(work, name)
+        hard_exit.code = code or EXIT_STUCK
+        return code
     finally:
         stop.cancel()
         watchdog.stop()
-        if hard_exit is not None:
-            hard_exit.cancel()
 
 
 def _exit_code(work: asyncio.Future[None], name: str) -> int:
@@ -145,11 +177,6 @@ def _exit_code(work: asyncio.Future[None], name: str) -> int:
         # Not foreseen, so the place is worth its length; the formatter keeps it on one line.
         log.error("%s ends: unexpected %s", name, type(error).__name__, exc_info=error)
     return EXIT_FAILED
-
-
-def _too_slow(name: str) -> None:
-    log.critical("%s is still running after its time to stop; ending the process", name)
-    _exit_now(EXIT_STUCK)
 
 
 def _exit_now(code: int) -> None:
