@@ -102,6 +102,8 @@ def test_decoding_puts_a_box_around_its_cell():
     assert boxes[0].tolist() == [-4, -4, 4, 4]
     assert boxes[9].tolist() == [4, 4, 12, 12]
     assert boxes[-1].tolist() == [16, 16, 48, 48]
+    # a cell's box starts at its corner, but the cell answers for what lies around its centre
+    assert grid(64, 64).centres[[0, 9, -1]].tolist() == [[4, 4], [12, 12], [48, 48]]
 
 
 def test_each_anchor_answers_for_one_box_near_it():
