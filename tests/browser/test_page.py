@@ -296,7 +296,7 @@ def test_a_capture_that_is_gone_shows_within_the_stall_budget(browser: Browser, 
         feed.capture_runs = False
         veil = tile(page).locator(".veil")
         expect(veil).to_be_visible(timeout=WAIT_MS)
-        expect(veil).to_contain_text("no picture of it has been analysed")
+        expect(veil).to_contain_text("no new picture has been analysed")
         expect(veil).to_contain_text("the capture module sends nothing any more", timeout=WAIT_MS)
         clean(findings)
 

@@ -110,15 +110,23 @@ def test_pictures_that_nobody_analyses_show_at_the_stall_budget(budget_s: float)
     live = watching(budget_s=budget_s)
     for second in range(2, 30):
         live.cameras(cameras(status(budget_s=budget_s)), float(second))
-    assert condition(live, 1.0 + budget_s).watched
-    assert condition(live, 1.1 + budget_s) == Condition(False, "streaming", "nothing-analysed", since_s=1.0)
+    assert condition(live, 0.5 + budget_s).watched
+    assert condition(live, 0.6 + budget_s) == Condition(False, "streaming", "nothing-analysed", since_s=1.0)
+
+
+def test_a_late_picture_is_told_as_soon_as_the_last_one_covers_nothing_more() -> None:
+    live = watching()
+    assert condition(live, 3.0).reason == "ok"
+    assert condition(live, 3.1) == Condition(True, "streaming", "late", since_s=1.0)
+    live.analysed(detections(2), 3.2)
+    assert condition(live, 3.3).reason == "ok"
 
 
 def test_a_camera_that_streams_anew_has_its_stall_budget_again() -> None:
     live = watching()
     live.cameras(cameras(status(state="stalled", reason="stall")), 12.0)
     live.cameras(cameras(status()), 40.0)
-    assert condition(live, 41.0).watched
+    assert condition(live, 41.0) == Condition(True, "streaming", "late", since_s=1.0)
     live.cameras(cameras(status()), 50.0)
     assert condition(live, 50.1).reason == "nothing-analysed"
 

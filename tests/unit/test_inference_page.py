@@ -111,6 +111,13 @@ async def limited(stream: AsyncIterator[tuple[str, dict[str, Any]]], count: int)
         yield await anext(stream)
 
 
+async def next_state(stream: AsyncIterator[tuple[str, dict[str, Any]]]) -> tuple[str, dict[str, Any]]:
+    while True:
+        name, document = await anext(stream)
+        if name == "state":
+            return name, document
+
+
 async def until_frame(response: aiohttp.ClientResponse, sequence: int) -> dict[str, Any]:
     async for name, document in events(response):
         if name == "frame" and document["sequence"] == sequence:
@@ -357,6 +364,19 @@ async def test_a_change_of_state_is_told_at_once() -> None:
         assert (await anext(stream))[1]["cameras"] == []
         analysed(page.live, page.clock, 1)
         assert [camera["camera"] for camera in (await anext(stream))[1]["cameras"]] == ["gate"]
+
+
+async def test_a_camera_that_falls_silent_is_told_though_nothing_happens() -> None:
+    limits = Limits(state_every_s=30.0)
+    async with served(limits=limits) as page, page.session.get(page.base + "/api/events", timeout=TIMEOUT) as response:
+        analysed(page.live, page.clock, 1)
+        stream = events(response)
+        async for name, document in stream:
+            if name == "state" and [camera["watched"] for camera in document["cameras"]] == [True]:
+                break
+        await page.clock.advance(6.0)
+        name, document = await next_state(stream)
+        assert (document["cameras"][0]["watched"], document["cameras"][0]["reason"]) == (False, "capture-silent")
 
 
 async def test_no_more_viewers_than_allowed() -> None:

@@ -14,7 +14,7 @@ from safetygear.clock import epoch_s
 from safetygear.messages.detections import DetectionsMessage
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
 from safetygear.messages.health import BudgetHealth
-from safetygear_inference.coverage import SILENT_AFTER_S, percentiles
+from safetygear_inference.coverage import COVERS_S, SILENT_AFTER_S, percentiles
 from safetygear_inference.watched import WatchedTime
 
 LOOKED_AT_S = 5.0
@@ -29,6 +29,8 @@ SIGHTING_EVERY_S = 1.0
 """Least time between two entries of one camera in the list of detections."""
 DEFAULT_STALL_BUDGET_S = 10.0
 """Until capture has told the camera's own."""
+TOLD_WITHIN_S = 0.5
+"""What it takes until a viewer sees it: what has to show within the stall budget counts that much earlier."""
 MAX_CAMERAS = 256
 
 
@@ -203,13 +205,19 @@ class LiveState:
         if status is not None and (status.state != "streaming" or status.reason == "frozen"):
             return Condition(False, status.state, status.reason, status.since)
         unanalysed_since_s = max(camera.analysed_s or camera.first_s, camera.streaming_since_s or camera.first_s)
-        if now_s - unanalysed_since_s > camera.stall_budget_s:
+        if now_s - unanalysed_since_s > camera.stall_budget_s - TOLD_WITHIN_S:
             return Condition(False, "streaming", "nothing-analysed", since_s=unanalysed_since_s)
         if camera.analysed_s is None:
             return Condition(False, "streaming", "first-picture", since_s=unanalysed_since_s)
+        if now_s - camera.analysed_s > COVERS_S:
+            return Condition(True, "streaming", "late", since_s=camera.analysed_s)
         if status is None:
             return Condition(True, "streaming", "ok", since_s=camera.first_s)
         return Condition(True, "streaming", status.reason, status.since)
+
+    def watched(self, now_s: float) -> frozenset[str]:
+        """The cameras that are watched."""
+        return frozenset(name for name, camera in self._cameras.items() if self.condition(camera, now_s).watched)
 
     def _camera(self, name: str, shard: str, now_s: float) -> LiveCamera | None:
         camera = self._cameras.get(name)

@@ -30,6 +30,10 @@ class Limits:
     state_every_s: float = 1.0
 
 
+CHECKED_EVERY_S = 0.25
+"""How often it is looked whether a camera has ceased to be watched: silence makes no event."""
+
+
 class Viewers:
     """The streams that are open. `wake` tells them that there is something new."""
 
@@ -88,7 +92,7 @@ class Viewers:
                 if news:
                     async with asyncio.timeout(self._limits.slow_after_s):
                         await write(news)
-                await viewer.wait(self._limits.state_every_s)
+                await viewer.wait(min(CHECKED_EVERY_S, self._limits.state_every_s))
         except TimeoutError:
             self.dropped["slow"] += 1
             return False
@@ -99,9 +103,9 @@ class Viewers:
     def _news(self, viewer: _Viewer) -> bytes:
         parts = []
         now_s = self._clock.monotonic_s()
-        state_due = viewer.state_s is None or now_s - viewer.state_s >= self._limits.state_every_s
-        if state_due or viewer.revision != self._live.revision:
+        if self._state_due(viewer, now_s):
             viewer.state_s, viewer.revision = now_s, self._live.revision
+            viewer.checked_s, viewer.watched = now_s, self._live.watched(now_s)
             parts.append(event("state", self.state()))
         sent = {}
         for camera in self._live.all_cameras():
@@ -114,12 +118,24 @@ class Viewers:
         viewer.sent = sent
         return b"".join(parts)
 
+    def _state_due(self, viewer: _Viewer, now_s: float) -> bool:
+        if viewer.state_s is None or now_s - viewer.state_s >= self._limits.state_every_s:
+            return True
+        if viewer.revision != self._live.revision:
+            return True
+        if now_s - viewer.checked_s < CHECKED_EVERY_S:
+            return False
+        viewer.checked_s = now_s
+        return self._live.watched(now_s) != viewer.watched
+
 
 class _Viewer:
     def __init__(self) -> None:
         self.news = asyncio.Event()
         self.state_s: float | None = None
         self.revision = -1
+        self.checked_s = 0.0
+        self.watched: frozenset[str] = frozenset()
         self.sent: dict[str, int] = {}
 
     async def wait(self, at_most_s: float) -> None:

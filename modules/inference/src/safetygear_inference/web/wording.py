@@ -10,7 +10,8 @@ _OWN: Final[dict[str, str]] = {
     "ok": "",
     "no-status": "capture has not told yet how the camera is",
     "capture-silent": "the capture module sends nothing any more",
-    "nothing-analysed": "no picture of it has been analysed",
+    "nothing-analysed": "no new picture has been analysed",
+    "late": "no new picture for more than two seconds",
     "first-picture": "waiting for its first picture",
 }
 

@@ -5,6 +5,7 @@ import { Tile } from "./tile.js";
 import { LEGEND, labelled, lasting, milliseconds, number, time } from "./words.js";
 
 const LOST_AFTER_MS = 3000;
+const SHOWN_WITHIN_MS = 300;
 const AGE_EVERY_MS = 500;
 
 const at = (id) => document.getElementById(id);
@@ -34,7 +35,8 @@ function enlarge(tile) {
 
 function show(state) {
   clockOffsetMs = Date.now() - Date.parse(state.now);
-  link.lostAfterMs = Math.min(LOST_AFTER_MS, ...state.cameras.map((camera) => 1000 * camera.stallBudgetS));
+  const budgetsMs = state.cameras.map((camera) => 1000 * camera.stallBudgetS - SHOWN_WITHIN_MS);
+  link.lostAfterMs = Math.min(LOST_AFTER_MS, ...budgetsMs);
   showCameras(state);
   showSummary(state.cameras);
   showFacts(state);
@@ -147,7 +149,7 @@ function showSightings(sightings) {
     what.className = "what";
     const counts = Object.entries(sighting.counts).sort(([a], [b]) => order(a) - order(b));
     what.append(...counts.map(([label, count]) => chip(label, `${count} ${count === 1 ? labelled(label).one : labelled(label).many}`)));
-    if (!counts.length) what.append("nobody in view");
+    if (!counts.length) what.append("nothing detected");
     line.append(when, where, what);
     return line;
   }));

@@ -27,6 +27,7 @@ export function labelled(label) {
 const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
 const NUMBER = new Intl.NumberFormat("en");
+const BIG_NUMBER = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
 export function time(ms) {
   const clock = CLOCK.format(ms);
@@ -42,7 +43,7 @@ export function lasting(ms) {
 }
 
 export function number(value) {
-  return NUMBER.format(value);
+  return (value < 1e7 ? NUMBER : BIG_NUMBER).format(value);
 }
 
 export function milliseconds(value) {
