@@ -140,6 +140,15 @@ def test_an_operator_of_someone_else_is_refused_by_name() -> None:
     assert raised.value.code == "model-custom-op"
 
 
+def test_onnx_runtime_prints_nothing_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    broken = WHOLE.replace(b"model_outputs0", b"model_\xff\xfe\xfdputs0")
+    with pytest.raises(ModelError, match="utf-8"):
+        OnnxSession(broken)
+    with pytest.raises(ModelError):
+        OnnxSession(WHOLE.replace(b"AveragePool", b"AveragePoll"))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_run_that_fails_is_an_error_with_its_reason() -> None:
     session = OnnxSession(WHOLE)
     with pytest.raises(ModelError, match="Got invalid dimensions") as raised:

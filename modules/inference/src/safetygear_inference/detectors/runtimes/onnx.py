@@ -49,13 +49,16 @@ class OnnxSession:
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         options.log_severity_level = 4
         try:
-            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+            # Without its fallback, which prints to stdout and tries the same provider again.
+            self._session = ort.InferenceSession(
+                model, options, providers=["CPUExecutionProvider"], enable_fallback=False
+            )
+            # Names and metadata are decoded when they are asked for: these fail too where the file is damaged.
             metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+            inputs, outputs = _tensors(self._session.get_inputs()), _tensors(self._session.get_outputs())
         except _ERRORS as exc:
             raise _load_error(exc) from exc
-        self.signature = Signature(
-            _tensors(self._session.get_inputs()), _tensors(self._session.get_outputs()), metadata
-        )
+        self.signature = Signature(inputs, outputs, metadata)
         self._outputs = [tensor.name for tensor in self.signature.outputs]
 
     def run(self, input_name: str, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
