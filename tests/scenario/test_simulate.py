@@ -46,11 +46,6 @@ def summary(simulation: RunningSimulation) -> dict[str, Any]:
     return content
 
 
-def is_running(name: str) -> bool:
-    """Whether any process of this machine has `name` in its command line."""
-    return any(name.encode() in line for line in command_lines())
-
-
 def command_lines() -> list[bytes]:
     lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
@@ -147,6 +142,16 @@ def test_when_it_is_killed_nothing_is_left_after_10_s(tmp_path: Path) -> None:
         wait_until(lambda: not [pid for pid in pids.values() if is_alive(pid)], 15, "every process to end")
         assert time.monotonic() - killed_s < 10
         wait_until(lambda: not any(path.exists() for path in memory), 2, "the frames in memory to go")
+
+
+def test_when_its_supervisor_is_killed_it_says_so_and_ends(tmp_path: Path) -> None:
+    with simulating(tmp_path / "run") as simulation:
+        simulation.until_detections(1)
+        pids = simulation.pids()
+        simulation.kill("supervisor")
+        assert simulation.wait(20) == 1
+        assert "the supervisor ended unexpectedly" in simulation.output
+        wait_until(lambda: not [pid for pid in pids.values() if is_alive(pid)], 10, "every process to end")
 
 
 def frame_folders(simulation: RunningSimulation) -> list[str]:

@@ -103,13 +103,14 @@ def simulate(
     prepared = prepare(options, os.environ, redactor)
     try:
         terminal = Terminal(redactor, as_json=options.json)
+        run = Run(options, prepared, terminal, started_s=_STARTED_S)
         for line in head(prepared, program(sys.argv[0], Path.cwd()), Path.cwd(), DEFAULT_STATE):
             terminal.text(line)
         for note in prepared.notes:
             terminal.note(note)
         if any(has_credentials(text) for text in camera or []):
             terminal.note("the password in --camera shows in the process list; `make demo CAMERA=…` keeps it out")
-        return asyncio.run(Run(options, prepared, terminal, started_s=_STARTED_S).run())
+        return asyncio.run(run.run())
     finally:
         prepared.close()
 

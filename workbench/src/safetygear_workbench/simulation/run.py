@@ -7,6 +7,7 @@ import json
 import signal
 import time
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any, TextIO
 
 import aiohttp
@@ -48,7 +49,7 @@ class Run:
         self._reported = Reported()
         self._totals = Totals()
         self._file = UpstreamFile(prepared.hub_state / "upstream.jsonl")
-        self._copy: TextIO | None = None
+        self._copy = _open_copy(options.messages) if options.messages is not None else None
         self._stop = asyncio.Event()
         self._detected = asyncio.Event()
         self._failure: str | None = None
@@ -57,14 +58,14 @@ class Run:
 
     async def run(self) -> int:
         """The exit code. Raises UserError where the run could not begin."""
-        if self._options.messages is not None:
-            self._copy = _open_copy(self._options)
         supervisor = await SupervisorProcess.start(
             self._prepared.plan_file, self._prepared.environment, self._prepared.state / "logs" / "supervisor.log"
         )
         self._on_signals(supervisor)
         listening = asyncio.create_task(self._listen(supervisor))
         beside = [asyncio.create_task(work) for work in self._beside()]
+        for task in beside:
+            task.add_done_callback(self._one_has_ended)
         try:
             await self._stop.wait()
             await self._wind_up()
@@ -95,6 +96,10 @@ class Run:
         if self._options.offline_after_s is not None and self._options.offline_for_s is not None:
             work.append(self._go_offline(self._options.offline_after_s, self._options.offline_for_s))
         return work
+
+    def _one_has_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._stop.set()
 
     def _on_signals(self, supervisor: SupervisorProcess) -> None:
         def asked() -> None:
@@ -134,16 +139,25 @@ class Run:
         records = self._file.read()
         for record in records:
             message = self._received.take(record, time.monotonic())
-            if self._copy is not None:
-                self._copy.write(json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n")
+            self._write_copy(record)
             self._terminal.message(message_line(message), record, style=_STYLES.get(message.kind, ""))
             if isinstance(message.known, DetectionsMessage):
                 self._detected.set()
                 for line in self._processes.detection(message.known, str(record.get("enqueuedAt"))):
                     self._terminal.note(line, style="green")
-        if records and self._copy is not None:
-            self._copy.flush()
         return bool(records)
+
+    def _write_copy(self, record: dict[str, Any]) -> None:
+        if self._copy is None:
+            return
+        try:
+            self._copy.write(json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n")
+            self._copy.flush()
+        except OSError as exc:
+            self._copy = None
+            self._failure = f"--messages {self._options.messages} can't be written any more: {exc.strerror}."
+            self._exit_code = EXIT_FAILED
+            self._stop.set()
 
     async def _watch(self) -> None:
         """Once a second: what the modules report, and what they have counted."""
@@ -255,11 +269,8 @@ class Run:
         return self._exit_code
 
 
-def _open_copy(options: SimulateOptions) -> TextIO:
-    assert options.messages is not None
+def _open_copy(path: Path) -> TextIO:
     try:
-        return options.messages.open("w", encoding="utf-8")
+        return path.open("w", encoding="utf-8")
     except OSError as exc:
-        raise UserError(
-            f"--messages {options.messages} can't be written: {exc.strerror}.", hint="Name another file."
-        ) from exc
+        raise UserError(f"--messages {path} can't be written: {exc.strerror}.", hint="Name another file.") from exc
