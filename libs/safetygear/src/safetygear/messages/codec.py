@@ -55,7 +55,8 @@ def decode(body: bytes, kind: type[M]) -> M:
         decoder = _decoders[kind] = msgspec.json.Decoder(kind)
     try:
         message = decoder.decode(body)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        # msgspec lets the latter two through: text that is not UTF-8, and a body nested without end.
         raise MessageError(f"{kind.__name__}: {exc}") from exc
     assert isinstance(message, kind)
     return message
