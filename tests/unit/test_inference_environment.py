@@ -51,6 +51,7 @@ def test_values_are_read() -> None:
         ("SAFETYGEAR_WORKERS", "-1", "one per core"),
         ("SAFETYGEAR_LOG_LEVEL", "LOUD", "DEBUG, INFO"),
         ("SAFETYGEAR_METRICS_LISTEN", "nowhere", ""),
+        ("SAFETYGEAR_PAGE_HOSTS", "http://site.example", "separated by commas"),
     ],
 )
 def test_a_wrong_value_is_one_clear_line(name: str, value: str, says: str) -> None:

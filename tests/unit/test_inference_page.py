@@ -281,6 +281,27 @@ async def test_a_cookie_in_use_is_renewed() -> None:
         assert (await page.get("/api/state", Cookie=renewed))[0] == 200
 
 
+async def test_rubbish_is_refused_without_a_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    head = b"POST /login HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nConnection: close\r\n"
+    form = b"Content-Type: application/x-www-form-urlencoded\r\n"
+    async with served(TOKEN) as page:
+        for request, status in (
+            (b"\x16\x03\x01\x02\r\n\r\n", b"400"),
+            (b"GET / HTTP/1.1\r\nHost: a\x00b\r\n\r\n", b"400"),
+            (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b"400"),
+            (head + form + b"Content-Length: 9999\r\n\r\n" + b"t" * 9999, b"413"),
+            (head + b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 5\r\n\r\n--y--", b"401"),
+            (head + form + b"Content-Length: 9\r\n\r\ntoken=\xff\xff\xff", b"401"),
+            (head + form + b"Content-Length: 18\r\n\r\n" + b"&a=" * 6, b"401"),
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", page.page.port)
+            writer.write(request)
+            answer = await asyncio.wait_for(reader.readline(), 5)
+            assert answer.split()[1] == status, request[:60]
+            writer.close()
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
 # Other sites
 
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from safetygear.errors import UserError
 from safetygear.listen import Listen, parse_listen
+from safetygear_inference.web.access import host_name
 
 Transport = Literal["ring", "jpeg"]
 SHARD = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -67,7 +68,7 @@ def read_environment(environ: Mapping[str, str], *, cores: int | None = None) ->
         metrics_listen=_listen(get("SAFETYGEAR_METRICS_LISTEN", "0.0.0.0:9600")),
         page_listen=_listen(get("SAFETYGEAR_PAGE_LISTEN", "127.0.0.1:8080")),
         page_token=get("SAFETYGEAR_PAGE_TOKEN", "") or None,
-        page_hosts=tuple(h.strip() for h in get("SAFETYGEAR_PAGE_HOSTS", "").split(",") if h.strip()),
+        page_hosts=_page_hosts(get("SAFETYGEAR_PAGE_HOSTS", "")),
         log_level=_log_level(get("SAFETYGEAR_LOG_LEVEL", "INFO")),
         shards=tuple(dict.fromkeys(shards)),
         transport="jpeg" if transport == "jpeg" else "ring",
@@ -99,6 +100,16 @@ def cores_of_quota(cpu_max: str) -> int | None:
 
 def _listen(text: str) -> Listen | None:
     return None if text == "off" else parse_listen(text)
+
+
+def _page_hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(part.strip() for part in text.split(",") if part.strip())
+    if any(host_name(host) is None for host in hosts):
+        raise UserError(
+            f"SAFETYGEAR_PAGE_HOSTS is {text!r}:",
+            hint="give host names or addresses, separated by commas, such as site-07.example,10.0.0.5",
+        )
+    return hosts
 
 
 def _log_level(text: str) -> str:

@@ -14,6 +14,7 @@ import re
 import secrets
 from collections import deque
 from collections.abc import Mapping, Sequence
+from urllib.parse import parse_qs
 
 from safetygear.listen import Listen
 from safetygear.secret_references import Secret
@@ -131,6 +132,15 @@ def bearer(headers: Mapping[str, str]) -> str | None:
     """The token of an `Authorization: Bearer` header."""
     kind, _, token = headers.get("Authorization", "").partition(" ")
     return token.strip() if kind.lower() == "bearer" and token.strip() else None
+
+
+def form_field(body: bytes, name: str) -> str:
+    """A field of a form as browsers send it (`application/x-www-form-urlencoded`); empty where there is none."""
+    try:
+        fields = parse_qs(body.decode(errors="replace"), max_num_fields=8)
+    except ValueError:
+        return ""
+    return fields.get(name, [""])[0]
 
 
 def _is_loopback(name: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from safetygear.clock import Clock
@@ -23,6 +24,7 @@ from safetygear_inference.web.access import (
     TokenGate,
     bearer,
     foreign_fetch,
+    form_field,
     same_origin,
 )
 from safetygear_inference.web.view import frame_view, to_json
@@ -101,6 +103,7 @@ async def serve_page(
         access_log=None,
         handler_cancellation=True,  # a viewer that has gone frees its place at once
         keepalive_timeout=30.0,
+        logger=_http_log(),
         shutdown_timeout=SHUTDOWN_S,
     )
     await runner.setup()
@@ -130,6 +133,17 @@ def _connection(runner: web.AppRunner, at_most: int) -> asyncio.BaseProtocol:
     if len(server.connections) >= at_most:
         return _TurnedAway()
     return server()
+
+
+def _http_log() -> logging.Logger:
+    """aiohttp's, without what strangers send: each line of theirs that is no HTTP would be a traceback of ours."""
+    http_log = logging.getLogger(f"{__name__}.http")
+    http_log.addFilter(_is_our_fault)
+    return http_log
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 class _TurnedAway(asyncio.Protocol):
@@ -240,8 +254,7 @@ class _Site:
     async def _login(self, request: web.Request) -> web.StreamResponse:
         if self._gate is None:
             raise web.HTTPSeeOther("/")
-        given = (await request.post()).get("token", "")
-        refusal = self._try(self._gate, given if isinstance(given, str) else "", request.remote or "")
+        refusal = self._try(self._gate, form_field(await request.read(), "token"), request.remote or "")
         if refusal is None:
             response = web.Response(status=303, headers={"Location": "/"})
             self._remember(self._gate, response)
