@@ -149,6 +149,16 @@ def test_s1_outputs_that_contradict(boxes: int, classes: int, scores: int, why: 
         custom_vision_compact_s1.decode(outputs, (320, 320), thresholds(0.5, 0.5))
 
 
+def test_s1_boxes_of_another_shape() -> None:
+    outputs = {
+        "detected_boxes": np.zeros((1, 2, 5), np.float32),
+        "detected_classes": np.zeros((1, 2), np.int64),
+        "detected_scores": np.zeros((1, 2), np.float32),
+    }
+    with pytest.raises(ModelError, match=r"boxes of shape \(1, 2, 5\)"):
+        custom_vision_compact_s1.decode(outputs, (320, 320), thresholds(0.5))
+
+
 # --- YOLOX: yolo_head.py, decode_outputs ---
 
 NETWORK = (96, 64)

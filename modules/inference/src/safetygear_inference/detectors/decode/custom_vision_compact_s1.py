@@ -42,6 +42,8 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
 
     Outputs are bound by name, because their order differs between exports.
     """
+    if outputs[BOXES].shape[-1:] != (4,):
+        raise ModelError(f"the network gave boxes of shape {outputs[BOXES].shape}", code="model-failed")
     boxes = as_xyxy(outputs[BOXES].reshape(-1, 4).astype(np.float32))
     class_id = outputs[CLASSES].reshape(-1).astype(np.int64)
     probability = outputs[SCORES].reshape(-1).astype(np.float32)
