@@ -1,0 +1,188 @@
+"""One MQTT connection: what it answers by itself, and when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from safetygear_workbench.edge_runtime import packets
+from safetygear_workbench.edge_runtime.connection import MAX_UNSENT_BYTES, Connection
+from safetygear_workbench.edge_runtime.packets import Connect, Publish
+
+CONNECT = b"\x10\x10\x00\x04MQTT\x04\x02\x00\x0a\x00\x04mine"  # clean session, keep-alive 10 s
+PING = b"\xc0\x00"
+
+
+class FakeTransport(asyncio.Transport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.unsent_bytes = 0
+        self.ended = ""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return default
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent_bytes
+
+    def is_closing(self) -> bool:
+        return bool(self.ended)
+
+    def close(self) -> None:
+        self.ended = self.ended or "closed"
+
+    def abort(self) -> None:
+        self.ended = "aborted"
+
+
+class FakeBroker:
+    def __init__(self) -> None:
+        self.return_code = 0
+        self.log: list[Any] = []
+
+    def accept(self, connection: Connection, packet: Connect) -> int:
+        return self.return_code
+
+    def opened(self, connection: Connection, packet: Connect) -> bool:
+        self.log.append(("opened", packet.client_id))
+        return True
+
+    def started(self, connection: Connection) -> None:
+        self.log.append("started")
+
+    def published(self, connection: Connection, packet: Publish) -> None:
+        self.log.append(packet)
+        if packet.topic == "bad":
+            connection.close("bad")
+
+    def acknowledged(self, connection: Connection, packet_id: int) -> None:
+        self.log.append(("acknowledged", packet_id))
+
+    def subscribed(self, connection: Connection, topic: str, qos: int) -> int:
+        return qos if topic == "a" else 0x80
+
+    def unsubscribed(self, connection: Connection, topic: str) -> None:
+        self.log.append(("unsubscribed", topic))
+
+    def closed(self, connection: Connection) -> None:
+        self.log.append("closed")
+
+
+class Peer:
+    def __init__(self) -> None:
+        self.broker, self.transport = FakeBroker(), FakeTransport()
+        self.connection = Connection(self.broker)
+        self.connection.connection_made(self.transport)
+
+    def send(self, data: bytes) -> bytes:
+        """What comes back."""
+        before = len(self.transport.written)
+        self.connection.data_received(data)
+        return self.transport.written[before:]
+
+
+@pytest.fixture
+async def peer() -> Any:
+    made = Peer()
+    yield made
+    made.connection.connection_lost(None)
+
+
+async def test_connecting_and_plain_answers(peer: Peer) -> None:
+    assert peer.send(CONNECT) == packets.connack(0, session_present=True)
+    assert peer.broker.log == [("opened", "mine"), "started"]
+    assert peer.send(PING) == packets.pingresp()
+    two = b"\x82\x0a\x00\x07\x00\x01a\x01\x00\x01b\x01"
+    assert peer.send(two) == packets.suback(7, (1, 0x80))
+    assert peer.broker.log[-1] == "started", "what waited for the subscription goes out"
+    assert peer.send(b"\xa2\x05\x00\x08\x00\x01a") == packets.unsuback(8)
+    peer.send(packets.puback(9))
+    assert peer.broker.log[-2:] == [("unsubscribed", "a"), ("acknowledged", 9)]
+    peer.send(b"\xe0\x00")
+    assert peer.transport.ended == "closed"
+
+
+async def test_who_is_refused_is_told_and_gets_no_further(peer: Peer) -> None:
+    peer.broker.return_code = 5
+    assert peer.send(CONNECT + packets.publish(Publish("t", b""))) == packets.connack(5)
+    assert (peer.transport.ended, peer.broker.log) == ("closed", [])
+    peer.connection.connection_lost(None)
+    assert peer.broker.log == [], "it was never open"
+
+
+async def test_another_protocol_version_is_refused(peer: Peer) -> None:
+    assert peer.send(CONNECT.replace(b"MQTT\x04", b"MQTT\x05")) == packets.connack(1)
+
+
+@pytest.mark.parametrize(
+    "data", [PING, CONNECT + CONNECT, CONNECT + b"\x20\x02\x00\x00", b"\x00" * 10, CONNECT + b"\x36\x00"]
+)
+async def test_what_is_not_the_protocol_ends_it(peer: Peer, data: bytes) -> None:
+    peer.send(data)
+    assert peer.transport.ended == "aborted"
+
+
+async def test_after_its_end_nothing_that_was_still_read_counts(peer: Peer) -> None:
+    peer.send(CONNECT + packets.publish(Publish("bad", b"1")) + packets.publish(Publish("good", b"2")))
+    assert [entry.payload for entry in peer.broker.log if isinstance(entry, Publish)] == [b"1"]
+
+
+async def test_who_does_not_read_loses_the_connection(peer: Peer) -> None:
+    peer.send(CONNECT)
+    peer.transport.unsent_bytes = MAX_UNSENT_BYTES
+    peer.connection.send(b"x")
+    assert not peer.transport.ended
+    peer.transport.unsent_bytes += 1
+    peer.connection.send(b"x")
+    assert peer.transport.ended == "aborted"
+
+
+async def test_silence_ends_it_after_one_and_a_half_keep_alives(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, now_s, due = asyncio.get_running_loop(), [1000.0], []
+
+    class Timer:
+        def cancel(self) -> None:
+            due.clear()
+
+    def call_later(delay_s: float, call: Any) -> Any:
+        due.append((now_s[0] + delay_s, call))
+        return Timer()
+
+    def let_pass(seconds: float) -> None:
+        now_s[0] += seconds
+        for at_s, call in list(due):
+            if at_s <= now_s[0]:
+                due.remove((at_s, call))
+                call()
+
+    monkeypatch.setattr(loop, "time", lambda: now_s[0])
+    monkeypatch.setattr(loop, "call_later", call_later)
+    peer = Peer()
+    peer.send(CONNECT)
+    for _ in range(5):
+        let_pass(10)
+        peer.send(PING)
+    assert not peer.transport.ended
+    let_pass(14)
+    assert not peer.transport.ended
+    for _ in range(4):
+        let_pass(1)
+    assert peer.transport.ended == "aborted"
+    peer.connection.connection_lost(None)
+    monkeypatch.undo()
+
+
+async def test_packet_ids_in_flight_are_not_given_twice(peer: Peer) -> None:
+    assert [peer.connection.free_packet_id(set()) for _ in range(3)] == [1, 2, 3]
+    assert peer.connection.free_packet_id({4, 5}) == 6
+    for _ in range(0xFFFF - 6):
+        peer.connection.free_packet_id(set())
+    assert peer.connection.free_packet_id({1}) == 2, "round, without 0"
+    with pytest.raises(packets.ProtocolError):
+        peer.connection.free_packet_id(set(range(1, 0x10000)))
