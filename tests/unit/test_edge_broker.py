@@ -165,6 +165,9 @@ async def test_one_message_at_a_time_per_input_by_priority(world: World) -> None
     assert b.bodies()[2:] == [b"1"]
     world.broker.acknowledged(b, b.sent[-1].packet_id)  # type: ignore[arg-type]
     assert b.bodies()[3:] == [b"2"]
+    world.publish(a, "work", b"5")
+    await settle()
+    assert b.bodies()[4:] == [], "the one before is not acknowledged yet"
 
 
 async def test_a_message_goes_into_a_sink_once(world: World) -> None:
@@ -238,6 +241,10 @@ async def test_a_clean_session_ends_with_its_connection(world: World) -> None:
     world.broker.closed(connection)  # type: ignore[arg-type]
     again: Any = FakeConnection("b")
     assert world.broker.opened(again, world.connect_packet("b")) is False
+    world.connect("a", clean_session=True)
+    await settle()
+    world.restart()
+    assert world.broker.opened(FakeConnection("a"), world.connect_packet("a")) is False  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
