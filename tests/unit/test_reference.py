@@ -13,10 +13,11 @@ import pytest
 
 from safetygear.clock import FakeClock
 from safetygear.hub.fake import FakeHub
+from safetygear.hub.port import HubHandlers
 from safetygear.messages.codec import Message, decode, encode
 from safetygear.twin.desired import merged
 from safetygear.twin.reading import read_desired
-from safetygear_capture.handover import Handover, messages_of
+from safetygear_capture.handover import Handover, Mailbox, messages_of
 from safetygear_workbench.reference.__main__ import main
 from safetygear_workbench.reference.documents import documents
 from safetygear_workbench.reference.fields import rows
@@ -126,6 +127,27 @@ async def test_the_properties_are_those_inference_sends() -> None:
     queued, _ = publisher.sender._queue.take(FakeClock().monotonic_s(), lanes=("health",))
     assert queued is not None
     assert (queued.message.output, queued.message.properties) == (health.output, health.properties)
+
+
+async def test_the_properties_are_those_of_the_status_and_of_the_heartbeat(tmp_path: Path) -> None:
+    from safetygear.problems import Problems
+    from safetygear_capture.publisher import Publisher
+    from safetygear_capture.status_sender import StatusSender
+    from safetygear_inference.heartbeat import Heartbeat
+
+    cameras, readers = BY_SCHEMA["safetygear.cameras/1"], BY_SCHEMA["safetygear.readers/1"]
+    hub, clock = FakeHub(), FakeClock()
+    await hub.open(HubHandlers())
+    shown = {"default": cameras.example.cameras}  # type: ignore[attr-defined]  # it is a CamerasMessage
+    await StatusSender(
+        Publisher(hub, Mailbox()), statuses=lambda: shown, missing=lambda shard: None, clock=clock
+    ).send()
+    await Heartbeat(
+        folder=tmp_path, shards=("default",), instance="inference", transport="jpeg", hub=hub, problems=Problems(),
+        clock=clock,
+    ).beat()  # fmt: skip
+    for message, entry in zip(hub.sent, (cameras, readers), strict=True):
+        assert (message.output, message.properties) == (entry.output, entry.properties)
 
 
 @each_twin
