@@ -75,11 +75,11 @@ class CameraStatus(Message, frozen=True, kw_only=True):
     stall_budget_s: float
     """Without a picture for so long the camera counts as stalled, as configured."""
     frames_decoded: int
-    """Pictures decoded since the camera was started in this capture process."""
+    """Pictures decoded since the capture process started."""
     frames_sent: int
-    """References the hub has taken since the camera was started in this capture process."""
+    """References the hub has taken since the capture process started."""
     dropped: dict[str, int]
-    """Frames not sent since the camera was started in this capture process, by reason."""
+    """Frames not sent since the capture process started, by reason."""
     decoded_fps: float
     """Decoded pictures per second over the last ten seconds."""
     width: Pixels | None = None
