@@ -98,6 +98,9 @@ def test_the_picture_lies_within_the_network(source: Any, network: Any, placemen
     box = Letterbox.fit(source, network, placement)
     assert 1 <= box.inner_width_px <= network[0] - box.left_px
     assert 1 <= box.inner_height_px <= network[1] - box.top_px
+    # The scales are those of the whole pixels that the resize fills, not of the exact ratio.
+    filled = [box.left_px, box.top_px, box.left_px + box.inner_width_px, box.top_px + box.inner_height_px]
+    assert np.allclose(box.to_network(as_xyxy([[0, 0, *source]]))[0], filled, atol=0.01)
     if placement != "stretch":
         assert box.inner_width_px == network[0] or box.inner_height_px == network[1]
     if placement == "center":

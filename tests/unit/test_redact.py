@@ -58,6 +58,13 @@ def test_several_secrets_also_within_each_other(several: list[str]) -> None:
     assert not any(secret in clean for secret in several if secret.strip(" |"))
 
 
+def test_of_a_longer_secret_nothing_is_left_where_a_shorter_one_begins_it() -> None:
+    redactor = Redactor()
+    for secret in ("abc", "abcdef"):
+        redactor.add(secret)
+    assert redactor.redact("abcdef abc") == "*** ***"
+
+
 @given(st.text(max_size=60))
 def test_no_text_makes_it_raise_and_twice_is_once(text: str) -> None:
     redactor = Redactor()
