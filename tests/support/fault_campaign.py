@@ -191,7 +191,7 @@ class Campaign:
         self._wait(runtime, GIVE_UP_S, recovered)
         times_s = [sent_s for sent_s, _, _ in self._references[WITNESS]]
         for camera, row in self.outcomes.items():
-            from_s, to_s = begins_s[camera], ended_s + (row.recovered_s or 0.0)
+            from_s, to_s = max(begins_s[camera], times_s[0]), ended_s + (row.recovered_s or 0.0)
             row.witness_fps = sum(from_s <= sent_s < to_s for sent_s in times_s) / (to_s - from_s)
 
     def _prove(self, process: CaptureProcess, began_s: float) -> None:

@@ -19,7 +19,7 @@ from safetygear_capture.config import CameraConfig
 from safetygear_capture.fleet import Fleet, hung_after_s
 from safetygear_capture.handover import Handover
 from safetygear_capture.rtsp_fake import Calls, Fails, ScriptedCamera, Step, picture
-from safetygear_capture.source import FrameMoment, FrameSource, OpenSource, Planes, SourceRequest
+from safetygear_capture.source import DecodedFrame, FrameMoment, FrameSource, OpenSource, Planes, SourceRequest
 
 GATE = CameraConfig(url="rtsp://gate/1", stall_budget_s=4.0)
 TIMEOUT_S = 10.0
@@ -309,6 +309,38 @@ async def test_the_watchdog_names_a_stall_while_the_read_has_not_returned(tmp_pa
     world.fleet.stop()
     stuck.open.set()
     world.join()
+
+
+class LateRead:
+    """A source whose read comes back, with a picture, only when it is let go."""
+
+    def __init__(self) -> None:
+        self.codec, self.decode_errors = "h264", 0
+        self.gate = Gate()
+
+    def __call__(self, request: SourceRequest) -> FrameSource:
+        return self
+
+    def read(self) -> Sequence[DecodedFrame]:
+        self.gate()
+        return [picture()]
+
+    def key_frames_only(self, only: bool) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_what_comes_after_a_thread_was_asked_to_end_is_not_handed_over(tmp_path: Path) -> None:
+    late = LateRead()
+    world = World(late, tmp_path)
+    world.fleet.apply({"gate": GATE})
+    world.fleet.readers(lambda shard: None)
+    assert late.gate.reached.wait(TIMEOUT_S)
+    desk = world.fleet._runs["gate"].desk
+    world.fleet.apply({})
+    late.gate.open.set()
+    world.join()
+    assert (world.put, desk.status().frames_decoded) == ([], 0)
 
 
 def test_a_failed_open_is_the_cameras_state(tmp_path: Path) -> None:
