@@ -41,7 +41,7 @@ from safetygear_capture.status_sender import StatusSender
 READERS_INPUT: Final = "readers"
 WATCH_EVERY_S: Final = 0.5
 TICK_S: Final = 1.0
-STOP_S: Final = 3.0
+STOP_S: Final = 2.0
 """For the camera threads to end by themselves; edgeAgent kills the module 10 s after SIGTERM."""
 
 log = logging.getLogger(__name__)

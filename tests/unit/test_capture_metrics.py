@@ -1,0 +1,55 @@
+"""What the module counts for /metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client import generate_latest
+
+from safetygear.messages.frames import CameraStatus
+from safetygear.telemetry import ModuleMetrics
+from safetygear_capture.metrics import CaptureMetrics
+
+
+def status(camera: str, decoded: int, state: Any = "streaming", reason: str = "ok") -> CameraStatus:
+    return CameraStatus(
+        camera=camera, state=state, reason=reason, since="t", stall_budget_s=10.0, frames_decoded=decoded,
+        frames_sent=decoded // 5, dropped={"above-rate": decoded - decoded // 5}, decoded_fps=25.0,
+    )  # fmt: skip
+
+
+def values(module: ModuleMetrics, name: str) -> dict[str, float]:
+    """Value by the label that is not one of the common ones, in the text that is served."""
+    found = {}
+    for line in generate_latest(module._registry).decode().splitlines():
+        if line.startswith(f"safetygear_capture_{name}{{"):
+            labels, _, value = line.rpartition(" ")
+            kept = [
+                part for part in labels[labels.index("{") + 1 : -1].split(",") if part.startswith(("cam", "st", "re"))
+            ]
+            found[",".join(sorted(part.split("=")[1].strip('"') for part in kept))] = float(value)
+    return found
+
+
+def tick(metrics: CaptureMetrics, *cameras: CameraStatus) -> None:
+    metrics.tick(cameras=cameras, sent={"frames": 3}, lost={"hub-away": 1}, starts={"gate": 1}, hanging=0, problems={})
+
+
+def test_counters_rise_with_the_counts_and_go_on_for_a_camera_that_was_put_in_again() -> None:
+    module = ModuleMetrics("safetygear_capture_", {"IOTEDGE_MODULEID": "capture"})
+    metrics = CaptureMetrics(module)
+    for decoded in (10, 25, 25):
+        tick(metrics, status("gate", decoded))
+    assert values(module, "frames_decoded_total") == {"gate": 25}
+    assert values(module, "frames_dropped_total") == {"above-rate,gate": 20}
+    tick(metrics, status("gate", 5))
+    assert values(module, "frames_decoded_total") == {"gate": 30}
+
+
+def test_a_state_is_shown_once_and_goes_with_its_camera() -> None:
+    module = ModuleMetrics("safetygear_capture_", {})
+    metrics = CaptureMetrics(module)
+    tick(metrics, status("gate", 1), status("yard", 1, "refused", "auth-failed"))
+    assert values(module, "camera_state") == {"gate,ok,streaming": 1, "auth-failed,refused,yard": 1}
+    tick(metrics, status("gate", 2, "stalled", "stall"))
+    assert values(module, "camera_state") == {"gate,stall,stalled": 1}
