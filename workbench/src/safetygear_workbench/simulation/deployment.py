@@ -17,8 +17,8 @@ from safetygear_workbench.simulation.options import SimulatedCamera
 CAPTURE, INFERENCE = "safetygear_capture", "safetygear_inference"
 _INFERENCE_SETTINGS: dict[str, Any] = {
     "detections": {"policy": "all"},
-    # The stand-in has no quota, and `all` would use up a day's share of a real one within the hour.
-    "budget": {"dailyBlocks": 1_000_000_000},
+    # What one S1 unit of a hub takes in a day, and no pacing: one camera can send `all` for 20 hours.
+    "budget": {"dailyBlocks": 400_000, "burstPercent": 100},
     "healthIntervalS": 10,
 }
 DESIRED = "properties.desired"
