@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import signal
+import subprocess
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -20,7 +21,7 @@ from safetygear_workbench.cameras.authentication import Credentials
 from support.camera import start_camera
 from support.clips import make_clip
 from support.runtime import wait_until
-from support.simulation import DEMO_TEMPLATE, TEMPLATE, RunningSimulation, run, simulating
+from support.simulation import DEMO_TEMPLATE, TEMPLATE, RunningSimulation, command, environment, run, simulating
 from support.supervised import is_alive
 
 pytestmark = pytest.mark.scenario
@@ -216,3 +217,14 @@ async def page(port: str) -> str:
         session.get(f"http://127.0.0.1:{port}/", headers={"Host": f"localhost:{port}"}) as response,
     ):
         return await response.text()
+
+
+def test_when_nobody_reads_any_more_it_ends_well(tmp_path: Path) -> None:
+    full = command("simulate", "--state", str(tmp_path / "state"), "--manifest", str(TEMPLATE), "--for", "90", "--json")
+    with subprocess.Popen(full, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["moduleId"] == "inference"
+        process.stdout.close()
+        assert process.wait(30) == 0
+        assert b"Traceback" not in process.stderr.read()

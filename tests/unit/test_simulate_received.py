@@ -185,20 +185,36 @@ def test_reported_properties_are_told_once_when_they_change() -> None:
         "problems": {"frames": {"code": "ring-folder-missing", "message": "/frames is not there"}},
         "model": {"state": "refused", "reason": "there is no model x"},
     }
-    assert reported.update("capture", {"cameras": {"gate": {"state": "connecting", "reason": "starting"}}}) == []
-    assert reported.update("capture", streaming) == ["camera gate: streaming"]
-    assert reported.update("capture", streaming) == []
-    assert reported.update("capture", refused) == [
+    assert reported.update("capture", {"cameras": {"gate": {"state": "connecting", "reason": "starting"}}}, 0.0) == []
+    assert reported.update("capture", streaming, 1.0) == ["camera gate: streaming"]
+    assert reported.update("capture", streaming, 2.0) == []
+    assert reported.update("capture", refused, 3.0) == [
         "capture: desired property cameras.yard.url: is no URL",
         "capture: the model is refused: there is no model x",
         "capture: frames: /frames is not there",
         "camera gate: refused - the camera refuses user name or password (auth-failed)",
     ]
-    assert sorted(reported.update("capture", streaming)) == [
+    assert sorted(reported.update("capture", streaming, 4.0)) == [
         "camera gate: streaming",
         "capture: frames is in order again",
         "capture: model is in order again",
     ]
+
+
+def test_that_nobody_reads_is_told_when_it_lasts() -> None:
+    reported = Reported()
+    streaming = {"cameras": {"gate": {"state": "streaming", "reason": "ok"}}}
+    unread = {"cameras": {"gate": {"state": "paused", "reason": "no-reader"}}}
+    assert reported.update("capture", unread, 0.0) == []
+    assert reported.update("capture", streaming, 2.0) == ["camera gate: streaming"]
+    assert reported.update("capture", unread, 3.0) == []
+    assert reported.update("inference", {}, 8.0) == []
+    assert reported.update("capture", unread, 8.9) == []
+    assert reported.update("capture", unread, 9.0) == [
+        "camera gate: paused - nobody reads this shard's frames (no-reader)"
+    ]
+    assert reported.update("capture", unread, 10.0) == []
+    assert reported.update("capture", streaming, 11.0) == ["camera gate: streaming"]
 
 
 METRICS = """\

@@ -19,6 +19,8 @@ from safetygear_workbench.simulation.received import captured_s
 Event = Mapping[str, Any]
 _LOG_HEAD = re.compile(r"<\d> \S+ \S+ \S+ \[[A-Z]{3}\] - ")
 _LONGEST_CAUSE = 300
+NO_READER, PATIENCE_S = "no-reader", 6.0
+"""While inference starts nobody reads the frames: that is news only when it lasts."""
 
 
 class Processes:
@@ -85,12 +87,19 @@ class Reported:
 
     def __init__(self) -> None:
         self._before: dict[str, dict[str, str]] = {}
+        self._unread_since_s: dict[str, float] = {}
 
-    def update(self, module: str, reported: Mapping[str, Any]) -> list[str]:
-        """Lines for what is new since the last call."""
+    def update(self, module: str, reported: Mapping[str, Any], now_s: float) -> list[str]:
+        """Lines for what is new since the last call. `now_s`: monotonic."""
         before, now = self._before.get(module, {}), _findings(module, reported)
+        for key in _unread(now):
+            if now_s - self._unread_since_s.setdefault(f"{module} {key}", now_s) < PATIENCE_S:
+                now[key] = before.get(key, "")
+        for gone in self._unread_since_s.keys() - {f"{module} {key}" for key in _unread(_findings(module, reported))}:
+            if gone.startswith(f"{module} "):
+                del self._unread_since_s[gone]
         self._before[module] = now
-        lines = [text for key, text in now.items() if before.get(key) != text]
+        lines = [text for key, text in now.items() if text and before.get(key) != text]
         lines += [
             f"{module}: {_part(key)} is in order again"
             for key in before
@@ -116,6 +125,10 @@ def _findings(module: str, reported: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(status, Mapping) and "state" in status and status["state"] not in ("connecting", "idle"):
             found[f"camera {camera}"] = _camera(camera, str(status["state"]), str(status.get("reason", "ok")))
     return found
+
+
+def _unread(findings: Mapping[str, str]) -> list[str]:
+    return [key for key, text in findings.items() if key.startswith("camera ") and text.endswith(f"({NO_READER})")]
 
 
 def _camera(camera: str, state: str, reason: str) -> str:

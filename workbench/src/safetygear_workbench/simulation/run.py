@@ -68,7 +68,9 @@ class Run:
             task.add_done_callback(self._one_has_ended)
         try:
             await self._stop.wait()
-            await self._wind_up()
+            if not listening.done():
+                self._terminal.note("stopping")
+                await self._wind_up()
             supervisor.ask_to_stop()
             done, _ = await asyncio.wait({listening}, timeout=STOP_WITHIN_S)
             if not done:
@@ -174,7 +176,8 @@ class Run:
         try:
             async with HubControl(ready, timeout_s=2.0) as control:
                 for module in self._prepared.modules:
-                    for line in self._reported.update(module, (await control.twin(module))["reported"]):
+                    reported = (await control.twin(module))["reported"]
+                    for line in self._reported.update(module, reported, time.monotonic()):
                         self._terminal.note(line)
         except HubError:
             return  # it starts, or was killed: the next look is soon

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -15,14 +16,20 @@ from safetygear.logs import one_line
 from safetygear.redact import Redactor
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process here, with everything that runs below it still running."""
+        raise BrokenPipeError
+
+
 class Terminal:
     """Every text goes through the redactor. `closed`: nobody reads stdout any more."""
 
     def __init__(self, redactor: Redactor, *, as_json: bool) -> None:
         self._redactor = redactor
         self._as_json = as_json
-        self._out = Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
-        self._aside = Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True) if as_json else self._out
+        self._out = _Console(file=sys.stdout, highlight=False, markup=False, soft_wrap=True)
+        self._aside = _Console(file=sys.stderr, highlight=False, markup=False, soft_wrap=True) if as_json else self._out
         self.closed = False
 
     def message(self, line: str, record: Any, *, style: str = "") -> None:
@@ -73,7 +80,9 @@ class _Noticing(contextlib.AbstractContextManager[None]):
         self._terminal = terminal
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        if isinstance(error, BrokenPipeError):
-            self._terminal.closed = True
-            return True
-        return False
+        if not isinstance(error, BrokenPipeError):
+            return False
+        self._terminal.closed = True
+        # `safetygear … | head`: what is still buffered would fail again at the exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
