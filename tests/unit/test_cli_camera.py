@@ -165,3 +165,26 @@ def test_bad_input_is_one_line(
     assert printed.err.count("\n") == 1, printed.err
     assert says in printed.err
     assert "sesame" not in printed.err + printed.out
+
+
+def test_a_password_is_asked_for_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from safetygear_workbench.cli import camera
+
+    asked = []
+
+    def prompt(text: str, **options: Any) -> str:
+        asked.append((text, options["hide_input"]))
+        return "sesame" if text.startswith("Password") else "rtsp://viewer@10.0.0.1/1"
+
+    for variable in ("SAFETYGEAR_CAMERA_URL", "SAFETYGEAR_CAMERA_PASSWORD"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr(camera.typer, "prompt", prompt)
+    address = camera._address(None)
+    assert (address.url, address.password and address.password.reveal()) == ("rtsp://10.0.0.1/1", "sesame")
+    assert asked == [("Camera's URL (rtsp://…; not shown)", True), ("Password of viewer", True)]
+    asked.clear()
+    monkeypatch.setenv("SAFETYGEAR_CAMERA_PASSWORD", "other")
+    given = camera._address("rtsp://viewer@10.0.0.1/1")
+    assert given.password is not None
+    assert (given.password.reveal(), asked) == ("other", [])
