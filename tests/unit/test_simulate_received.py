@@ -256,6 +256,16 @@ def test_the_summary_says_it_all() -> None:
     assert json.loads(json.dumps(summary.as_json()))["frames"] == {
         "decoded": 10, "analysed": 1, "dropped": {"above-rate": 5}, "torn": 0,
     }  # fmt: skip
+    assert summary.as_json()["notSent"] == {}
+    received.take(detections(9), 120.0)
+    totals.scraped(
+        "# TYPE safetygear_inference_frames_published_total counter\n"
+        'safetygear_inference_frames_published_total{outcome="shed"} 3\n'
+        'safetygear_inference_frames_published_total{outcome="policy"} 2\n'
+    )
+    shed = summarise(received, processes, totals, started_s=100.0, ended_s=130.0, waiting=0)
+    assert dict(shed.rows())["not to be sent"] == "3 shed"
+    assert (shed.missing, received.missing) == (4, 7)
     nothing = summarise(Received(), processes, Totals(), started_s=0.0, ended_s=1.0, waiting=0)
     assert dict(nothing.rows())["time"] == "1 s; first detection none came"
     assert dict(nothing.rows())["latency"] == "none"

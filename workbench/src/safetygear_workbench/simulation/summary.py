@@ -29,8 +29,10 @@ class Summary:
     """Slots used again while they were read; dropped, never shown."""
     messages: Mapping[str, int]
     duplicates: int
+    not_sent: Mapping[str, int]
+    """Analysed frames for which no message was meant to be sent: `unchanged` (policy), `shed` (budget)."""
     missing: int
-    """Gaps in the sequence of detections."""
+    """Gaps in the sequence of detections beside these."""
     waiting: int
     """Messages that still wait for IoT Hub."""
     latency_p50_ms: float | None
@@ -49,6 +51,7 @@ class Summary:
                 "torn": self.frames_torn,
             },
             "messages": dict(self.messages),
+            "notSent": dict(self.not_sent),
             "duplicates": self.duplicates,
             "missing": self.missing,
             "waiting": self.waiting,
@@ -77,6 +80,8 @@ class Summary:
         ]
         if self.waiting:
             rows.insert(8, ("still waiting", f"{self.waiting} messages for IoT Hub"))
+        if self.not_sent:
+            rows.insert(6, ("not to be sent", listed(self.not_sent)))
         if self.recoveries_s:
             recovered = ", ".join(f"{process} {seconds:.1f} s" for process, seconds in self.recoveries_s)
             rows.append(("recovered after", recovered))
@@ -88,6 +93,8 @@ def summarise(
 ) -> Summary:
     """`started_s` and `ended_s`: monotonic seconds."""
     dropped = totals.by("safetygear_inference_frames_dropped_total", "reason")
+    outcomes = totals.by("safetygear_inference_frames_published_total", "outcome")
+    not_sent = {name: outcomes[name] for name in ("unchanged", "shed") if outcomes[name]}
     first_s = received.first_detection_s
     return Summary(
         seconds=round(ended_s - started_s, 1),
@@ -99,7 +106,8 @@ def summarise(
         frames_torn=dropped[TORN],
         messages=dict(sorted(received.by_kind.items())),
         duplicates=received.duplicates,
-        missing=received.missing,
+        not_sent=not_sent,
+        missing=max(0, received.missing - sum(not_sent.values())),
         waiting=waiting,
         latency_p50_ms=received.latency_ms(50),
         latency_p95_ms=received.latency_ms(95),
