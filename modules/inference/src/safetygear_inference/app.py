@@ -101,7 +101,7 @@ class InferenceApp:
         )
 
     async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:
-        """Work on a hub that is open. `watches` run beside it and end it by raising. Raises HubError, and what they do."""
+        """Work on an open hub; `watches` run beside it and end it by raising. Raises HubError, and what they do."""
         await self._twin.load()
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._publisher.sender.run(), name="sender")
