@@ -183,3 +183,19 @@ async def test_a_hub_that_never_answers_costs_one_send_timeout() -> None:
     (message, _), *_ = messages_of([outcomes.handover("gate")])
     assert await publisher.send(message) == "hub-timeout"
     assert dict(publisher.lost) == {"hub-timeout": 1}
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_stop_in_the_very_moment_of_an_answer_is_a_stop(turns: int) -> None:
+    hub: Any = await opened(SlowHub())
+    mailbox = Mailbox()
+    mailbox.bind(asyncio.get_running_loop())
+    task = asyncio.create_task(Publisher(hub, mailbox).run())
+    mailbox.put(Outcomes().handover("gate"))
+    await settle()
+    hub.answer.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await settle()
+    assert task.cancelled()

@@ -48,7 +48,9 @@ class Publisher:
         if not self._hub.connected:
             return "hub-away"
         try:
-            await asyncio.wait_for(self._hub.send(message), self._send_timeout_s)
+            # Not wait_for: before Python 3.12 it forgets that it was cancelled when the answer comes in the same turn.
+            async with asyncio.timeout(self._send_timeout_s):
+                await self._hub.send(message)
         except TimeoutError:
             return "hub-timeout"
         except HubError as exc:

@@ -176,7 +176,9 @@ class AzureHub:
         running = asyncio.ensure_future(call)
         running.add_done_callback(_forget)
         try:
-            return await asyncio.wait_for(asyncio.shield(running), timeout_s)
+            # Not wait_for: before Python 3.12 it forgets that it was cancelled when the answer comes in the same turn.
+            async with asyncio.timeout(timeout_s):
+                return await asyncio.shield(running)
         except TimeoutError as exc:
             raise HubError(f"no answer from edgeHub in {timeout_s:g} s while {doing}", code="hub-timeout") from exc
         except HubError:
