@@ -11,8 +11,8 @@ from safetygear_workbench.simulation.received import Received
 from safetygear_workbench.simulation.totals import Totals
 
 OVERWRITTEN = "overwritten"
-"""The drop reason of a slot that was used again before or while it was read. Each slot is checked after reading, so that
-what was torn is never analysed (frames/ring.py, whose tests show it; it can't be measured from here)."""
+"""The drop reason of a slot that was used again before or while it was read. Each slot is checked after reading: what
+was torn is never analysed (frames/ring.py, whose tests show it; it can't be measured from here)."""
 
 
 @dataclass(frozen=True)
