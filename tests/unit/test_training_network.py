@@ -3,7 +3,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs training/requirements.txt: torch is no part of the product")
 
-from safetygear_training.losses import detection_loss, overlaps  # noqa: E402 - only where torch is there
+from safetygear_training.blend import blend  # noqa: E402 - only where torch is there
+from safetygear_training.losses import detection_loss, overlaps  # noqa: E402
 from safetygear_training.network import Detector  # noqa: E402
 from safetygear_training.state import parameters, set_parameters, set_statistics, statistics  # noqa: E402
 from safetygear_training.weights import (  # noqa: E402
@@ -83,3 +84,11 @@ def test_generalised_overlap_of_boxes_apart_is_negative():
     iou, generalised = overlaps(torch.tensor([[0.0, 0, 10, 10]] * 2), torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10]]))
     assert iou.tolist() == pytest.approx([1, 0])
     assert generalised.tolist() == pytest.approx([1, -1 / 3])
+
+
+def test_a_blend_lies_between_and_keeps_counters_whole():
+    first = {"w": torch.tensor([0.0, 4.0]), "count": torch.tensor(3)}
+    second = {"w": torch.tensor([8.0, 4.0]), "count": torch.tensor(9)}
+    got = blend(first, second, 0.25)
+    assert got["w"].tolist() == [2.0, 4.0]
+    assert got["count"].item() == 9
