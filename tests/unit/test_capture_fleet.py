@@ -311,6 +311,22 @@ async def test_the_watchdog_names_a_stall_while_the_read_has_not_returned(tmp_pa
     world.join()
 
 
+async def test_packets_without_a_picture_do_not_outlive_the_watchdogs_verdict(tmp_path: Path) -> None:
+    stuck, more = Gate(), Gate()
+    camera = ScriptedCamera([picture(), Calls(stuck), Calls(more)])
+    world = World(camera, tmp_path)
+    world.fleet.apply({"gate": GATE})
+    assert stuck.reached.wait(TIMEOUT_S)
+    await world.clock.advance(4.1)
+    world.fleet.watch()
+    assert world.status().state == "stalled"
+    stuck.open.set()  # a packet comes, and no picture can be made of it
+    world.wait_for("backing-off")  # the next attempt: nothing listens any more
+    assert camera.sources[0].closed and not more.reached.is_set()
+    world.fleet.stop()
+    world.join()
+
+
 class LateRead:
     """A source whose read comes back, with a picture, only when it is let go."""
 

@@ -49,6 +49,7 @@ class Camera:
         self._packets = 0  # since the last sound picture; this and the next two: of this attempt
         self._damaged = False
         self._sound = False
+        self._given_up: str | None = None
         self._shown: tuple[CameraState, str] = (self._base, self._base_reason)
         self._since_s = now_s
         self._streamed_s = 0.0
@@ -58,7 +59,7 @@ class Camera:
         """An attempt begins. What ended the one before stays the reason."""
         self._opened_s = self._decoded_s = self._streaming_since_s = None
         self._packets, self._damaged, self._sound = 0, False, False
-        self._flaw = None
+        self._flaw = self._given_up = None
         self._base = "connecting"
         self._show(now_s)
 
@@ -78,6 +79,7 @@ class Camera:
         """A sound picture was decoded."""
         self._decoded_s = now_s
         self._packets, self._sound = 0, True
+        self._given_up = None
         if self._base != "streaming":
             self._base, self._base_reason = "streaming", OK
             self._streaming_since_s = now_s
@@ -112,7 +114,12 @@ class Camera:
     def stalled(self, now_s: float) -> None:
         """The watchdog says so, while a call into the video library has not yet returned."""
         if self._base in ("streaming", "connecting"):
-            self._end(self.verdict(), now_s)
+            self._given_up = self.verdict()
+            self._end(self._given_up, now_s)
+
+    def given_up(self) -> str | None:
+        """Why the watchdog has ended the attempt that still runs; None: it has not, or a picture came after all."""
+        return self._given_up
 
     def failed(self, reason: str, now_s: float) -> float:
         """The attempt has ended; how many seconds to wait before the next one."""

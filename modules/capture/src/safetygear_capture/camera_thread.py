@@ -130,15 +130,16 @@ class _Play:
             try:
                 frames = self._source.read()
             except CameraError as exc:
-                code = self._desk.verdict() if exc.code == "stall" else exc.code
-                raise CameraError(explain(code), code=code) from exc
+                failure = self._desk.verdict() if exc.code == "stall" else exc.code
+                raise CameraError(explain(failure), code=failure) from exc
             if self._ended.is_set():
                 return
             self._desk.packet()
             for frame in frames:
                 self._take(frame)
-            if self._desk.overdue():
-                code = self._desk.verdict()
+            # The watchdog may have been first: packets without a picture would go on under its verdict for ever.
+            code = self._desk.verdict() if self._desk.overdue() else self._desk.given_up()
+            if code is not None:
                 raise CameraError(explain(code), code=code)
 
     def _take(self, frame: DecodedFrame) -> None:

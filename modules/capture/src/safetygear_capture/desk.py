@@ -130,6 +130,11 @@ class CameraDesk:
         with self._lock:
             return self._camera.verdict()
 
+    def given_up(self) -> str | None:
+        """Why the watchdog has ended this attempt, which thus has to end; None where it has not."""
+        with self._lock:
+            return self._camera.given_up()
+
     def stalled(self) -> None:
         self._tell(lambda camera, now_s: camera.stalled(now_s))
 
