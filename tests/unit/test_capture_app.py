@@ -140,6 +140,17 @@ async def test_no_camera_and_no_folder_are_named_problems_not_an_end(tmp_path: P
         await stage.until(lambda: not stage.hub.reported.get("problems"), "no problem")
 
 
+async def test_a_camera_that_was_added_while_the_hub_was_away_is_started_when_it_is_back(
+    tmp_path: Path, hold: threading.Event
+) -> None:
+    async with running(tmp_path, {}, endless(hold)) as stage:
+        stage.hub.set_connected(False)
+        stage.hub.patch_desired(GATE)
+        stage.hub.set_connected(True)
+        await stage.until(lambda: "gate" in stage.hub.reported.get("cameras", {}), "the camera")
+        hold.set()
+
+
 async def test_readers_by_message_and_what_is_no_such_message(tmp_path: Path, hold: threading.Event) -> None:
     async with running(tmp_path, GATE, endless(hold), transport="jpeg") as stage:
         stage.hub.deliver(IncomingMessage("readers", b"{}"))

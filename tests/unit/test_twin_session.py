@@ -43,7 +43,7 @@ class World:
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
     made = World()
-    await made.hub.open(HubHandlers(on_desired_patch=made.session.on_patch))
+    await made.hub.open(HubHandlers(on_desired_patch=made.session.on_patch, on_connection=made.session.on_connection))
     await made.session.load()
     tasks = [asyncio.create_task(made.session.follow()), asyncio.create_task(made.session.keep_reported())]
     yield made
@@ -85,14 +85,22 @@ async def test_a_missed_patch_makes_it_read_the_twin_again(world: World) -> None
     assert world.session.desired_version == 3
 
 
+async def test_a_patch_that_was_missed_is_noticed_when_the_connection_is_back(world: World) -> None:
+    world.hub.set_connected(False)
+    world.hub.patch_desired({"colour": "missed"})
+    world.hub.set_connected(True)
+    await world.clock.advance(0)
+    assert world.colours == ["red", "missed"]
+
+
 async def test_a_twin_that_cannot_be_read_is_tried_again(world: World, caplog: pytest.LogCaptureFixture) -> None:
     world.hub.set_connected(False)
     world.hub.patch_desired({"colour": "blue"})
-    world.session.on_patch({})
+    world.hub.set_connected(True)
+    world.hub.fail_next(HubError("no answer", code="hub-timeout"))
     await world.clock.advance(REPORT_AGAIN_S - 1)
     assert world.colours == ["red"]
     assert "the twin could not be read" in caplog.text
-    world.hub.set_connected(True)
     await world.clock.advance(2)
     assert world.colours == ["red", "blue"]
 

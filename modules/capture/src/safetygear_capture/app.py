@@ -84,7 +84,12 @@ class CaptureApp:
 
     def handlers(self) -> HubHandlers:
         """What the hub calls; to be set before it connects."""
-        return HubHandlers(on_message=self._message, on_desired_patch=self._twin.on_patch, on_method=self._method)
+        return HubHandlers(
+            on_message=self._message,
+            on_desired_patch=self._twin.on_patch,
+            on_connection=self._twin.on_connection,
+            on_method=self._method,
+        )
 
     async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:
         """Work on a hub that is open. `watches` run beside it and end it by raising. Raises HubError, CameraError (too

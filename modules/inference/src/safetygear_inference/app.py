@@ -97,7 +97,10 @@ class InferenceApp:
     def handlers(self) -> HubHandlers:
         """What the hub calls; to be set before it connects."""
         return HubHandlers(
-            on_message=self._pipeline.inbox.put, on_desired_patch=self._twin.on_patch, on_method=self._method
+            on_message=self._pipeline.inbox.put,
+            on_desired_patch=self._twin.on_patch,
+            on_connection=self._twin.on_connection,
+            on_method=self._method,
         )
 
     async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:

@@ -3,6 +3,7 @@
 Contract
 - `open(handlers)` sets every handler before the first connection (azure-iot-device drops queued messages otherwise)
   and returns when connected; it raises HubError(retryable=True) when the hub can't be reached.
+- A desired patch that is made while the module is away may never arrive: on_connection(True) is the time to look.
 - Handlers are called on the event loop that called `open`, one at a time, and only enqueue: they never block.
 - `send` returns when the hub has taken responsibility (PUBACK). It raises HubError and has then sent nothing that
   it knows of; after a lost connection the hub may hold the message all the same (at least once).

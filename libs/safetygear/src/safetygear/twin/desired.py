@@ -48,7 +48,7 @@ class DesiredState:
     def patch(self, patch: Mapping[str, Json]) -> bool:
         """Apply the next patch. False: nothing was applied, because the version shows that one was missed.
 
-        A patch without `$version` says "patches may have been missed" (hub/port.py). One that is already in `value`
+        A patch without `$version` says "patches may have been missed" (TwinSession). One that is already in `value`
         (a redelivery, or older than the twin that was read) is left out, which is True: nothing is missing.
         """
         version = _version_of(patch)

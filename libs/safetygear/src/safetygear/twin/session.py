@@ -56,6 +56,7 @@ class TwinSession(Generic[T]):
         self._desired = DesiredState()
         self._reported = ReportedState()
         self._config: T | None = None
+        self._was_away = False
 
     @property
     def desired_version(self) -> int:
@@ -69,6 +70,12 @@ class TwinSession(Generic[T]):
                 self._patches.get_nowait()
             patch = {}
         self._patches.put_nowait(patch)
+
+    def on_connection(self, connected: bool) -> None:
+        """The hub's handler: a hub keeps no patches for a module that is away, so after that the twin is read again."""
+        if connected and self._was_away:
+            self.on_patch({})
+        self._was_away = not connected
 
     async def load(self) -> None:
         """Read the whole twin and apply it. Raises HubError."""
