@@ -16,7 +16,7 @@ unexport CAMERA
 MAKEOVERRIDES =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format train train-arguments clean docs edge-tools interop images test-images
+.PHONY: help demo test soak lint format train train-arguments clean docs edge-tools interop images test-images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -26,6 +26,9 @@ demo: $(VENV)/.installed ## see it run: CAMERA=rtsp://… or a clip of your own,
 
 test: $(VENV)/.tested edge-tools interop ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+
+soak: $(VENV)/.tested ## the long campaigns whole: torn frames, kills, parsers with new examples (half an hour)
+	SAFETYGEAR_SOAK=1 $(BIN)/python -m pytest -rP tests/unit tests/scenario/test_stand_in_runtime.py tests/scenario/test_simulate.py $(PYTEST_ARGUMENTS)
 
 lint: $(VENV)/.linted ## ruff and mypy --strict
 	$(BIN)/ruff check .

@@ -13,6 +13,7 @@ import pytest
 from safetygear.errors import HubError
 from safetygear.hub.azure import AzureHub
 from safetygear.hub.port import HubHandlers, IncomingMessage, OutgoingMessage
+from support.campaigns import share
 from support.hub import eventually, identity
 from support.runtime import RunningRuntime, minimal_manifest, start_runtime
 
@@ -40,7 +41,8 @@ async def open_as(runtime: RunningRuntime, module: str, handlers: HubHandlers, m
     return hub
 
 
-async def test_what_was_acknowledged_before_a_kill_is_delivered_after_it(runtime: RunningRuntime) -> None:
+@pytest.mark.parametrize("round_", range(share(10)))
+async def test_what_was_acknowledged_before_a_kill_is_delivered_after_it(runtime: RunningRuntime, round_: int) -> None:
     received: list[int] = []
     acknowledged: list[int] = []
     writer = await open_as(runtime, "writer", HubHandlers())

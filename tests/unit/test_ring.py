@@ -20,6 +20,7 @@ from safetygear.errors import FrameError
 from safetygear.frames.layout import plane_shapes
 from safetygear.frames.ring import FrameRingReader, FrameRingWriter, SlotWritten, slot_bytes_for, sweep_dead_rings
 from safetygear.messages.frames import FrameReference, PixelFormat
+from support.campaigns import share
 
 RNG = np.random.default_rng(5)
 
@@ -263,7 +264,8 @@ while time.monotonic() < until:
 @pytest.mark.scenario
 def test_a_reader_never_accepts_a_torn_frame(tmp_path: Path) -> None:
     """A writer as fast as it can, in a process of its own, against a reader that is often too late."""
-    process = subprocess.Popen([sys.executable, "-c", _WRITER, str(tmp_path), "2"], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", _WRITER, str(tmp_path), str(share(20))]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     reader = FrameRingReader(tmp_path)
     accepted = overwritten = 0
     try:
@@ -301,6 +303,7 @@ def test_a_reader_never_accepts_a_torn_frame(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+    print(f"{accepted} frames accepted, none of them torn; {overwritten} overwritten meanwhile")
     assert accepted > 50
     assert overwritten > 0
 
