@@ -109,7 +109,7 @@ def simulate(
         for note in prepared.notes:
             terminal.note(note)
         if any(has_credentials(text) for text in camera or []):
-            terminal.note("the password in --camera shows in the process list; `make demo CAMERA=…` keeps it out")
+            terminal.note("the password in --camera shows in the process list; `CAMERA=… make demo` keeps it out")
         return asyncio.run(run.run())
     finally:
         prepared.close()

@@ -15,7 +15,7 @@ from safetygear_workbench.cameras.address import CameraAddress, looks_like_url, 
 
 DEMO_CLIP = Path(__file__).parents[1] / "demo" / "site_scene_demo.mp4"
 DEMO_CAMERA_VARIABLE, DEMO_SECONDS_VARIABLE = "SAFETYGEAR_DEMO_CAMERA", "DEMO_SECONDS"
-"""`make demo CAMERA=…` and `DEMO_SECONDS=60 make demo`: the camera's URL may hold a password, which argv would show."""
+"""`CAMERA=… make demo` and `DEMO_SECONDS=60 make demo`: the camera's URL may hold a password, which argv would show."""
 LONGEST_S = 7 * 24 * 3600.0
 _CAMERA_ID = re.compile(CAMERA_ID_PATTERN)
 
