@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetygear_inference.scheduler import FrameKey, FrameScheduler
+from safetygear_inference.scheduler import OLD_EPOCH_GONE_S, FrameKey, FrameScheduler
 
 FAR_S = 1e9
 
@@ -50,6 +50,16 @@ def test_what_arrives_late_is_dropped_but_a_restarted_capture_is_not(late: Frame
     take(scheduler, 0.0)
     scheduler.finished("a")
     assert offer(scheduler, late, 0.1) == ([] if reason is None else [reason])
+
+
+def test_a_writer_that_starts_after_the_wall_clock_was_set_back_is_heard_again() -> None:
+    scheduler: FrameScheduler[int] = FrameScheduler()
+    offer(scheduler, key("a", 500, decoded_s=3600.0), 0.0)
+    take(scheduler, 0.0)
+    scheduler.finished("a")
+    assert offer(scheduler, key("a", 1, epoch=2, decoded_s=5.0), OLD_EPOCH_GONE_S - 0.1) == ["1:out-of-order"]
+    assert offer(scheduler, key("a", 2, epoch=2, decoded_s=5.2), OLD_EPOCH_GONE_S) == []
+    assert offer(scheduler, key("a", 3, epoch=2, decoded_s=5.4), OLD_EPOCH_GONE_S + 0.2) == ["2:superseded"]
 
 
 def test_a_camera_has_one_frame_in_analysis_at_a_time() -> None:

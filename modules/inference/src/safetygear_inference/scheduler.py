@@ -19,13 +19,15 @@ F = TypeVar("F")
 FIRST_INTERVAL_S = 0.2
 """A camera's interval until two of its frames have arrived: 5 fps, the default analysed rate."""
 MIN_INTERVAL_S, MAX_INTERVAL_S = 0.01, 10.0
+OLD_EPOCH_GONE_S = 10.0
+"""The hub has thrown away frames of an earlier writer by then (the template's routes keep them for 5 s)."""
 INTERVAL_SMOOTHING = 0.2
 """Weight of the newest gap in the running mean of a camera's frame interval."""
 
 
 @dataclass(frozen=True)
 class FrameKey:
-    """Orders the frames of one camera: by number within a writer's epoch, by decoding time across epochs."""
+    """Orders the frames of one camera: by number within a writer's epoch, across epochs by decoding time at first."""
 
     camera: str
     epoch: int
@@ -108,7 +110,7 @@ class FrameScheduler(Generic[F]):
                 return [(key, "too-many-cameras")]
             camera = self._cameras[key.camera] = _Camera(deadline_s=now_s, newest=key, last_offer_s=now_s)
         else:
-            behind = _behind(key, camera.newest)
+            behind = _behind(key, camera.newest, silent_s=now_s - camera.last_offer_s)
             if behind is not None:
                 self._count(key.camera).offered += 1
                 return [self._drop(key, behind)]
@@ -173,10 +175,11 @@ class FrameScheduler(Generic[F]):
         return key, reason
 
 
-def _behind(key: FrameKey, newest: FrameKey) -> DropReason | None:
-    """Why `key` is no newer than `newest`: hubs deliver at least once, and not always in order."""
+def _behind(key: FrameKey, newest: FrameKey, *, silent_s: float) -> DropReason | None:
+    """Why `key` is no newer than `newest`, which came `silent_s` ago: hubs deliver twice, and not in order."""
     if key.epoch == newest.epoch:
         if key.number == newest.number:
             return "duplicate"
         return "out-of-order" if key.number < newest.number else None
-    return "out-of-order" if key.decoded_s < newest.decoded_s else None
+    # A wall clock that was set back makes a new writer look old; only for so long can it really be an old one.
+    return "out-of-order" if key.decoded_s < newest.decoded_s and silent_s < OLD_EPOCH_GONE_S else None
