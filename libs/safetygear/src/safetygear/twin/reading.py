@@ -165,6 +165,11 @@ def _read_leaf(kind: Any, value: Json, path: str, errors: list[FieldError]) -> A
     if not _is_finite(value):
         errors.append(FieldError(path=path, code="out-of-range", message=f"must be {expected.sentence()}{shown}"))
         return _REFUSED
+    if isinstance(value, str) and not value.isprintable():
+        # A pattern's $ lets a final line break through, and these texts become file names, URLs and labels.
+        message = f"must be {expected.sentence()}, without line breaks and other control characters"
+        errors.append(FieldError(path=path, code="bad-format", message=message))
+        return _REFUSED
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, RecursionError) as exc:
