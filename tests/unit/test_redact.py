@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from safetygear import redact
 from safetygear.redact import MASK, SHORTEST_KNOWN_SECRET, Redactor, has_credentials, redact_url
 
 # A secret of asterisks can't be told from the mask.
@@ -131,3 +132,17 @@ def test_the_rest_of_a_url_stays_readable() -> None:
 )
 def test_urls_with_credentials_are_known(url: str, expected: bool) -> None:
     assert has_credentials(url) is expected
+
+
+def test_a_secret_that_is_added_while_another_is_being_added_stays_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    redactor = Redactor()
+    forms_of = redact._forms_of
+
+    def interrupted(secret: str) -> frozenset[str]:
+        if secret == "opensesame":
+            redactor.add("shibboleth")  # as another camera's thread would
+        return forms_of(secret)
+
+    monkeypatch.setattr(redact, "_forms_of", interrupted)
+    redactor.add("opensesame")
+    assert redactor.redact("opensesame shibboleth") == f"{MASK} {MASK}"

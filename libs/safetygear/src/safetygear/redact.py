@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import threading
 from urllib.parse import quote, quote_plus
 
 MASK = "***"
@@ -45,6 +46,7 @@ class Redactor:
     """
 
     def __init__(self) -> None:
+        self._adding = threading.Lock()
         self._forms: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
 
@@ -52,10 +54,15 @@ class Redactor:
         """Remember a secret. One shorter than three characters is not remembered (it would blank ordinary text)."""
         if len(secret) < SHORTEST_KNOWN_SECRET:
             return
-        forms = self._forms | _forms_of(secret)
-        # The longest first: a form may contain another.
-        alternatives = sorted(forms, key=len, reverse=True)
-        self._forms, self._pattern = forms, re.compile("|".join(map(re.escape, alternatives)), re.IGNORECASE)
+        own = _forms_of(secret)
+        # Every camera's thread adds its own, all at the start: one must not undo another's.
+        with self._adding:
+            if own <= self._forms:
+                return
+            forms = self._forms | own
+            # The longest first: a form may contain another.
+            alternatives = sorted(forms, key=len, reverse=True)
+            self._forms, self._pattern = forms, re.compile("|".join(map(re.escape, alternatives)), re.IGNORECASE)
 
     def redact(self, text: str) -> str:
         """`text` without secrets; text without any is returned as it is."""
