@@ -22,13 +22,13 @@ import pytest
 import requests
 
 from safetygear_workbench.edge_runtime.manifest import load_manifest
-from support.containers import Engine
+from support.containers import Engine, pin_address
 from support.runtime import RunningRuntime, start_runtime, wait_until
 from support.templates import DEMO, REPO
 
 pytestmark = pytest.mark.images
 
-NETWORK = "safetygear-test"
+NETWORK, BRIDGE = "safetygear-test", "sg-test0"
 SECRETS = Path("/etc/safetygear/secrets")
 TOKEN = "a token for this test only"
 WORKLOAD_SOCKET = "/var/run/iotedge/workload.sock"
@@ -112,7 +112,7 @@ class Solution:
         return [message for message in self.runtime.upstream() if message["output"] == output][after:]
 
     def wait_for_detections(self, timeout_s: float = 45) -> list[dict[str, Any]]:
-        """New detections with at least one box. A module that has to be thrown out by the hub first takes 90 s."""
+        """New detections with at least one box. A module that hangs until the hub throws it out takes 90 s."""
         before = len(self.received("detections"))
         try:
             return wait_until(
@@ -150,9 +150,10 @@ def solution(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     made_secrets = not SECRETS.parent.exists()
     solution = Solution(engine, modules)
     try:
-        engine.create_network(NETWORK)
+        engine.create_network(NETWORK, BRIDGE)
         # The first container brings the bridge up, on which the hub then listens.
         solution.start("sitecamera")
+        pin_address(BRIDGE)
         with start_runtime(
             tmp_path_factory.mktemp("images"), load_manifest(REPO / DEMO, {}).content, listen=(engine.gateway(NETWORK),)
         ) as runtime:

@@ -6,6 +6,8 @@ import http.client
 import json
 import os
 import socket
+import subprocess
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -116,8 +118,10 @@ class Engine:
     def remove_volume(self, name: str) -> None:
         self.call("DELETE", f"/volumes/{quote(name)}?force=true", accept=(404,))
 
-    def create_network(self, name: str) -> None:
-        self.call("POST", "/networks/create", {"Name": name, "CheckDuplicate": True})
+    def create_network(self, name: str, interface: str) -> None:
+        """A bridge network; `interface`: this machine's name for the bridge (15 characters at most)."""
+        options = {"com.docker.network.bridge.name": interface}
+        self.call("POST", "/networks/create", {"Name": name, "CheckDuplicate": True, "Options": options})
 
     def remove_network(self, name: str) -> None:
         self.call("DELETE", f"/networks/{quote(name)}", accept=(404,))
@@ -126,6 +130,15 @@ class Engine:
         """This machine's address on a bridge network."""
         configs = self.call("GET", f"/networks/{quote(network)}")["IPAM"]["Config"]
         return str(next(config["Gateway"] for config in configs if "." in config.get("Gateway", "")))
+
+
+def pin_address(interface: str) -> None:
+    """Keep a bridge's MAC address. Docker does it itself; podman's bridge takes another one as containers come and go,
+    and a connection to this machine then hangs for a minute or two, until the container asks again who has the address.
+    """
+    address = Path(f"/sys/class/net/{interface}/address")
+    if os.geteuid() == 0 and address.is_file():
+        subprocess.run(["ip", "link", "set", "dev", interface, "address", address.read_text().strip()], check=True)
 
 
 def _text(data: Any) -> str:
