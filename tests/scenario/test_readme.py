@@ -125,7 +125,7 @@ def test_the_demo_and_what_is_done_beside_it(demo: Path, clone: Path, environmen
 def test_a_demo_that_ends_by_itself(clone: Path, environment: dict[str, str]) -> None:
     output = run("DEMO_SECONDS=30 make demo", clone, environment)
     assert "Summary" in output
-    assert re.search(r"torn +0", output)
+    assert re.search(r"torn +none analysed", output)
 
 
 def test_a_camera_of_ones_own(clone: Path, environment: dict[str, str]) -> None:
