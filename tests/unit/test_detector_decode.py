@@ -109,6 +109,37 @@ def test_a_broken_network_is_no_empty_result() -> None:
         custom_vision_compact.decode({"o": compact_head(2, 13, 13)}, (416, 416), thresholds(0.5))
 
 
+@pytest.mark.parametrize(
+    ("logits", "expected"),
+    [((np.inf, 0.0), 1.0), ((np.inf, np.inf), 0.5), ((-np.inf, -np.inf), 0.5)],
+)
+def test_class_logits_that_overflowed_half_precision_are_a_clear_answer(
+    logits: tuple[float, float], expected: float
+) -> None:
+    head = compact_head(2, 13, 13)
+    head[0, 4:7, 3, 3] = (20.0, *logits)
+    found = custom_vision_compact.decode({"o": head}, (416, 416), thresholds(0.4, 0.6))
+    assert found.probability.tolist() == pytest.approx([expected])
+
+
+def test_class_scores_without_numbers_are_no_empty_result() -> None:
+    head = compact_head(2, 13, 13)
+    head[0, 4:7, 3, 3] = (20.0, np.nan, 0.0)
+    with pytest.raises(ModelError, match="NaN"):
+        custom_vision_compact.decode({"o": head}, (416, 416), thresholds(0.5, 0.5))
+    output = np.zeros((1, ROWS, 7), np.float32)
+    output[0, 3, 4:] = (0.9, np.nan, 0.1)
+    with pytest.raises(ModelError, match="NaN"):
+        yolox.YoloxDecode((8, 16, 32), False)({"o": output}, NETWORK, thresholds(0.5, 0.5))
+    outputs = {
+        "detected_boxes": np.zeros((1, 1, 4), np.float32),
+        "detected_classes": np.zeros((1, 1), np.int64),
+        "detected_scores": np.full((1, 1), np.nan, np.float32),
+    }
+    with pytest.raises(ModelError, match="NaN"):
+        custom_vision_compact_s1.decode(outputs, (320, 320), thresholds(0.5))
+
+
 # --- Custom Vision General (compact) [S1]: three outputs, bound by name ---
 
 

@@ -160,6 +160,14 @@ def test_yolox_boxes_leave_the_letterbox(tmp_path: Path) -> None:
     assert boxes.class_id.tolist() == [1]
 
 
+def test_a_box_in_the_padding_is_none(tmp_path: Path) -> None:
+    rows = yolox_rows()
+    rows[0, 6 * 8 + 2] = (0.5, 0.5, 0.0, 0.0, 0.9, 1.0, 0.1, 0.1)  # cell (2, 6) of stride 8: centre (20, 52)
+    boxes = open_model(export(tmp_path, yolox(rows, format="yolox", decoded="no"))).detector(default_threshold=0.5)
+    assert len(boxes.detect(plain(640, 640, COLOUR))) == 2
+    assert boxes.detect(plain(640, 320, COLOUR)).class_id.tolist() == [1], "the picture is the upper half only"
+
+
 @pytest.mark.parametrize("decoded", [False, True])
 def test_yolox_that_does_not_say_is_tried(tmp_path: Path, decoded: bool) -> None:
     raw = yolox(yolox_rows())

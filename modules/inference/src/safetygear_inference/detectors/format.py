@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from safetygear.errors import ModelError
 from safetygear.geometry import Boxes, Letterbox
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature
@@ -63,6 +64,12 @@ class Candidates:
     xyxy_network_px: Boxes
     class_id: NDArray[np.int64]
     probability: NDArray[np.float32]
+
+
+def refuse_nan(values: NDArray[np.float32]) -> None:
+    """Raises ModelError: no threshold is reached by NaN, so that it would pass for "nothing seen"."""
+    if np.isnan(values).any():
+        raise ModelError("the network gave no numbers (NaN): its input range may be wrong", code="model-failed")
 
 
 class Decode(Protocol):

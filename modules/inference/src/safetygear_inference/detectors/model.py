@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
-from safetygear.geometry import Letterbox
+from safetygear.geometry import Letterbox, area
 from safetygear.messages.detections import ModelIdentity
 from safetygear_inference.detectors.fingerprint import find_labels, fingerprint
 from safetygear_inference.detectors.format import Format
@@ -61,7 +61,10 @@ class Detector:
             order = np.argsort(-probability, kind="stable")
         else:
             order = keep_best(boxes, class_id, probability, iou_above=self._format.nms_iou)
-        return DetectedBoxes(letterbox.to_source_norm(boxes[order]), class_id[order], probability[order])
+        xyxy_norm = letterbox.to_source_norm(boxes[order])
+        # What lies in the padding is cut to nothing, and is in no picture.
+        seen = area(xyxy_norm) > 0
+        return DetectedBoxes(xyxy_norm[seen], class_id[order][seen], probability[order][seen])
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear.geometry import xyxy_from_cxcywh
-from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size
+from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size, refuse_nan
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature, Tensor
@@ -28,6 +28,8 @@ DEFAULT_THRESHOLD = 0.5
 NMS_IOU = 0.45
 MAX_LOG_SIZE = 20.0
 """exp of more is no box, only an overflow."""
+LARGEST_LOGIT = 65504.0
+"""The largest number in half precision."""
 
 
 def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
@@ -65,11 +67,11 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     grid_h, grid_w = output.shape[2:]
     values = output[0].reshape(anchors, 5 + classes, grid_h, grid_w)
     objectness = _sigmoid(values[:, 4].astype(np.float32))
-    if np.isnan(objectness).any():
-        raise ModelError("the network gave no numbers (NaN): its input range may be wrong", code="model-failed")
+    refuse_nan(objectness)
     anchor, row, column = np.nonzero(objectness >= thresholds.min(initial=1.0))
     picked = values[anchor, :, row, column].astype(np.float32)
     probability = _softmax(picked[:, 5:]) * objectness[anchor, row, column][:, None]
+    refuse_nan(probability)
     index, class_id = np.nonzero(probability >= thresholds)
     picked, anchor = picked[index], anchor[index]
     cells = np.stack((column[index], row[index]), axis=1).astype(np.float32)
@@ -108,5 +110,7 @@ def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _softmax(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    # Half precision overflows to infinity, and the difference of two of them is no number.
+    x = np.clip(x, -LARGEST_LOGIT, LARGEST_LOGIT)
     powers = np.exp(x - x.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)

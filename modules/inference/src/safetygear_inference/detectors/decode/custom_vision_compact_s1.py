@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear.geometry import as_xyxy
-from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size
+from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size, refuse_nan
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature
@@ -58,6 +58,7 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
             "its labels file is another model's",
             code="model-labels",
         )
+    refuse_nan(probability)
     enough = probability >= thresholds[class_id]
     scale = np.array(network * 2, np.float32)
     return Candidates(boxes[enough] * scale, class_id[enough], probability[enough])

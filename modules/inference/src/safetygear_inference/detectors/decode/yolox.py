@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear.geometry import xyxy_from_cxcywh
-from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size
+from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size, refuse_nan
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature
@@ -71,11 +71,11 @@ class YoloxDecode:
         _check_columns(rows.shape[1], len(thresholds))
         _check_rows(len(rows), network, self.strides)
         objectness = rows[:, 4]
-        if np.isnan(objectness).any():
-            raise ModelError("the network gave no numbers (NaN): its input range may be wrong", code="model-failed")
+        refuse_nan(objectness)
         # A product can't reach what one factor does not: few rows are left to look at.
         likely = np.nonzero(objectness >= thresholds.min(initial=1.0))[0]
         probability = rows[likely, 5:].astype(np.float32) * objectness[likely, None].astype(np.float32)
+        refuse_nan(probability)
         index, class_id = np.nonzero(probability >= thresholds)
         cxcywh = rows[likely[index], :4].astype(np.float32)
         if not self.decoded:
