@@ -179,6 +179,15 @@ def test_upstream_writes_what_iot_hub_would_receive(world: World) -> None:
     assert world.upstream.delivered == 2
 
 
+def test_a_file_at_its_limit_is_put_aside_and_only_one_is_kept(world: World) -> None:
+    world.upstream = Upstream(world.store, world.path, world.clock, lambda: None, largest_bytes=300)
+    for number in range(6):
+        world.send(b"%d" % number)
+    aside = [json.loads(line)["body"] for line in world.path.with_suffix(".old.jsonl").read_text().splitlines()]
+    assert (aside, world.received()) == ([3, 4, 5], [])
+    assert world.upstream.delivered == 6
+
+
 async def test_off_and_on_all_within_their_time_arrive_by_priority(world: World) -> None:
     world.upstream.set_state("off")
     for body, priority, ttl_s in ((b"1", 5, 60), (b"2", 0, 60), (b"3", 5, 5), (b"4", 0, 60), (b"5", 5, 60)):

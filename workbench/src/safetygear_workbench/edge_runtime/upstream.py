@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import logging
 import os
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +17,10 @@ from safetygear_workbench.edge_runtime.queues import SinkQueue
 from safetygear_workbench.edge_runtime.store import Store, StoredMessage, StoreError
 
 State = Literal["on", "off", "quota-exceeded"]
+log = logging.getLogger(__name__)
 _LONGEST_LINE_BYTES = 2 * 1024 * 1024
+LARGEST_FILE_BYTES = 256 * 1024 * 1024
+"""Then the file is put aside, in place of the one put aside before: a run of days must not fill the disk."""
 TAIL_LENGTH = 1000
 """What a live reader that is slow can fall behind before it loses messages; the file has them all."""
 
@@ -24,12 +28,21 @@ TAIL_LENGTH = 1000
 class Upstream:
     """Queues in the store; delivers into a JSON-lines file and to live readers, by priority and arrival."""
 
-    def __init__(self, store: Store, path: Path, clock: Clock, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        path: Path,
+        clock: Clock,
+        changed: Callable[[], None],
+        *,
+        largest_bytes: int = LARGEST_FILE_BYTES,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._changed = changed
         self._queue = SinkQueue()
         self._path = path
+        self._largest_bytes = largest_bytes
         self._file = _open_lines(path)
         self._tails: list[deque[str]] = []
         self._arrived = asyncio.Event()
@@ -64,6 +77,8 @@ class Upstream:
             self._arrived.set()
         # Before the store commits that the messages are gone.
         self._write("", flush=True)
+        if self._file.tell() >= self._largest_bytes:
+            self._put_aside()
 
     def drop_expired(self) -> None:
         """What has outlived its time while upstream was not there."""
@@ -99,6 +114,16 @@ class Upstream:
                 self._file.flush()
         except OSError as exc:
             raise self._fail(exc) from exc
+
+    def _put_aside(self) -> None:
+        aside = self._path.with_suffix(f".old{self._path.suffix}")
+        self._file.close()
+        try:
+            self._path.replace(aside)
+            self._file = _open_lines(self._path)
+        except OSError as exc:
+            raise self._fail(exc) from exc
+        log.info("%s has grown to its limit; it goes on empty, what it held is in %s", self._path.name, aside.name)
 
     def _fail(self, exc: OSError) -> StoreError:
         return self._store.fail(f"{self._path} can't be written any more: {exc.strerror}. Free some space.")
