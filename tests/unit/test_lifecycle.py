@@ -126,6 +126,20 @@ def test_a_thread_left_behind_does_not_hide_why_it_ended() -> None:
     assert "m can't run: wrong" in output and "still running after its time to stop" in output
 
 
+@pytest.mark.parametrize("ending", ["raise HubError('gone', code='hub-deaf')", "return"])
+def test_a_pools_thread_that_hangs_does_not_keep_the_process(ending: str) -> None:
+    body = f"""
+    from concurrent.futures import ThreadPoolExecutor
+    pool = ThreadPoolExecutor(1)
+    pool.submit(time.sleep, 60)
+    pool.shutdown(wait=False, cancel_futures=True)
+    {ending}
+    """
+    code, output = run(body)
+    assert code == (EXIT_STUCK if ending == "return" else EXIT_FAILED), output
+    assert "still running after its time to stop" in output
+
+
 def test_a_loop_that_does_not_turn_ends_the_process() -> None:
     code, output = run("up(); time.sleep(60)", options="stuck_after_s=0.3")
     assert code == EXIT_STUCK

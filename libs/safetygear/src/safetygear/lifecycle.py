@@ -122,13 +122,17 @@ def run_module(
     process ends whatever still runs. UserError ends with 2, anything else with 1, each with one line in the log.
     """
     hard_exit = HardExit(name, _exit_now)
+    others = set(threading.enumerate())
     try:
         return asyncio.run(_supervise(main, name, grace_s, stuck_after_s, hard_exit))
     except KeyboardInterrupt:
         return EXIT_OK
     finally:
-        # Not before asyncio.run is over: it is what waits for tasks and threads.
-        hard_exit.disarm()
+        # Not before asyncio.run is over: it is what waits for tasks and threads. The interpreter waits as well, and
+        # without end, for a pool's thread that hangs: a module that is to be started again must not stay like that.
+        left = set(threading.enumerate()) - others
+        if not any(thread.is_alive() and not thread.daemon for thread in left):
+            hard_exit.disarm()
 
 
 async def _supervise(
