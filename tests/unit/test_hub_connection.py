@@ -111,9 +111,17 @@ def test_a_lost_hub_is_waited_for_much_longer() -> None:
 def test_deaf_and_lost_are_counted_apart() -> None:
     liveness = Liveness(0.0, deaf_after_s=90, lost_after_s=900)
     assert liveness.failed(UNREACHABLE, connected=True, now_s=30) is None
-    assert liveness.failed(UNREACHABLE, connected=False, now_s=100) is None
+    assert liveness.failed(UNREACHABLE, connected=False, now_s=60) is None
     assert liveness.failed(UNREACHABLE, connected=True, now_s=130) is None, "the silence began anew"
-    assert liveness.failed(UNREACHABLE, connected=False, now_s=1010) is None
+    assert liveness.failed(UNREACHABLE, connected=False, now_s=980) is None, "so did being away"
+
+
+def test_a_connection_that_comes_and_goes_without_an_answer_is_lost() -> None:
+    liveness = Liveness(0.0, deaf_after_s=90, lost_after_s=900)
+    for now_s in range(10, 990, 10):
+        assert liveness.failed(UNREACHABLE, connected=now_s % 20 == 0, now_s=now_s) is None
+    verdict = liveness.failed(UNREACHABLE, connected=False, now_s=990)
+    assert verdict is not None and verdict.code == "hub-lost" and not verdict.retryable
 
 
 def test_what_only_a_new_process_cures_ends_at_once() -> None:

@@ -20,7 +20,8 @@ class Liveness:
     """Pure: told what happened and when (monotonic seconds), says when to probe and when to give up.
 
     Deaf: connected, but no probe has been answered for `deaf_after_s`. Lost: not connected for `lost_after_s`; that is
-    long, because a hub that is being updated comes back and a restart of the module would not help it.
+    long, because a hub that is being updated comes back and a restart of the module would not help it. A connection
+    that comes and goes is neither for long enough: nothing answered for the sum of both is lost too.
     """
 
     def __init__(
@@ -61,13 +62,20 @@ class Liveness:
                     code="hub-deaf",
                     retryable=False,
                 )
-            return None
-        self._silent_since_s = None
-        if self._lost_since_s is None:
-            self._lost_since_s = now_s
-        if now_s - self._lost_since_s >= self._lost_after_s:
+        else:
+            self._silent_since_s = None
+            if self._lost_since_s is None:
+                self._lost_since_s = now_s
+            if now_s - self._lost_since_s >= self._lost_after_s:
+                return HubError(
+                    f"no connection to edgeHub for {now_s - self._lost_since_s:.0f} s; restarting to start over",
+                    code="hub-lost",
+                    retryable=False,
+                )
+        if now_s - self._last_answer_s >= self._deaf_after_s + self._lost_after_s:
             return HubError(
-                f"no connection to edgeHub for {now_s - self._lost_since_s:.0f} s; restarting to start over",
+                f"the connection to edgeHub comes and goes, and nothing was answered for "
+                f"{now_s - self._last_answer_s:.0f} s; restarting to start over",
                 code="hub-lost",
                 retryable=False,
             )
