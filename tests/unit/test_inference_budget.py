@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetygear.clock import epoch_s
+from safetygear.clock import FakeClock, epoch_s
 from safetygear.hub.port import OutgoingMessage
+from safetygear_inference.budget_keeper import BudgetKeeper
 from safetygear_inference.config import BudgetConfig
+from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.budget import BudgetRecord, MessageBudget, blocks, blocks_of
 from safetygear_inference.publishing.budget_file import FILE_NAME, BudgetFile, BudgetFileError, write_error
 
@@ -113,6 +115,19 @@ def test_an_unreadable_record_counts_as_an_even_share_used(tmp_path: Path, conte
     assert raised.value.code == "data-unreadable"
     budget = MessageBudget()
     budget.assume_share_used(config=CONFIG, now_s=NOON_S)
+    assert budget.health(config=CONFIG, now_s=NOON_S).used_blocks == 450
+
+
+def test_a_lost_count_is_not_stored_as_nothing_used(tmp_path: Path) -> None:
+    (tmp_path / FILE_NAME).write_bytes(b"{")
+    clock = FakeClock(now_s=NOON_S)
+    keeper = BudgetKeeper(tmp_path, Problems(), clock)
+    budget = keeper.load()
+    keeper.save()  # stopped before the twin was read
+    assert (tmp_path / FILE_NAME).read_bytes() == b"{"
+    keeper.configured(CONFIG)
+    keeper.save()
+    assert BudgetFile(tmp_path).load() == budget.record()
     assert budget.health(config=CONFIG, now_s=NOON_S).used_blocks == 450
 
 

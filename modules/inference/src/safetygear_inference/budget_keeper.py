@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 from safetygear.clock import Clock
@@ -25,6 +26,7 @@ class BudgetKeeper:
         self._budget = MessageBudget()
         self._saved: BudgetRecord | None = None
         self._lost = False
+        self._saving = threading.Lock()
 
     def load(self) -> MessageBudget:
         """The budget as the last run left it."""
@@ -46,18 +48,24 @@ class BudgetKeeper:
     async def run(self) -> None:
         """Save what has changed until cancelled, in a thread: a slow disk must not hold up the frames."""
         while True:
-            await asyncio.to_thread(self.save)
+            # Taken here: the loop changes the count meanwhile.
+            await asyncio.to_thread(self._save, self._budget.record())
             await self._clock.sleep(SAVE_EVERY_S)
 
     def save(self) -> None:
         """Save now if anything has changed since, or if the last try failed."""
-        record = self._budget.record()
-        if record == self._saved:
-            return
-        try:
-            self._file.save(record)
-        except BudgetFileError as exc:
-            self._problems.raised("data", exc.code, str(exc))
-        else:
-            self._saved = record
-            self._problems.solved("data")
+        self._save(self._budget.record())
+
+    def _save(self, record: BudgetRecord) -> None:
+        # The last save, at the stop, may meet one that is still in its thread.
+        with self._saving:
+            # Before the twin is known a lost count is still 0: stored, it would no longer look lost.
+            if record == self._saved or self._lost:
+                return
+            try:
+                self._file.save(record)
+            except BudgetFileError as exc:
+                self._problems.raised("data", exc.code, str(exc))
+            else:
+                self._saved = record
+                self._problems.solved("data")
