@@ -28,6 +28,8 @@ from safetygear_inference.visibility import Visibility
 
 VISIBILITY_EVERY_S = 1.0
 """Light and focus change slowly: they are measured on one frame a second of each camera."""
+FAILURE_SHOWN_S = 10.0
+"""The problem `analysis` is over when no frame has failed for so long."""
 MAX_CAMERAS = 256
 """Ids come in messages: more than a site can have would only fill the memory."""
 
@@ -66,6 +68,8 @@ class Pipeline:
         self._sequences: Counter[str] = Counter()
         self._visibility: dict[str, tuple[float, Visibility]] = {}
         self._shard_of: dict[str, str] = {}
+        self._failed_s: float | None = None
+        self._surprises: set[str] = set()
 
     async def run(self) -> None:
         """Take in and analyse until cancelled."""
@@ -155,16 +159,34 @@ class Pipeline:
                 picture_wanted=wanted,
             )
         except ModelError as exc:
-            self._problems.raised("model", exc.code, str(exc))
-            self._dropped(camera, exc.code)
+            self._failed(camera, exc.code, str(exc))
         except SafetyGearError as exc:  # FrameError: the frame is gone; its code is the reason
             self._dropped(camera, exc.code)
+        except Exception as exc:
+            # One frame's surprise must not end the watching of all cameras; the log has the place, once for each kind.
+            kind = type(exc).__name__
+            if kind not in self._surprises:
+                self._surprises.add(kind)
+                log.exception("camera %s: unexpected error in the analysis", camera)
+            self._failed(camera, "internal", f"unexpected {kind} in the analysis of a frame; the log has the details")
         else:
-            self._analysed(arrival, analysed, model)
+            if camera in self._shard_of:
+                self._analysed(arrival, analysed, model)
+            else:
+                self.refused["camera-removed"] += 1
+
+    def _failed(self, camera: str, code: str, message: str) -> None:
+        """A frame was there and could not be analysed."""
+        self._failed_s = self._clock.monotonic_s()
+        self._problems.raised("analysis", code, message)
+        self._dropped(camera, code)
 
     def _analysed(self, arrival: Arrival, analysed: Analysed, model: Model) -> None:
         reference, now_s = arrival.reference, self._clock.monotonic_s()
         camera = reference.camera
+        if self._failed_s is not None and now_s - self._failed_s >= FAILURE_SHOWN_S:
+            self._failed_s = None
+            self._problems.solved("analysis")
         self._sequences[camera] += 1
         latency = latency_ms(
             reference,
@@ -205,5 +227,7 @@ class Pipeline:
         self._metrics.analysed(camera, message.latency_ms)
 
     def _dropped(self, camera: str, reason: str) -> None:
-        self._coverage.dropped(camera, self._shard_of.get(camera, ""), reason)
         self._metrics.dropped(camera, reason)
+        shard = self._shard_of.get(camera)
+        if shard is not None:  # else it was removed meanwhile, and an account of no shard would never go again
+            self._coverage.dropped(camera, shard, reason)

@@ -6,5 +6,5 @@ from typing import Literal
 
 import safetygear.problems
 
-Part = Literal["model", "frames", "data", "page", "twin", "budget"]
+Part = Literal["model", "analysis", "frames", "data", "page"]
 Problems = safetygear.problems.Problems[Part]
