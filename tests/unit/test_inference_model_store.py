@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,13 @@ def test_a_missing_model_names_those_that_are_there(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"no model 'pep' .* there is: ppe\.onnx$") as raised:
         find_model("pep", (tmp_path / "gone", tmp_path))
     assert raised.value.code == "model-missing"
+
+
+def test_a_folder_that_may_not_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exists(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", exists)
+    with pytest.raises(ModelError, match="ppe can't be looked at: Permission denied") as raised:
+        find_model("ppe", (tmp_path,))
+    assert raised.value.code == "model-unreadable"

@@ -60,15 +60,23 @@ class ModelKeeper:
                 model, thresholds=wanted.thresholds, default_threshold=wanted.default_threshold
             )
         except ModelError as exc:
-            self.state = ModelState(self.state.identity, self.state.format, str(exc), exc.code)
-            staying = "" if self._used is None else f"; {self._used.name} stays in use"
-            self._problems.raised("model", exc.code, f"{exc}{staying}")
+            self._refused(str(exc), exc.code)
+            return
+        except Exception as exc:
+            # Whatever a strange file does to the libraries that read it, the model in use goes on.
+            log.exception("model %s: unexpected error", wanted.name)
+            self._refused(f"{wanted.name} can't be used: unexpected {type(exc).__name__}; see the log", "internal")
             return
         self._used = wanted
         self.state = ModelState(identity, model.format.name)
         self.errors = unknown_labels(wanted, model.labels)
         self._problems.solved("model")
         log.info("model %s %s (%s) is in use: %s", identity.name, identity.version, model.format.name, model.format.why)
+
+    def _refused(self, why: str, code: str) -> None:
+        self.state = ModelState(self.state.identity, self.state.format, why, code)
+        staying = "" if self._used is None else f"; {self._used.name} stays in use"
+        self._problems.raised("model", code, f"{why}{staying}")
 
     async def _open(self, wanted: ModelConfig) -> Model:
         in_use = self._pool.model

@@ -13,12 +13,16 @@ SUFFIXES = ("", ".zip", ".onnx")
 def find_model(name: str, folders: Sequence[Path]) -> Path:
     """The folder, zip or onnx file called `name` in the first of `folders` that has it.
 
-    Raises ModelError (`model-missing`) naming the models that are there.
+    Raises ModelError: `model-missing`, naming the models that are there; `model-unreadable`.
     """
     for folder in folders:
         for suffix in SUFFIXES:
             path = folder / (name + suffix)
-            if path.exists():
+            try:
+                there = path.exists()
+            except OSError as exc:  # a folder that this user may not enter
+                raise ModelError(f"{path} can't be looked at: {exc.strerror}", code="model-unreadable") from exc
+            if there:
                 return path
     known = sorted({path.name for folder in folders for path in _entries(folder)})
     raise ModelError(
