@@ -26,7 +26,7 @@ from safetygear_inference.intake import Arrival
 from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.picture import DetectedBoxes
-from safetygear_inference.pipeline import FAILURE_SHOWN_S, Pipeline
+from safetygear_inference.pipeline import FAILURE_SHOWN_S, HUNG_AFTER_S, Pipeline
 from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.budget import MessageBudget
 from safetygear_inference.publishing.publisher import Publisher
@@ -165,3 +165,23 @@ async def test_a_camera_that_is_removed_during_its_analysis_does_not_come_back(
     await world.clock.advance(0.2)
     assert set(world.health()) == {"yard"}
     assert not world.publisher.reasons, "nothing is said of it"
+
+
+async def test_an_analysis_that_does_not_come_back_ends_the_module() -> None:
+    world = World()
+    task = asyncio.create_task(world.pipeline.run())
+    world.pool.go.clear()
+    await world.frame("gate")
+    await world.clock.advance(HUNG_AFTER_S - 1)
+    assert not task.done()
+    await world.clock.advance(1)
+    with pytest.raises(ExceptionGroup) as raised:
+        await task
+    assert [getattr(error, "code", None) for error in raised.value.exceptions] == ["analysis-hung"]
+
+
+async def test_many_analyses_in_a_row_are_not_one_that_hangs(world: World) -> None:
+    for _ in range(3 * HUNG_AFTER_S):
+        await world.frame("gate")
+        await world.clock.advance(0.8)
+    assert world.health()["gate"] == (3 * HUNG_AFTER_S, {})

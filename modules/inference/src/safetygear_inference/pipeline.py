@@ -30,6 +30,8 @@ VISIBILITY_EVERY_S = 1.0
 """Light and focus change slowly: they are measured on one frame a second of each camera."""
 FAILURE_SHOWN_S = 10.0
 """The problem `analysis` is over when no frame has failed for so long."""
+HUNG_AFTER_S = 60
+"""An analysis takes milliseconds; one that takes this long won't come back."""
 MAX_CAMERAS = 256
 """Ids come in messages: more than a site can have would only fill the memory."""
 
@@ -70,11 +72,13 @@ class Pipeline:
         self._shard_of: dict[str, str] = {}
         self._failed_s: float | None = None
         self._surprises: set[str] = set()
+        self._busy_s: dict[int, int] = {}
 
     async def run(self) -> None:
-        """Take in and analyse until cancelled."""
+        """Take in and analyse until cancelled. Raises ModelError (in a group) where an analysis hangs."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._take_in(), name="intake")
+            group.create_task(self._watch(), name="analysis-watchdog")
             for worker in range(self._pool.workers):
                 group.create_task(self._analyse_next(worker), name=f"analysis-{worker}")
 
@@ -129,6 +133,19 @@ class Pipeline:
                 self._dropped(dropped.camera, reason)
         self._work.set()
 
+    async def _watch(self) -> None:
+        """A worker that hangs takes its camera along, and nobody else can free it: the module ends, to be restarted."""
+        while True:
+            await self._clock.sleep(1.0)
+            # Counted, not measured: a machine that stood still for a minute has no worker that hangs.
+            for worker in self._busy_s:
+                self._busy_s[worker] += 1
+            if max(self._busy_s.values(), default=0) >= HUNG_AFTER_S:
+                raise ModelError(
+                    f"an analysis has not come back for {HUNG_AFTER_S} s; restarting frees its worker",
+                    code="analysis-hung",
+                )
+
     async def _analyse_next(self, worker: int) -> None:
         while True:
             chosen, stale = self._scheduler.next(self._clock.monotonic_s())
@@ -139,9 +156,11 @@ class Pipeline:
                 self._work.clear()
                 await self._work.wait()
                 continue
+            self._busy_s[worker] = 0
             try:
                 await self._analyse(worker, chosen.frame)
             finally:
+                del self._busy_s[worker]
                 self._scheduler.finished(chosen.key.camera)
                 self._work.set()
 
