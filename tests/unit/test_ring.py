@@ -119,6 +119,24 @@ def test_a_ring_made_anew_is_found_and_the_old_references_do_not_match(tmp_path:
     assert gone.value.code == "ring-missing"
 
 
+def test_a_ring_in_a_new_tmpfs_is_found_though_its_inode_has_the_same_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fstat, stat, device = os.fstat, os.stat, [40]
+
+    def numbered(status: os.stat_result) -> os.stat_result:
+        return os.stat_result((status.st_mode, 2, device[0], *status[3:]))
+
+    monkeypatch.setattr(os, "fstat", lambda fd: numbered(fstat(fd)))
+    monkeypatch.setattr(Path, "stat", lambda path, **options: numbered(stat(path, **options)))
+    reader = FrameRingReader(tmp_path)
+    for _ in range(2):
+        writer = FrameRingWriter(tmp_path, "gate", slots=2, slot_bytes=slot_bytes_for(4, 4))
+        written = writer.write(picture(4, 4, "i420"), width=4, height=4, pixel_format="i420")
+        reader.view(reference(writer, written, 4, 4)).check()
+        device[0] += 1  # mounted anew
+
+
 def test_a_reader_lets_go_of_rings_that_are_gone(tmp_path: Path) -> None:
     reader = FrameRingReader(tmp_path)
     writer = FrameRingWriter(tmp_path, "gate", slots=2, slot_bytes=slot_bytes_for(8, 8))

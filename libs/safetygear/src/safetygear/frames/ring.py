@@ -89,7 +89,8 @@ class FrameRingWriter:
             os.close(self._fd)
             making.unlink(missing_ok=True)
             raise _as_frame_error(exc, folder, size) from exc
-        self._inode = os.fstat(self._fd).st_ino
+        status = os.fstat(self._fd)
+        self._identity = status.st_dev, status.st_ino
         self._next_slot = 0
         self._closed = False
 
@@ -134,7 +135,7 @@ class FrameRingWriter:
             return
         self._closed = True
         with contextlib.suppress(OSError):
-            if self._path.stat().st_ino == self._inode:
+            if _identity(self._path) == self._identity:
                 self._path.unlink()
         os.close(self._fd)
         self._words.release()
@@ -147,7 +148,8 @@ class FrameView:
     """One frame where it lies. Use the planes, then call `check`: only after it has returned was the use sound."""
 
     planes: tuple[NDArray[np.uint8], ...]
-    """Read-only uint8 views on the slot. i420: Y (h, w), U and V (ceil h/2, ceil w/2); nv12: Y, UV (ceil h/2, w)."""
+    """Read-only uint8 views on the slot. i420: Y (h, w), U and V (ceil h/2, ceil w/2); nv12: Y, and UV of
+    (ceil h/2, 2 ceil w/2)."""
     width: int
     height: int
     pixel_format: PixelFormat
@@ -179,7 +181,7 @@ class _MappedRing:
             raise _invalid(path.name, "it is no frame ring of this version")
         if pitch != slot_pitch_bytes(slot_bytes) or HEADER_BYTES + slots * pitch > status.st_size:
             raise _invalid(path.name, "its header contradicts its size")
-        self.inode = status.st_ino
+        self.identity = status.st_dev, status.st_ino
         self.slots: int = slots
         self.pitch: int = pitch
         self.slot_bytes: int = slot_bytes
@@ -229,7 +231,7 @@ class FrameRingReader:
     def forget_missing(self) -> None:
         """Let go of rings whose file is gone: while mapped they keep their memory."""
         for name, ring in list(self._rings.items()):
-            if _inode(self._folder / name) != ring.inode:
+            if _identity(self._folder / name) != ring.identity:
                 self._rings.pop(name, None)
 
     def close(self) -> None:
@@ -240,13 +242,13 @@ class FrameRingReader:
         if not RING_NAME.fullmatch(name):
             raise FrameError("the reference's ring name is not allowed", code="reference-invalid")
         path = self._folder / name
-        inode = _inode(path)
+        identity = _identity(path)
         known = self._rings.get(name)
-        # The inode can't have been given to another file: our mapping keeps it.
-        if known is not None and known.inode == inode:
+        # It can't have been given to another file: our mapping keeps it.
+        if known is not None and known.identity == identity:
             return known
         self.forget_missing()
-        if inode is None:
+        if identity is None:
             raise FrameError(f"there is no ring {name}", code="ring-missing")
         try:
             ring = _MappedRing(path)
@@ -298,11 +300,13 @@ def _make_file(path: Path, size: int) -> int:
     return fd
 
 
-def _inode(path: Path) -> int | None:
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode: every new tmpfs numbers its files from the start again."""
     try:
-        return path.stat(follow_symlinks=False).st_ino
+        status = path.stat(follow_symlinks=False)
     except OSError:
         return None
+    return status.st_dev, status.st_ino
 
 
 def _invalid(name: str, why: str) -> FrameError:
