@@ -68,6 +68,16 @@ def test_dark_and_blurred_are_parts_of_watched() -> None:
     assert (health.seconds_dark, health.seconds_blurred, health.seconds_watched) == (1.0, 0.5, 3.5)
 
 
+def test_a_frozen_dark_picture_is_no_dark_time() -> None:
+    coverage = Coverage(0.0)
+    coverage.cameras(cameras(frozen_s=0.0), 0.0)
+    for tick in range(50):
+        analysed(coverage, tick * 0.2, dark=True)
+    coverage.cameras(cameras(frozen_s=10.0), 10.0)
+    health = only(coverage.close_period(10.0))
+    assert (health.seconds_watched, health.seconds_dark) == (0.0, 0.0)
+
+
 def test_a_frozen_picture_watches_nothing() -> None:
     coverage = Coverage(0.0)
     coverage.cameras(cameras(frozen_s=100.0), 0.0)

@@ -156,8 +156,9 @@ def _health(name: str, camera: _Camera, period_s: float, *, silent: bool) -> Cam
         seconds_watched=round(watched_s, 3),
         seconds_blind=round(period_s - round(watched_s, 3), 3),
         seconds_frozen=round(frozen_s, 3),
-        seconds_dark=round(camera.dark_s, 3),
-        seconds_blurred=round(camera.blurred_s, 3),
+        # Parts of the watched time: of a frozen picture nothing was watched, dark or not.
+        seconds_dark=round(min(camera.dark_s, watched_s), 3),
+        seconds_blurred=round(min(camera.blurred_s, watched_s), 3),
         frames_in=camera.frames_in,
         analysed=camera.analysed,
         dropped=dict(sorted(camera.dropped.items())),
