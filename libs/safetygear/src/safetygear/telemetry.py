@@ -16,6 +16,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from safetygear.listen import Listen
 
 log = logging.getLogger(__name__)
+_SILENT_S = 5.0
+"""A connection that asks for nothing is closed after this: each holds a thread and a file descriptor."""
 _COMMON = ("iothub", "edge_device", "module_name", "instance_number")
 
 
@@ -93,6 +95,9 @@ class ModuleMetrics:
                 "metrics are off: can't listen on %s (%s); set SAFETYGEAR_METRICS_LISTEN", listen, exc.strerror or exc
             )
             return None
+        self._server.RequestHandlerClass.timeout = _SILENT_S  # type: ignore[attr-defined]  # StreamRequestHandler has it
+        # Whoever breaks off in the middle would print a traceback of ours, in another form than the log's.
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         port = int(self._server.server_port)
         log.info("metrics on http://%s:%d/metrics", listen.host, port)
         return port
