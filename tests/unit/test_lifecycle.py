@@ -147,6 +147,19 @@ def test_a_loop_that_does_not_turn_ends_the_process() -> None:
     assert "time.sleep(60)" in output or 'File "<string>"' in output, "where it hangs"
 
 
+def test_a_process_that_was_paused_lives() -> None:
+    body = """
+    import os
+    pause = f"kill -STOP {os.getpid()}; sleep 1.5; kill -CONT {os.getpid()}"
+    for _ in range(3):
+        child = await asyncio.create_subprocess_exec("sh", "-c", pause)
+        await child.wait()
+        await asyncio.sleep(0.1)
+    """
+    code, output = run(body, options="stuck_after_s=1")
+    assert code == EXIT_OK, output
+
+
 def test_a_busy_but_turning_loop_lives() -> None:
     body = """
     for _ in range(40):

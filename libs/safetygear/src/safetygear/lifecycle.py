@@ -71,9 +71,13 @@ class LoopWatchdog:
             asyncio.get_running_loop().call_later(self._stuck_after_s / 10, self._turn)
 
     def _watch(self) -> None:
+        seen_s, looks = self._last_turn_s, 0
         while not self._done.wait(self._stuck_after_s / 10):
-            silent_s = time.monotonic() - self._last_turn_s
-            if silent_s > self._stuck_after_s:
+            turned, seen_s = self._last_turn_s != seen_s, self._last_turn_s
+            looks = 0 if turned else looks + 1
+            # Looks, not seconds: a process that was paused as a whole (a snapshot, a debugger) is not stuck.
+            if looks > 10:
+                silent_s = time.monotonic() - self._last_turn_s
                 log.critical("the event loop has not turned for %.0f s; ending so that edgeAgent restarts it", silent_s)
                 faulthandler.dump_traceback(all_threads=True)
                 self._exit_now(EXIT_STUCK)
