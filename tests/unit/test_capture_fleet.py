@@ -85,10 +85,15 @@ class World:
         with self._change:
             self._change.notify_all()
 
-    def wait_for(self, state: str) -> None:
-        """Until the camera `gate` is in `state`."""
+    def wait_for(self, state: str, reason: str | None = None) -> None:
+        """Until the camera `gate` is in `state`, for `reason`."""
+
+        def there() -> bool:
+            status = self.status()
+            return status.state == state and reason in (None, status.reason)
+
         with self._change:
-            assert self._change.wait_for(lambda: self.status().state == state, TIMEOUT_S), self.status()
+            assert self._change.wait_for(there, TIMEOUT_S), self.status()
 
     def status(self, camera_id: str = "gate") -> CameraStatus:
         (found,) = [one for shard in self.fleet.statuses().values() for one in shard if one.camera == camera_id]
@@ -323,6 +328,17 @@ async def test_packets_without_a_picture_do_not_outlive_the_watchdogs_verdict(tm
     stuck.open.set()  # a packet comes, and no picture can be made of it
     world.wait_for("backing-off")  # the next attempt: nothing listens any more
     assert camera.sources[0].closed and not more.reached.is_set()
+    world.fleet.stop()
+    world.join()
+
+
+def test_a_stream_that_lags_behind_is_not_called_corrupt_between_its_key_frames(tmp_path: Path) -> None:
+    late: list[Step] = []
+    world = World(ScriptedCamera(*[late] * 50), tmp_path)
+    late += [*frames(world, 2, waited=True), Calls(pass_time(world.clock, 3.0)), picture(99, pts_s=0.5, waited=False)]
+    late += [Calls(pass_time(world.clock, 0.5))] * 20
+    world.fleet.apply({"gate": GATE})
+    world.wait_for("backing-off", "lagging")
     world.fleet.stop()
     world.join()
 

@@ -140,6 +140,9 @@ class _Play:
             # The watchdog may have been first: packets without a picture would go on under its verdict for ever.
             code = self._desk.verdict() if self._desk.overdue() else self._desk.given_up()
             if code is not None:
+                if self._catching_up:
+                    # Only key frames were looked at and none came, which says nothing about the camera.
+                    code = "lagging"
                 raise CameraError(explain(code), code=code)
 
     def _take(self, frame: DecodedFrame) -> None:
