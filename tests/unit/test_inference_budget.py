@@ -10,12 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safetygear.clock import FakeClock, epoch_s
+from safetygear.hub.fake import FakeHub
 from safetygear.hub.port import OutgoingMessage
+from safetygear.messages.health import HealthMessage, QueueHealth
 from safetygear_inference.budget_keeper import BudgetKeeper
 from safetygear_inference.config import BudgetConfig
 from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.budget import BudgetRecord, MessageBudget, blocks, blocks_of
 from safetygear_inference.publishing.budget_file import FILE_NAME, BudgetFile, BudgetFileError, write_error
+from safetygear_inference.publishing.publisher import Publisher
+from safetygear_inference.publishing.send_queue import MAX_MESSAGES
 
 MIDNIGHT_S = epoch_s("2026-11-24T00:00:00+00:00")
 NOON_S = MIDNIGHT_S + 43_200
@@ -129,6 +133,27 @@ def test_a_lost_count_is_not_stored_as_nothing_used(tmp_path: Path) -> None:
     keeper.save()
     assert BudgetFile(tmp_path).load() == budget.record()
     assert budget.health(config=CONFIG, now_s=NOON_S).used_blocks == 450
+
+
+async def test_what_is_dropped_after_midnight_is_given_back_to_the_day_that_paid_for_it() -> None:
+    clock, budget = FakeClock(now_s=MIDNIGHT_S - 1), MessageBudget()
+    publisher = Publisher(FakeHub(), clock, budget, run="r")
+    message = HealthMessage(
+        instance="i",
+        period_started_at="",
+        period_ended_at="",
+        cameras=[],
+        queues=QueueHealth(detections=0, outbox=0, evicted={}),
+        newest_event_sequence=None,
+        budget=budget.health(config=CONFIG, now_s=NOON_S),
+        shards_silent=[],
+    )
+    for _ in range(MAX_MESSAGES["health"]):
+        publisher.health(message, shard="default")
+    await clock.advance(2.0)
+    publisher.health(message, shard="default")  # the oldest has to go for it
+    days = budget.record().days
+    assert [days[day].other_blocks for day in sorted(days)] == [MAX_MESSAGES["health"] - 1, 1]
 
 
 def test_a_data_folder_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -105,9 +105,9 @@ class MessageBudget:
             return used + size_blocks <= limits.health
         return True
 
-    def refund(self, kind: Kind, size_blocks: int, now_s: float) -> None:
-        """A counted message was dropped before it was sent."""
-        self._store(now_s, _with_used(self._today(now_s), kind, -size_blocks))
+    def refund(self, kind: Kind, size_blocks: int, counted_s: float) -> None:
+        """A message that was counted at `counted_s` was dropped before it was sent: that day has it back."""
+        self._store(counted_s, _with_used(self._today(counted_s), kind, -size_blocks))
 
     def assume_share_used(self, *, config: BudgetConfig, now_s: float) -> None:
         """The record was lost: take the share of the day that has passed as used, rather than nothing."""

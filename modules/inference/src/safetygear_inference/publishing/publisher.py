@@ -90,7 +90,8 @@ class Publisher:
         return self.sender.submit(Outgoing(lane, message, size_blocks, self._clock.monotonic_s()))
 
     def _give_back(self, lost: Outgoing) -> None:
-        self._budget.refund(lost.lane, lost.size_blocks, self._clock.now_s())
+        waited_s = self._clock.monotonic_s() - lost.queued_s
+        self._budget.refund(lost.lane, lost.size_blocks, self._clock.now_s() - waited_s)
 
 
 def _seen(message: DetectionsMessage) -> Seen:
