@@ -140,6 +140,23 @@ async def test_no_camera_and_no_folder_are_named_problems_not_an_end(tmp_path: P
         await stage.until(lambda: not stage.hub.reported.get("problems"), "no problem")
 
 
+async def test_a_camera_whose_configuration_can_not_be_used_is_shown_as_not_watched(
+    tmp_path: Path, hold: threading.Event
+) -> None:
+    desired = {"cameras": GATE["cameras"] | {"yard": {"url": "rtsp://yard/1", "stallBudgetS": 1}}}
+    async with running(tmp_path, desired, endless(hold)) as stage:
+        await stage.until(lambda: stage.sent("cameras"), "a status message")
+        found = {camera["camera"]: camera["reason"] for camera in stage.sent("cameras")[-1]["cameras"]}
+        assert found["yard"] == "config-invalid" and "gate" in found
+        await stage.until(lambda: "yard" in stage.hub.reported.get("cameras", {}), "it in the reported properties")
+        stage.hub.patch_desired({"cameras": {"yard": {"stallBudgetS": 5}}})
+        await stage.until(lambda: stage.hub.reported["cameras"]["yard"]["reason"] != "config-invalid", "its start")
+        stage.hub.patch_desired({"cameras": {"yard": {"stallBudgetS": 1}}})
+        await stage.until(lambda: stage.hub.reported["config"]["status"] == "partial", "the mistake")
+        assert stage.hub.reported["cameras"]["yard"]["reason"] != "config-invalid", "the last good one stays"
+        hold.set()
+
+
 async def test_a_camera_that_was_added_while_the_hub_was_away_is_started_when_it_is_back(
     tmp_path: Path, hold: threading.Event
 ) -> None:

@@ -18,6 +18,7 @@ EXPLANATIONS: Final[dict[str, str]] = {
     "secret-missing": "the password's secret is not there",
     "secret-unreadable": "the password's secret can't be read",
     "secret-reference-invalid": "the password is no valid secret reference",
+    "config-invalid": "its desired properties can't be used; config.errors in the reported properties says why",
     # What may pass by itself.
     "host-unknown": "the camera's host name is not known to DNS",
     "unreachable": "there is no way to the camera's address",

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from safetygear.clock import Clock
+from safetygear.clock import Clock, rfc3339
 from safetygear.errors import CameraError
 from safetygear.frames.ring import sweep_dead_rings
 from safetygear.hub.port import HubHandlers, HubPort, IncomingMessage, Json, MethodRequest, MethodResponse
@@ -34,9 +34,9 @@ from safetygear_capture.metrics import CaptureMetrics
 from safetygear_capture.publisher import Publisher
 from safetygear_capture.readers import FileReaders, MessageReaders, Readers
 from safetygear_capture.reasons import explain
-from safetygear_capture.reporting import ReportedCameras, reported
+from safetygear_capture.reporting import ReportedCameras, reported, unusable
 from safetygear_capture.source import OpenSource
-from safetygear_capture.status_sender import StatusSender
+from safetygear_capture.status_sender import DEFAULT_SHARD, StatusSender
 
 READERS_INPUT: Final = "readers"
 WATCH_EVERY_S: Final = 0.5
@@ -81,6 +81,7 @@ class CaptureApp:
         self._reported = ReportedCameras()
         self._twin = TwinSession(CaptureTwin, hub, clock, apply=self._apply, report=self._report)
         self._unreadable = 0
+        self._unusable: list[CameraStatus] = []
 
     def handlers(self) -> HubHandlers:
         """What the hub calls; to be set before it connects."""
@@ -120,8 +121,9 @@ class CaptureApp:
 
     def _apply(self, config: CaptureTwin) -> None:
         set_level(config.log_level or self._environment.log_level)
+        self._unusable = unusable(self._twin.errors, config.cameras, rfc3339(self._clock.now_s()))
         self._fleet.apply(config.cameras)
-        if config.cameras:
+        if config.cameras or self._unusable:
             self.problems.solved("cameras")
         else:
             self.problems.raised(
@@ -178,7 +180,11 @@ class CaptureApp:
             log.warning("rings of dead writers could not be looked for: %s", exc.strerror)
 
     def _statuses(self) -> dict[str, list[CameraStatus]]:
-        return self._fleet.statuses()
+        statuses = self._fleet.statuses()
+        if self._unusable:
+            # Which shard is theirs can't be known.
+            statuses[DEFAULT_SHARD] = [*statuses.get(DEFAULT_SHARD, ()), *self._unusable]
+        return statuses
 
     def _cameras(self) -> list[CameraStatus]:
         return [status for statuses in self._statuses().values() for status in statuses]

@@ -23,6 +23,7 @@ REFUSALS: Final = frozenset(
         "secret-missing",
         "secret-unreadable",
         "secret-reference-invalid",
+        "config-invalid",
     }
 )
 """Retried rarely: somebody has to change something. Everything else is retried with a short back-off."""

@@ -14,7 +14,7 @@ import msgspec
 
 from safetygear.hub.port import Json
 from safetygear.messages.frames import CameraState, CameraStatus
-from safetygear.twin.reading import FieldError
+from safetygear.twin.reading import ID_PATTERN, FieldError
 from safetygear.twin.reported import config_report
 from safetygear_capture import __version__
 from safetygear_capture.reasons import state_after
@@ -22,6 +22,8 @@ from safetygear_capture.reasons import state_after
 BURST: Final = 10
 """Changes of one camera that are told at once; then one each REFILL_S."""
 REFILL_S: Final = 60.0
+DEFAULT_STALL_BUDGET_S: Final = 10.0
+"""Said of a camera whose own can't be read; the page must not take 0 s for one."""
 _FRESH: Final = frozenset({"streaming", "paused"})
 """States whose beginning is told again each time: that they began anew is the news."""
 
@@ -72,6 +74,27 @@ class ReportedCameras:
         told.credit -= 1
         told.state, told.reason, told.since = state, status.reason, status.since
         return not same
+
+
+def unusable(errors: Sequence[FieldError], usable: Iterable[str], since: str) -> list[CameraStatus]:
+    """Cameras that are wanted and have no usable configuration, also no earlier one: they are not watched, and must not
+    look as if nobody had wanted them. `since`: RFC 3339."""
+    paths = [error.path.split(".") for error in errors]
+    named = {path[1] for path in paths if path[0] == "cameras" and len(path) > 1 and ID_PATTERN.fullmatch(path[1])}
+    return [
+        CameraStatus(
+            camera=camera_id,
+            state="refused",
+            reason="config-invalid",
+            since=since,
+            stall_budget_s=DEFAULT_STALL_BUDGET_S,
+            frames_decoded=0,
+            frames_sent=0,
+            dropped={},
+            decoded_fps=0.0,
+        )
+        for camera_id in sorted(named - set(usable))
+    ]
 
 
 def reported(
