@@ -233,3 +233,57 @@ def test_describing_follows_the_types() -> None:
     assert described["cameras"].type == "object by id"
     assert described["detections"].default == ""
     assert described["logLevel"].type == "one of DEBUG, INFO"
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Objects keyed by two ids: zones by camera, then by zone."""
+
+    zones: dict[str, dict[str, Zone]] = {}
+
+    def check(self) -> Iterable[tuple[str, str, str]]:
+        for camera, zones in self.zones.items():
+            if len(zones) > 2:
+                yield f"zones.{camera}", "too-many", "at most 2"
+            for key, zone in zones.items():
+                if zone.rule_name == "no-hat":
+                    yield f"zones.{camera}.{key}.ruleName", "unknown-value", "no such rule"
+
+
+SITE = read_desired(
+    Site, {"zones": {"gate": {"a": {"points": [0.1]}, "b": {}}, "yard": {"a": {}}}}, last_good=None
+).config
+
+
+@pytest.mark.parametrize(
+    ("zones", "errors", "left"),
+    [
+        ({"gate": {"a": {"points": [7]}, "c": {}}}, [("zones.gate.a.points", "out-of-range")], {"gate": {"a", "c"}}),
+        ({"gate": {"d": {"points": [7]}, "c": {}}}, [("zones.gate.d.points", "out-of-range")], {"gate": {"c"}}),
+        ({"gate": {"a": None, "b": {}}, "yard": None}, [], {"gate": {"b"}}),
+        ({"gate": 3, "dock": []}, [("zones.gate", "wrong-type"), ("zones.dock", "wrong-type")], {"gate": {"a", "b"}}),
+        ({"gate": {"a.b": {}, "c": {}}}, [("zones.gate.a.b", "invalid-id")], {"gate": {"c"}}),
+        ({"a b": {"c": {}}}, [("zones.a b", "invalid-id")], {}),
+        ({"gate": {"a": {"ruleNme": "x"}}}, [("zones.gate.a.ruleNme", "unknown-field")], {"gate": {"a"}}),
+        ({"gate": {"a": {"ruleName": "no-hat"}, "c": {"ruleName": "no-hat"}, "d": {}}}, [
+            ("zones.gate", "too-many"), ("zones.gate.a.ruleName", "unknown-value"),
+            ("zones.gate.c.ruleName", "unknown-value")], {"gate": {"a", "b"}}),
+        ({"gate": {"a": {"ruleName": "no-hat"}, "c": {"ruleName": "no-hat"}}, "dock": {"z": {}}}, [
+            ("zones.gate.a.ruleName", "unknown-value"), ("zones.gate.c.ruleName", "unknown-value")],
+            {"gate": {"a"}, "dock": {"z"}}),
+        (7, [("zones", "wrong-type")], {"gate": {"a", "b"}, "yard": {"a"}}),
+    ],
+)  # fmt: skip
+def test_keyed_by_two_ids_each_inner_entry_is_judged_alone(
+    zones: Any, errors: list[tuple[str, str]], left: dict[str, set[str]]
+) -> None:
+    reading = read_desired(Site, {"zones": zones}, last_good=SITE)
+    assert found(reading.errors) == errors
+    assert {camera: set(entries) for camera, entries in reading.config.zones.items()} == left
+    if errors and "a" in left.get("gate", set()) and "ruleNme" not in str(zones):
+        assert reading.config.zones["gate"]["a"] == SITE.zones["gate"]["a"], "the last good one"
+
+
+def test_describing_what_is_keyed_by_two_ids() -> None:
+    described = {field.path: field for field in describe(Site)}
+    assert described["zones"].type == "object by id"
+    assert described["zones.<id>.<id>.ruleName"].default == '"no-helmet"'

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from safetygear.twin.wire_types import default_of, description, entry_struct_of, struct_of, wire_type
+from safetygear.twin.wire_types import default_of, description, entry_dict_of, entry_struct_of, struct_of, wire_type
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,18 @@ def _describe(kind: type[msgspec.Struct], prefix: str) -> list[FieldDescription]
     for info in msgspec.structs.fields(kind):
         path = f"{prefix}{info.encode_name}"
         words = wire_type(info.type)
-        struct, entry = struct_of(info.type), entry_struct_of(info.type)
+        struct, entry, inner = struct_of(info.type), entry_struct_of(info.type), entry_dict_of(info.type)
         default = _default(default_of(info), nested=struct is not None)
-        name = "object by id" if entry is not None else words.name
+        name = "object by id" if entry or inner else words.name
         found.append(FieldDescription(path, name, default, words.limits, description(info.type)))
         if struct is not None:
             found += _describe(struct, f"{path}.")
         elif entry is not None:
             found += _describe(entry, f"{path}.<id>.")
+        elif inner is not None:
+            below = entry_struct_of(inner)
+            assert below is not None
+            found += _describe(below, f"{path}.<id>.<id>.")
     return found
 
 

@@ -20,7 +20,7 @@ from safetygear.hub.port import Json
 from safetygear.messages.codec import Message
 from safetygear.redact import redact_url
 from safetygear.twin.describing import FieldDescription, describe
-from safetygear.twin.wire_types import default_of, entry_struct_of, examples, struct_of, wire_type
+from safetygear.twin.wire_types import default_of, entry_dict_of, entry_struct_of, examples, struct_of, wire_type
 
 __all__ = ["ID_PATTERN", "FieldDescription", "FieldError", "Reading", "describe", "read_desired"]
 
@@ -67,7 +67,8 @@ def read_desired(kind: type[T], desired: Json, *, last_good: T | None) -> Readin
 
     Each top-level field is judged alone: a bad one keeps `last_good`'s value, else the default; an absent or null one
     takes the default. In a field of type `dict[str, Struct]` each key is judged alone: a bad entry keeps that key's
-    last good one, else it is absent; null removes it. Unknown fields are errors, and otherwise ignored.
+    last good one, else it is absent; null removes it; in a `dict[str, dict[str, Struct]]` so is each inner key. Unknown
+    fields are errors, and otherwise ignored.
     A struct may have `check(self) -> Iterable[(path, code, message)]`: its findings count like the rest.
     """
     errors: list[FieldError] = []
@@ -95,7 +96,7 @@ def _read(kind: Any, value: Json, path: str, before: Any, errors: list[FieldErro
     struct = struct_of(kind)
     if struct is not None:
         return _read_struct(struct, value, path, before, errors)
-    entry = entry_struct_of(kind)
+    entry = entry_struct_of(kind) or entry_dict_of(kind)
     if entry is not None:
         return _read_keyed(entry, value, path, before, errors)
     return _read_leaf(kind, value, path, errors)
@@ -207,12 +208,25 @@ def _without(config: T, findings: list[FieldError], last_good: T | None) -> T:
         value = getattr(config, info.name)
         before = getattr(last_good, info.name) if last_good is not None else default_of(info)
         if isinstance(value, dict) and all(len(path) > 1 for path in paths):
-            bad = {path[1] for path in paths}
-            kept = {key: before[key] for key in bad if key in before}
-            replaced[info.name] = {key: entry for key, entry in value.items() if key not in bad} | kept
+            replaced[info.name] = _entries_without(value, before, [path[1:] for path in paths])
         else:
             replaced[info.name] = before
     return msgspec.structs.replace(config, **replaced)
+
+
+def _entries_without(value: Mapping[str, Any], before: Mapping[str, Any], paths: list[list[str]]) -> dict[str, Any]:
+    """`value` with the entries that `paths` name put back to `before`'s, else left out; keyed by two ids, only the
+    inner ones."""
+    entries = dict(value)
+    for key in {path[0] for path in paths}:
+        below = [path[1:] for path in paths if path[0] == key]
+        if isinstance(value.get(key), dict) and all(below):
+            entries[key] = _entries_without(value[key], before.get(key, {}), below)
+        elif key in before:
+            entries[key] = before[key]
+        else:
+            entries.pop(key, None)
+    return entries
 
 
 def _note_unknown(

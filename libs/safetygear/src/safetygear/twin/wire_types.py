@@ -58,7 +58,9 @@ def _words(node: inspect.Type) -> WireType:
             values = node.values if isinstance(node, inspect.LiteralType) else [member.value for member in node.cls]
             return WireType("one of " + ", ".join(str(value) for value in values))
         case inspect.ListType() | inspect.VarTupleType() | inspect.SetType() | inspect.FrozenSetType():
-            return WireType(f"list of {_words(node.item_type).name}s", _lengths(node, "entries"))
+            return WireType(f"list of {_plural(_words(node.item_type).name)}", _lengths(node, "entries"))
+        case inspect.TupleType(item_types=(inspect.FloatType(), inspect.FloatType())):
+            return WireType("pair of numbers")
         case inspect.TupleType():
             return WireType("list of " + ", ".join(_words(item).name for item in node.item_types))
         case inspect.DictType():
@@ -72,6 +74,10 @@ def _words(node: inspect.Type) -> WireType:
             return WireType(" or ".join(item.name for item in taken), limits)
         case _:
             return WireType("any value")
+
+
+def _plural(name: str) -> str:
+    return name.replace("pair", "pairs", 1) if name.startswith("pair of ") else f"{name}s"
 
 
 def _range(node: inspect.IntType | inspect.FloatType) -> str:
@@ -130,6 +136,15 @@ def entry_struct_of(kind: Any) -> type[msgspec.Struct] | None:
     """The struct of a `dict[str, Struct]` (objects keyed by id), else None."""
     bare = _bare(kind)
     return struct_of(get_args(bare)[1]) if get_origin(bare) is dict else None
+
+
+def entry_dict_of(kind: Any) -> Any:
+    """The inner dict of a `dict[str, dict[str, Struct]]` (objects keyed by two ids), else None."""
+    bare = _bare(kind)
+    if get_origin(bare) is not dict:
+        return None
+    inner = get_args(bare)[1]
+    return inner if entry_struct_of(inner) is not None else None
 
 
 def item_struct_of(kind: Any) -> type[msgspec.Struct] | None:
