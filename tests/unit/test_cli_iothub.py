@@ -105,6 +105,7 @@ def test_a_file_that_is_not_text(tmp_path: Path) -> None:
         ({"desired": {"a": 1}}, "whole twin"),
         ({"cameras": {"gate": {"url": "rtsp://u:topsecret@cam/1"}}}, "credentials in cameras.gate.url"),
         ({"a": [{"b": "https://x/y?sig=topsecret"}]}, "credentials in a[0].b"),
+        ({"cameras": {"old": None, "gate": {"password": "topsecret"}}}, "credentials in cameras.gate.password"),
     ],
 )
 def test_a_patch_that_is_not_sent(patch: Any, part: str) -> None:
@@ -117,11 +118,15 @@ def test_a_patch_that_is_sent() -> None:
     patch = {"cameras": {"gate": {"url": "rtsp://cam/1", "password": "env:SAFETYGEAR_SECRET_GATE"}, "old": None}}
     assert check_patch(patch) == patch
     assert check_patch({}) == {}
+    removed = {"cameras": {"gate": {"password": None}, "yard": {"password": "file:yard"}}}
+    assert check_patch(removed) == removed
 
 
 def test_what_is_shown_has_no_passwords_and_no_bookkeeping() -> None:
     twin = {"cameras": {"a": {"url": "rtsp://u:topsecret@cam/1"}}, "list": ["x", 1, None], "$metadata": {"x": 1}}
     assert _shown(twin) == {"cameras": {"a": {"url": "rtsp://***@cam/1"}}, "list": ["x", 1, None]}
+    assert _shown({"password": "topsecret"}) == {"password": "***"}
+    assert _shown({"password": "file:gate"}) == {"password": "file:gate"}
 
 
 @pytest.mark.parametrize(

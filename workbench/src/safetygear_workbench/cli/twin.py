@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from safetygear.errors import UserError
-from safetygear.redact import Redactor, has_credentials
+from safetygear.redact import MASK, Redactor, has_credentials
 from safetygear_workbench.cli.json_input import read_json
 from safetygear_workbench.iothub_target import CONNECTION_STRING_VARIABLE, HubTarget, choose_target
 
@@ -90,12 +90,21 @@ def check_patch(value: Any) -> dict[str, Any]:
 
 def _credentials_in(value: Any, path: str) -> str | None:
     if isinstance(value, dict):
-        below = ((_credentials_in(item, f"{path}.{key}" if path else str(key))) for key, item in value.items())
-        return next((place for place in below if place is not None), None)
+        for key, item in value.items():
+            place = f"{path}.{key}" if path else str(key)
+            found_below = place if _is_plain_password(key, item) else _credentials_in(item, place)
+            if found_below is not None:
+                return found_below
+        return None
     if isinstance(value, list):
         found = (_credentials_in(item, f"{path}[{index}]") for index, item in enumerate(value))
         return next((place for place in found if place is not None), None)
     return path if isinstance(value, str) and "://" in value and has_credentials(value) else None
+
+
+def _is_plain_password(key: Any, value: Any) -> bool:
+    """Whether a `password` holds the password itself. What means to be a reference and is none, the module names."""
+    return key == "password" and isinstance(value, str) and value != "" and not value.startswith(("env:", "file:"))
 
 
 async def _read(target: HubTarget, module: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -113,9 +122,13 @@ async def _patch(target: HubTarget, module: str, patch: dict[str, Any]) -> dict[
 
 
 def _shown(value: Any) -> Any:
-    """As it may be shown: a password that somebody has put into a URL is masked, IoT Hub's bookkeeping left out."""
+    """As it may be shown: a password that somebody has put there is masked, IoT Hub's bookkeeping left out."""
     if isinstance(value, dict):
-        return {key: _shown(item) for key, item in value.items() if key not in ("$metadata", "$lastUpdated")}
+        return {
+            key: MASK if _is_plain_password(key, item) else _shown(item)
+            for key, item in value.items()
+            if key not in ("$metadata", "$lastUpdated")
+        }
     if isinstance(value, list):
         return [_shown(item) for item in value]
     return Redactor().redact(value) if isinstance(value, str) else value
