@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args, get_origin
 
 import msgspec
 from msgspec import Meta
@@ -41,4 +41,15 @@ def read_settings(data: bytes, name: str) -> ModelSettings:
     try:
         return _decoder.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise ModelError(f"{name}: {exc}", code="model-settings") from exc
+        raise ModelError(f"{name}: {exc}{_what_is_right(str(exc))}", code="model-settings") from exc
+
+
+def _what_is_right(mistake: str) -> str:
+    """What may stand there, where msgspec only names what does not."""
+    if mistake.startswith("Object contains unknown field"):
+        return f"; there are {', '.join(field.encode_name for field in msgspec.structs.fields(ModelSettings))}"
+    for field in msgspec.structs.fields(ModelSettings):
+        choices = [choice for part in get_args(field.type) for choice in get_args(part) if get_origin(part) is Literal]
+        if choices and mistake.endswith(f"`$.{field.encode_name}`"):
+            return f"; write one of {', '.join(choices)}"
+    return ""
