@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,20 @@ def test_boxes_lie_on_the_canvas_and_the_same_seed_gives_the_same_sample(mosaic,
     assert (got.boxes[:, [2, 3]] <= [SIZE[1], SIZE[0]]).all()
     assert np.array_equal(got.pixels, again.pixels)
     assert np.array_equal(got.mask, again.mask)
+
+
+def test_a_squeezed_picture_is_shown_wider():
+    shown = picture((40, 20, 60, 60, HELMET))
+    framing = Framing((0.4, 0.4), (1, 1), 0, 0, (0.2, 0.5))
+
+    def shape(source, seed):
+        box = sample(source, framing=framing, seed=seed).boxes[0]
+        return (box[2] - box[0]) / (box[3] - box[1])
+
+    as_it_is = [shape(shown, seed) for seed in range(20)]
+    wider = [shape(replace(shown, squeezed=True), seed) for seed in range(20)]
+    assert 0.45 < np.mean(as_it_is) < 0.55
+    assert 0.57 < np.mean(wider) < 0.7
 
 
 def test_a_mirrored_box_keeps_its_order():

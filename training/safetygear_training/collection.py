@@ -46,7 +46,7 @@ def selection_sets(config: Config, data: Path) -> dict[str, list[Picture]]:
     """What a checkpoint is chosen by."""
     sets = {config.evaluation.half: halves(read_source(data, config.evaluation.half))[0]}
     for source in config.sources:
-        back = split(read_source(data, source.name, source.whole_heads), source)[1]
+        back = split(read_source(data, source.name, source.whole_heads, source.squeezed), source)[1]
         if back:
             sets[source.name] = back
     return sets
@@ -58,7 +58,7 @@ def collect(config: Config, data: Path, teacher: Path, cache: Path) -> Collectio
     factors, weights = [], []
     selection = {config.evaluation.half: halves(read_source(data, config.evaluation.half))[0]}
     for source in config.sources:
-        kept, back = split(read_source(data, source.name, source.whole_heads), source)
+        kept, back = split(read_source(data, source.name, source.whole_heads, source.squeezed), source)
         if source.persons_from_teacher:
             kept = teach(kept, teacher, cache)
         if back:

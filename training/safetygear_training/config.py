@@ -25,6 +25,7 @@ class Source:
     held_back: int  # pictures, by hash of their names
     held_back_last: int  # pictures, the last of the listing
     whole_heads: bool
+    squeezed: bool
     persons_from_teacher: bool
 
 

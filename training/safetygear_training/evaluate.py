@@ -12,13 +12,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from safetygear_training.collection import halves, split
+from safetygear_training.collection import halves, selection_sets, split
 from safetygear_training.config import Config, ConfigError, read_config
 from safetygear_training.detecting import onnx_network
 from safetygear_training.labels import CLASSES
 from safetygear_training.pictures import DataError, Picture, read_source
 from safetygear_training.rendered import read_clip
-from safetygear_training.scores import Scores, as_json, line, score_sets
+from safetygear_training.scores import Scores, as_json, figure_of_merit, line, score_sets
 
 log = logging.getLogger("safetygear_training")
 
@@ -31,7 +31,7 @@ def evaluation_sets(config: Config, data: Path) -> dict[str, list[Picture]]:
     selection, report = halves(read_source(data, config.evaluation.half))
     sets = {f"{config.evaluation.half} a*": selection, f"{config.evaluation.half} b": report}
     for source in config.sources:
-        back = split(read_source(data, source.name, source.whole_heads), source)[1]
+        back = split(read_source(data, source.name, source.whole_heads, source.squeezed), source)[1]
         if back:
             sets[f"{source.name} held back*"] = back
     return sets | {name: read_source(data, name) for name in MEASURED_ONLY}
@@ -61,12 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path(__file__).parent.parent / "config.toml")
     parser.add_argument("--persons-only", type=Path, action="append", default=[], help="a COCO network, beside them")
+    parser.add_argument("--choose", action="store_true", help="only the sets a checkpoint may be chosen by")
     parser.add_argument("--rendered", type=Path, nargs=2, metavar=("CLIP", "TRUTH"), help="a rendered clip, as a set")
     parser.add_argument("--json", type=Path, help="where the figures go as well")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
-        sets = evaluation_sets(read_config(given.config), given.data)
+        config = read_config(given.config)
+        sets = selection_sets(config, given.data) if given.choose else evaluation_sets(config, given.data)
         if given.rendered:
             sets["rendered"] = read_clip(*given.rendered, RENDERED_EVERY_FRAMES)
     except (ConfigError, DataError) as error:
@@ -79,6 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         by_model[path.name] = {name: part for name, part in scores.items() if part}
         for name, part in by_model[path.name].items():
             log.info("%s %s", path.name, line(name, part))
+        log.info("%s mean over the sets %.4f", path.name, figure_of_merit(by_model[path.name]))
     log.info("\n%s", table(by_model))
     if given.json:
         given.json.write_text(json.dumps({name: as_json(scores) for name, scores in by_model.items()}, indent=1))

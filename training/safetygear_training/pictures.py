@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -29,16 +29,20 @@ def no_boxes() -> Boxes:
 
 @dataclass(frozen=True)
 class Picture:
-    """BGR pixels (H, W, 3); boxes in those pixels; `ignored` are places that say nothing about their class."""
+    """BGR pixels (H, W, 3); boxes in those pixels; `ignored` are places that say nothing about their class.
+
+    `squeezed`: its source made it square, from a shape nobody knows any more, but mostly a wider one.
+    """
 
     name: str
     pixels: Pixels
     boxes: Boxes
     labelled: NDArray[np.bool_]
     ignored: Boxes = field(default_factory=no_boxes)
+    squeezed: bool = False
 
 
-def read_source(data: Path, source: str, whole_heads: bool = False) -> list[Picture]:
+def read_source(data: Path, source: str, whole_heads: bool = False, squeezed: bool = False) -> list[Picture]:
     """All pictures of `<data>/<source>.json`. Raises DataError naming the file that is wrong."""
     listing = data / f"{source}.json"
     try:
@@ -50,11 +54,12 @@ def read_source(data: Path, source: str, whole_heads: bool = False) -> list[Pict
             x, y, width, height = entry["bbox"]
             label = index[names[entry["category_id"]]]
             rows.setdefault(entry["image_id"], []).append((x, y, x + width, y + height, label))
-        return [_read_picture(data, entry, rows.get(entry["id"], []), whole_heads) for entry in coco["images"]]
+        pictures = [_read_picture(data, entry, rows.get(entry["id"], []), whole_heads) for entry in coco["images"]]
     except FileNotFoundError as error:
         raise DataError(f"{listing}: there is no such file; see training/DATA.md for the sources") from error
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{listing}: not COCO detection JSON with the classes of training/DATA.md ({error})") from error
+    return [replace(picture, squeezed=squeezed) for picture in pictures] if squeezed else pictures
 
 
 def _read_picture(data: Path, entry: dict[str, object], rows: list[tuple[float, ...]], whole_heads: bool) -> Picture:

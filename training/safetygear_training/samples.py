@@ -18,6 +18,8 @@ VISIBLE_PART = 0.3
 """A box cut to less of its area is ignored: neither an object nor background."""
 MIN_SIDE_PX = 3.0
 ASPECT_CHANGE = 0.1
+WIDEST_OF_SQUEEZED = 1.5
+"""A squeezed picture is shown up to this much wider: at 4/3 most people in it have their own shape again."""
 IGNORED_MARGIN_PX = 4.0
 
 
@@ -107,6 +109,8 @@ def _placement(
     height, width = picture.pixels.shape[:2]
     factor = min(room[0] / width, room[1] / height) * np.exp(random.uniform(*np.log(scale)))
     stretch = np.exp(random.uniform(-ASPECT_CHANGE, ASPECT_CHANGE))
+    if picture.squeezed:
+        stretch *= np.sqrt(random.uniform(1.0, WIDEST_OF_SQUEEZED))
     matrix = np.array([[factor * stretch, 0, 0], [0, factor / stretch, 0]])
     if random.random() < 0.5:
         matrix[0] = -matrix[0, 0], 0, matrix[0, 0] * width
