@@ -59,7 +59,7 @@ HEALTH: dict[str, Any] = {
     }],
 }  # fmt: skip
 EVENT: dict[str, Any] = {
-    "schema": "safetygear.event/1", "id": "e1", "eventSequence": 1, "dedupKey": "k", "rule": "no-helmet",
+    "schema": "safetygear.event/1", "id": "e1", "eventSequence": 1, "outboxEpoch": "e", "dedupKey": "k", "rule": "no-helmet",
     "severity": "high", "state": "open", "camera": "gate-2", "zone": "crane", "track": "12",
     "openedAt": rfc3339(NOON_S), "updatedAt": rfc3339(NOON_S), "reason": "no helmet for 3 s", "confidence": 0.9,
     "model": {"name": "m", "version": "1", "sha256": "0"}, "configHash": "c",
@@ -188,12 +188,14 @@ def test_reported_properties_are_told_once_when_they_change() -> None:
     assert reported.update("capture", {"cameras": {"gate": {"state": "connecting", "reason": "starting"}}}, 0.0) == []
     assert reported.update("capture", streaming, 1.0) == ["camera gate: streaming"]
     assert reported.update("capture", streaming, 2.0) == []
+    assert reported.in_force() == []
     assert reported.update("capture", refused, 3.0) == [
         "capture: desired property cameras.yard.url: is no URL",
         "capture: the model is refused: there is no model x",
         "capture: frames: /frames is not there",
         "camera gate: refused - the camera refuses user name or password (auth-failed)",
     ]
+    assert len(reported.in_force()) == 4
     assert sorted(reported.update("capture", streaming, 4.0)) == [
         "camera gate: streaming",
         "capture: frames is in order again",

@@ -73,6 +73,7 @@ _DETECTIONS = DetectionsMessage(
 _EVENT = EventMessage(
     id="ev-7f3a9c41",
     event_sequence=318,
+    outbox_epoch="20261120T071502Z-5b7e19c0",
     dedup_key="gate-2/no-helmet/17/2026-11-25T09:14:01.050Z/open",
     rule="no-helmet",
     severity="high",

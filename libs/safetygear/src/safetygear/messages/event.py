@@ -34,7 +34,9 @@ class EventMessage(Message, frozen=True, kw_only=True):
     id: str
     """The episode: the same in its open, update and closed messages."""
     event_sequence: int
-    """Counts the messages of this device's outbox without a gap: a missing number is a lost message."""
+    """Counts the messages of an outbox's epoch from 1 without a gap: a missing number is a lost message."""
+    outbox_epoch: str
+    """Which count `eventSequence` belongs to: another one begins when the outbox's file was lost or replaced."""
     dedup_key: str
     """The same for every resend of this message, after a restart too: keep the first one, drop the rest."""
     rule: str
