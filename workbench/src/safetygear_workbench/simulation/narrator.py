@@ -107,6 +107,10 @@ class Reported:
         ]
         return lines
 
+    def in_force(self) -> list[str]:
+        """What is wrong as last reported: a camera that does not stream, a refused model, a refused property."""
+        return [text for found in self._before.values() for text in found.values() if text and not _streams(text)]
+
 
 def _findings(module: str, reported: Mapping[str, Any]) -> dict[str, str]:
     """What is worth a line, by what it is about."""
@@ -129,6 +133,10 @@ def _findings(module: str, reported: Mapping[str, Any]) -> dict[str, str]:
 
 def _unread(findings: Mapping[str, str]) -> list[str]:
     return [key for key, text in findings.items() if key.startswith("camera ") and text.endswith(f"({NO_READER})")]
+
+
+def _streams(text: str) -> bool:
+    return text.startswith("camera ") and ": streaming" in text
 
 
 def _camera(camera: str, state: str, reason: str) -> str:

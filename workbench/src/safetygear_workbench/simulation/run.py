@@ -33,6 +33,8 @@ STOP_WITHIN_S = 13.0
 """The supervisor needs 10 s at most."""
 DELIVER_WITHIN_S = 3.0
 """For what waits for IoT Hub at the end of a run that went offline."""
+MOST_CAUSES = 3
+"""Named in the line that says that no detection came."""
 _STYLES = {"event": "bold red", "health": "cyan", "invalid": "bold red"}
 
 
@@ -265,7 +267,9 @@ class Run:
         self._terminal.rows("Summary", summary.rows())
         self._terminal.result({"summary": summary.as_json()})
         if self._failure is None and self._options.for_s is not None and not summary.messages.get("detections"):
-            self._failure = f"no detection came in {summary.seconds:g} s; see {self._prepared.state / 'logs'}."
+            causes = "; ".join(self._reported.in_force()[:MOST_CAUSES]) or "nothing is reported as wrong"
+            logs = self._prepared.state / "logs"
+            self._failure = f"no detection came in {summary.seconds:g} s ({causes}); see {logs}."
             self._exit_code = EXIT_FAILED
         if self._failure is not None:
             self._terminal.note(self._failure, style="bold red")
