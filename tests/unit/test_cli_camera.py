@@ -108,7 +108,9 @@ def test_what_should_be_changed_is_said(changes: dict[str, Any], hint: str) -> N
 
 def test_every_reason_a_probe_can_have_is_one_of_captures_and_has_advice() -> None:
     assert ADVICE.keys() <= EXPLANATIONS.keys()
-    words = " ".join(failed_words(result(reason="auth-failed")))
+    anonymous = " ".join(failed_words(result(reason="auth-failed")))
+    assert anonymous.endswith("names no user: write rtsp://USER@HOST/PATH, and the password is asked for.")
+    words = " ".join(failed_words(result(reason="auth-failed", username="viewer", has_password=True)))
     assert words.startswith(
         "rtsp://10.0.0.1/1: the camera refuses user name or password (auth-failed). Check user name"
     )

@@ -19,6 +19,7 @@ LARGE_WIDTH_PX = 1280
 CLOCK_OFF_S = 0.5
 _MOST_OFFSETS = 1000
 
+ADVICE_WITHOUT_USER = "The URL names no user: write rtsp://USER@HOST/PATH, and the password is asked for."
 ADVICE = {
     "auth-failed": "Check user name and password on the camera's own page. Wait some minutes before you try again: "
     "cameras lock an account after a few wrong passwords.",
@@ -28,6 +29,7 @@ ADVICE = {
     "transport-refused": "Try --transport udp, or tcp.",
     "no-video": "The path may be the camera's audio: look up that of a video stream.",
     "wrong-codec": "Set the stream to H.264 or H.265 on the camera's own page.",
+    "no-key-frame": "Set the camera's key frame (I-frame) interval to 1 or 2 s on its own page.",
     "unsupported-codec": "Set the stream to H.264 or H.265 on the camera's own page.",
     "tls-certificate": "Most cameras sign their own certificate: use --no-tls-verify here and tlsVerify false in the "
     "twin, or install the camera's authority.",
@@ -189,6 +191,8 @@ class ProbeResult:
 
     def hints(self) -> list[str]:
         """What should be changed at the camera or in the network."""
+        if self.reason == "auth-failed" and self.username is None:
+            return [ADVICE_WITHOUT_USER]
         if not self.ok:
             return [ADVICE[self.reason]] if self.reason in ADVICE else []
         hints = []
