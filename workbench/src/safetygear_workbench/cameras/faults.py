@@ -25,6 +25,8 @@ class Faults:
     """The SDP names the other codec."""
     no_parameter_sets: bool = False
     """None in the SDP; those in the stream stay."""
+    start_between_key_frames: bool = False
+    """PLAY begins with the picture after a key frame: the next one is as far away as can be."""
     stall: bool = False
     """Nothing is sent any more; the connection stays."""
     stall_after_s: float = 0.0

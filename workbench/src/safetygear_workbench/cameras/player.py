@@ -71,6 +71,8 @@ class Player:
         stood_still_at: int | None = None
         stalled_once = False
         keyframe = rounds.clip.pictures[0]
+        if self.faults().start_between_key_frames:
+            rounds.next()
         while True:
             media_s, picture = rounds.next()
             faults = self.faults()
