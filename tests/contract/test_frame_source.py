@@ -14,7 +14,7 @@ from safetygear.errors import CameraError
 from safetygear.secret_references import Secret
 from safetygear_capture.reasons import explain
 from safetygear_capture.rtsp import open_rtsp
-from safetygear_capture.rtsp_fake import Fails, ScriptedCamera, Step, picture
+from safetygear_capture.rtsp_fake import Between, Fails, ScriptedCamera, Step, picture
 from safetygear_capture.source import DecodedFrame, FrameSource, SourceRequest
 from safetygear_workbench.cameras.authentication import Credentials, Scheme
 from safetygear_workbench.edge_runtime.pki import Certificates, ensure_certificates
@@ -44,6 +44,7 @@ class FakeWorld:
     SCRIPTS: ClassVar[dict[str, list[Step] | Fails]] = {
         "none": [picture(width=WIDTH, height=HEIGHT, pts_s=n / 25, keyframe=n % 25 == 0) for n in range(100)],
         "stall": [picture(), Fails("stall")],
+        "between": [*[Between()] * 24, picture(width=WIDTH, height=HEIGHT)],
         "drop": [picture()],
         "unauthorized": Fails("auth-failed"),
         "hang": Fails("timeout"),
@@ -58,6 +59,7 @@ class RealWorld:
     FAULTS: ClassVar[dict[str, dict[str, Any]]] = {
         "none": {},
         "stall": {"stall_after_s": 0.5},
+        "between": {"start_between_key_frames": 1},
         "drop": {"drop_after_s": 0.5},
         "unauthorized": {"unauthorized": 1},
         "hang": {"hang": "DESCRIBE"},
@@ -178,6 +180,19 @@ def test_key_frames_only_and_back(world: World) -> None:
         source.close()
 
 
+def test_before_the_first_key_frame_it_is_said_that_one_is_awaited(world: World) -> None:
+    source = world.open("between")
+    try:
+        packets = 0
+        while not source.read():
+            packets += 1
+            assert source.awaits_key_frame
+        assert packets >= 20
+        assert not source.awaits_key_frame
+    finally:
+        source.close()
+
+
 # The real one only.
 
 
@@ -246,6 +261,7 @@ def test_a_stream_that_is_announced_as_another_codec_gives_packets_but_no_pictur
     source = open_rtsp(request(camera.url(name, wrong_codec=1), open_timeout_s=1.0, read_timeout_s=5.0))
     try:
         assert [frame for _ in range(2) for frame in source.read()] == []
+        assert not source.awaits_key_frame
     finally:
         source.close()
 

@@ -47,6 +47,8 @@ class Fault:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
+KEY_FRAMES_APART_S = 12.0
+"""Of a camera that saves bandwidth: three stall budgets."""
 _SOON_S = 15.0 * 1.25
 """The longest pause of a fault that may pass by itself, with its jitter."""
 _LATER_S = 20.0 * 1.25
@@ -67,6 +69,10 @@ FAULTS = (
     Fault(
         "H.264 announced, H.265 sent", "wrong-codec", {"wrong_codec": True}, "refused", "wrong-codec",
         3 * STALL_BUDGET_S, STALL_BUDGET_S + _LATER_S, "before",
+    ),
+    Fault(
+        "PLAY begins between key frames, 12 s apart", "between", {"start_between_key_frames": True}, "connecting",
+        "waiting-for-key-frame", 2 * STALL_BUDGET_S, KEY_FRAMES_APART_S, "before",
     ),
     Fault("stall, connection stays", "stall", {"stall": True}, "stalled", "stall", STALL_BUDGET_S + 1, _SOON_S),
     Fault("connection cut", "cut", {"drop_after_s": 0.01}, "backing-off", "end-of-stream", 1.0, _SOON_S),
@@ -112,10 +118,11 @@ class Campaign:
     def __init__(self, folder: Path) -> None:
         clip = make_clip(folder / "clip.mp4", fps=10, frames=50, keyframe_every=10)
         hevc = make_clip(folder / "hevc.mp4", fps=10, frames=50, keyframe_every=10, codec="hevc")
+        smart = make_clip(folder / "smart.mp4", fps=10, frames=120, keyframe_every=120)
         smooth = make_clip(folder / "smooth.mp4", fps=25)
         other = make_clip(folder / "other.mp4", fps=10, frames=50, keyframe_every=10, width=480, height=272)
         self._clips = {fault.camera: clip for fault in FAULTS if fault.what}
-        self._clips |= {WITNESS: smooth, "other-size": other, "wrong-codec": hevc}
+        self._clips |= {WITNESS: smooth, "other-size": other, "wrong-codec": hevc, "between": smart}
         self._folder = folder
         self._gone_clip = clip
         self._entries_read = 0

@@ -15,6 +15,8 @@ from safetygear.camera_reasons import EXPLANATIONS
 from safetygear.messages.frames import CameraState
 from safetygear_capture.camera import (
     FEW_PACKETS,
+    KEY_FRAME_SOON_S,
+    KEY_FRAME_WITHIN_S,
     LONGEST_PAUSE_S,
     LONGEST_REFUSED_PAUSE_S,
     STEADY_S,
@@ -35,16 +37,16 @@ def opened(camera: Camera, now_s: float) -> None:
 
 
 def packets(count: int) -> Happening:
-    return lambda camera, now_s: [camera.packet() for _ in range(count)]
+    return lambda camera, now_s: [camera.packet(now_s) for _ in range(count)]
 
 
 def damaged(camera: Camera, now_s: float) -> None:
-    camera.packet()
+    camera.packet(now_s)
     camera.damaged()
 
 
 def decoded(camera: Camera, now_s: float) -> None:
-    camera.packet()
+    camera.packet(now_s)
     camera.decoded(now_s)
 
 
@@ -119,11 +121,56 @@ def test_the_stall_budget_runs_from_the_opening_and_from_each_sound_picture() ->
     camera.opened(10.0)
     assert [camera.overdue(10.0 + s) for s in (3.9, 4.0)] == [False, True]
     camera.decoded(12.0)
-    camera.packet()
+    camera.packet(12.5)
     camera.damaged()
     assert [camera.overdue(12.0 + s) for s in (3.9, 4.0)] == [False, True]
     camera.failed("stall", 16.0)
     assert not camera.overdue(1000.0)
+
+
+def between(camera: Camera, from_s: float, to_s: float) -> None:
+    """A picture each half second, of a stream whose first key frame is still to come."""
+    for half in range(int(2 * from_s), int(2 * to_s) + 1):
+        camera.packet(half / 2, awaits_key_frame=True)
+        assert not camera.overdue(half / 2)
+
+
+def test_a_stream_that_begins_between_key_frames_is_waited_for() -> None:
+    camera = Camera(stall_budget_s=BUDGET_S, now_s=0.0)
+    camera.connecting(0.0)
+    camera.opened(0.0)
+    between(camera, 0.0, KEY_FRAME_SOON_S - 0.5)
+    assert camera.snapshot(1.5).reason == "starting"
+    between(camera, KEY_FRAME_SOON_S, KEY_FRAME_WITHIN_S - 0.5)
+    shown = camera.snapshot(KEY_FRAME_WITHIN_S)
+    assert (shown.state, shown.reason, shown.since_s) == ("connecting", "waiting-for-key-frame", 0.0)
+    camera.packet(KEY_FRAME_WITHIN_S, awaits_key_frame=True)
+    assert camera.overdue(KEY_FRAME_WITHIN_S)
+    camera.stalled(KEY_FRAME_WITHIN_S)
+    shown = camera.snapshot(KEY_FRAME_WITHIN_S)
+    assert (shown.state, shown.reason, camera.given_up()) == ("stalled", "no-key-frame", "no-key-frame")
+
+
+def test_silence_before_the_first_key_frame_is_a_stall() -> None:
+    camera = Camera(stall_budget_s=BUDGET_S, now_s=0.0)
+    camera.connecting(0.0)
+    camera.opened(0.0)
+    between(camera, 0.0, 20.0)
+    assert [camera.overdue(20.0 + s) for s in (3.9, 4.0)] == [False, True]
+    assert camera.verdict(24.0) == "stall"
+
+
+@pytest.mark.parametrize(("broken", "verdict"), [(False, "wrong-codec"), (True, "corrupt")])
+def test_what_comes_of_the_key_frame_is_judged_a_stall_budget_later(broken: bool, verdict: str) -> None:
+    camera = Camera(stall_budget_s=BUDGET_S, now_s=0.0)
+    camera.connecting(0.0)
+    camera.opened(0.0)
+    between(camera, 0.0, 20.0)
+    camera.packet(20.5)
+    if broken:
+        camera.damaged()
+    assert [camera.overdue(20.5 + s) for s in (3.9, 4.0)] == [False, True]
+    assert camera.verdict(24.5) == verdict
 
 
 def test_since_is_when_the_state_began_and_streaming_time_counts_streaming_only() -> None:
@@ -197,9 +244,13 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(count=st.integers(1, 10), broken=st.booleans())
     def receives(self, count: int, broken: bool) -> None:
         for _ in range(count):
-            self.camera.packet()
+            self.camera.packet(self.now_s)
         if broken:
             self.camera.damaged()
+
+    @rule()
+    def receives_before_a_key_frame(self) -> None:
+        self.camera.packet(self.now_s, awaits_key_frame=True)
 
     @rule()
     def decodes(self) -> None:

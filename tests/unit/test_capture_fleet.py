@@ -18,7 +18,7 @@ from safetygear_capture.camera_ring import CameraRing
 from safetygear_capture.config import CameraConfig
 from safetygear_capture.fleet import Fleet, hung_after_s
 from safetygear_capture.handover import Handover
-from safetygear_capture.rtsp_fake import Calls, Fails, ScriptedCamera, Step, picture
+from safetygear_capture.rtsp_fake import Between, Calls, Fails, ScriptedCamera, Step, picture
 from safetygear_capture.source import DecodedFrame, FrameMoment, FrameSource, OpenSource, Planes, SourceRequest
 
 GATE = CameraConfig(url="rtsp://gate/1", stall_budget_s=4.0)
@@ -332,6 +332,19 @@ async def test_packets_without_a_picture_do_not_outlive_the_watchdogs_verdict(tm
     world.join()
 
 
+def test_a_stream_that_begins_between_key_frames_streams_from_the_first_one_on(tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def steps(world: World) -> list[Step]:
+        waited: list[Step] = [Between(), Calls(pass_time(world.clock, 0.5))] * 40
+        look = Calls(lambda: seen.append((world.status().state, world.status().reason)))
+        return [*waited, Between(), look, *frames(world, 3)]
+
+    world = run(steps, tmp_path)
+    assert seen == [("connecting", "waiting-for-key-frame")]
+    assert (world.last.state, world.last.reason) == ("streaming", "ok")  # type: ignore[attr-defined]
+
+
 def test_a_stream_that_lags_behind_is_not_called_corrupt_between_its_key_frames(tmp_path: Path) -> None:
     late: list[Step] = []
     world = World(ScriptedCamera(*[late] * 50), tmp_path)
@@ -356,6 +369,8 @@ class LateRead:
     def read(self) -> Sequence[DecodedFrame]:
         self.gate()
         return [picture()]
+
+    awaits_key_frame = False
 
     def key_frames_only(self, only: bool) -> None: ...
 

@@ -52,10 +52,12 @@ def test_trouble_that_is_first_seen_in_the_next_attempt_is_told_all_the_same(rea
     assert (changed.state, told(cameras)) == (state, (state, reason, "t1"))
 
 
-def test_a_first_attempt_is_told_as_such() -> None:
+@pytest.mark.parametrize("reason", ["starting", "waiting-for-key-frame"])
+def test_an_attempt_that_is_under_way_is_told_as_such(reason: str) -> None:
     cameras = ReportedCameras()
     cameras.update([status("connecting", "starting")], 0.0)
-    assert told(cameras)[:2] == ("connecting", "starting")
+    cameras.update([status("connecting", reason)], 1.0)
+    assert told(cameras)[:2] == ("connecting", reason)
 
 
 def test_a_stream_that_began_anew_is_news_but_not_a_log_line() -> None:

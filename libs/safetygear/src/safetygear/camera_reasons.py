@@ -31,6 +31,7 @@ EXPLANATIONS: Final[dict[str, str]] = {
     "tls-failed": "no TLS connection to the camera",
     "stall": "no picture within the stall budget",
     "corrupt": "most pictures are damaged",
+    "no-key-frame": "pictures arrive, but no key frame from which they could be decoded",
     "end-of-stream": "the camera ended the stream",
     "connection-lost": "the connection was cut",
     "hung": "a call into the video library did not return; its thread was left behind",
@@ -49,6 +50,7 @@ EXPLANATIONS: Final[dict[str, str]] = {
     "lagging": "pictures are decoded later than they arrive; only key frames until that is over",
     # Why it is as it is, on purpose.
     "starting": "first attempt",
+    "waiting-for-key-frame": "pictures arrive, and can be decoded from the next key frame on",
     "disabled": "switched off by the configuration",
     "stopping": "the module is being stopped",
 }

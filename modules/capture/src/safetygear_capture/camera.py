@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from safetygear.backoff import Backoff
 from safetygear.messages.frames import CameraState
-from safetygear_capture.reasons import OK, REFUSALS, state_after
+from safetygear_capture.reasons import OK, REFUSALS, WAITING_FOR_KEY_FRAME, state_after
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 """Between attempts where the fault may pass by itself."""
@@ -18,6 +18,11 @@ FIRST_REFUSED_PAUSE_S, LONGEST_REFUSED_PAUSE_S = 5.0, 120.0
 """Where somebody has to change something: cameras lock an account after a few wrong passwords."""
 FEW_PACKETS = 5
 """As many may come without a picture when a stream ends in the middle of one."""
+KEY_FRAME_WITHIN_S = 90.0
+"""Cameras that save bandwidth ("smart codecs") leave up to a minute between key frames, and not each sends one at PLAY:
+half as long again, or the stall budget where that is longer."""
+KEY_FRAME_SOON_S = 2.0
+"""Most cameras have one within this time: a shorter wait is not worth a reason of its own."""
 STEADY_S = 5.0
 """A stream that held for so long was a success: the next pause is short again. One that breaks at once was none."""
 
@@ -46,6 +51,7 @@ class Camera:
         self._opened_s: float | None = None
         self._decoded_s: float | None = None
         self._streaming_since_s: float | None = None
+        self._between_s: float | None = None  # the newest picture of a stream whose first key frame is still to come
         self._packets = 0  # since the last sound picture; this and the next two: of this attempt
         self._damaged = False
         self._sound = False
@@ -59,6 +65,7 @@ class Camera:
         """An attempt begins. What ended the one before stays the reason."""
         self._opened_s = self._decoded_s = self._streaming_since_s = None
         self._packets, self._damaged, self._sound = 0, False, False
+        self._between_s = None
         self._flaw = self._given_up = None
         self._base = "connecting"
         self._show(now_s)
@@ -67,9 +74,17 @@ class Camera:
         """The camera says that it plays; the stall budget runs."""
         self._opened_s = now_s
 
-    def packet(self) -> None:
-        """Something came; whether there is a picture in it is not known yet."""
+    def packet(self, now_s: float, *, awaits_key_frame: bool = False) -> None:
+        """Something came; whether there is a picture in it is not known yet. `awaits_key_frame`: see source.py."""
         self._packets += 1
+        if awaits_key_frame and self._opened_s is not None:
+            self._between_s = now_s
+            if now_s - self._opened_s >= KEY_FRAME_SOON_S and self._base == "connecting":
+                self._base_reason = WAITING_FOR_KEY_FRAME
+                self._show(now_s)
+        elif self._between_s is not None:
+            # The key frame is here: from now on, that no picture comes means something.
+            self._between_s, self._opened_s, self._packets = None, now_s, 1
 
     def damaged(self) -> None:
         """A picture of which parts are missing: no proof of life."""
@@ -78,6 +93,7 @@ class Camera:
     def decoded(self, now_s: float) -> None:
         """A sound picture was decoded."""
         self._decoded_s = now_s
+        self._between_s = None
         self._packets, self._sound = 0, True
         self._given_up = None
         if self._base != "streaming":
@@ -99,12 +115,19 @@ class Camera:
         self._show(now_s)
 
     def overdue(self, now_s: float) -> bool:
-        """Whether the stall budget has passed without a sound picture. False while there is no stream."""
+        """Whether the stall budget has passed without a sound picture. False while there is no stream.
+
+        Before the first key frame, pictures that arrive are as good as sound ones, for `KEY_FRAME_WITHIN_S`.
+        """
+        if self._between_s is not None:
+            return now_s - self._between_s >= self._stall_budget_s or self._without_key_frame(now_s)
         since_s = self._decoded_s if self._decoded_s is not None else self._opened_s
         return since_s is not None and now_s - since_s >= self._stall_budget_s
 
-    def verdict(self) -> str:
+    def verdict(self, now_s: float) -> str:
         """What it means that no sound picture came in time: nothing came at all, something undecodable, or damage."""
+        if self._between_s is not None:
+            return "no-key-frame" if self._without_key_frame(now_s) else "stall"
         if self._sound:
             return "corrupt" if self._packets > FEW_PACKETS else "stall"
         if self._damaged:
@@ -114,7 +137,7 @@ class Camera:
     def stalled(self, now_s: float) -> None:
         """The watchdog says so, while a call into the video library has not yet returned."""
         if self._base in ("streaming", "connecting"):
-            self._given_up = self.verdict()
+            self._given_up = self.verdict(now_s)
             self._end(self._given_up, now_s)
 
     def given_up(self) -> str | None:
@@ -141,8 +164,12 @@ class Camera:
         self._base = state_after(reason)
         self._base_reason = reason
         self._flaw = None
-        self._opened_s = self._decoded_s = self._streaming_since_s = None
+        self._opened_s = self._decoded_s = self._streaming_since_s = self._between_s = None
         self._show(now_s)
+
+    def _without_key_frame(self, now_s: float) -> bool:
+        """Whether pictures came for so long without a key frame that the attempt is given up."""
+        return self._opened_s is not None and now_s - self._opened_s >= max(KEY_FRAME_WITHIN_S, self._stall_budget_s)
 
     def _show(self, now_s: float) -> None:
         shown: tuple[CameraState, str] = (self._base, self._base_reason)

@@ -134,7 +134,7 @@ class _Play:
                 raise CameraError(explain(failure), code=failure) from exc
             if self._ended.is_set():
                 return
-            self._desk.packet()
+            self._desk.packet(awaits_key_frame=self._source.awaits_key_frame)
             for frame in frames:
                 self._take(frame)
             # The watchdog may have been first: packets without a picture would go on under its verdict for ever.

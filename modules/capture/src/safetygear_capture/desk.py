@@ -73,11 +73,14 @@ class CameraDesk:
             self._called_s = self._clock.monotonic_s()
             self._camera.opened(self._called_s)
 
-    def packet(self) -> None:
+    def packet(self, *, awaits_key_frame: bool = False) -> None:
         """A call into the video library came back with something."""
         self._called_s = self._clock.monotonic_s()
+        if awaits_key_frame:
+            self._tell(lambda camera, now_s: camera.packet(now_s, awaits_key_frame=True))
+            return
         with self._lock:
-            self._camera.packet()
+            self._camera.packet(self._called_s)
 
     def silent_s(self) -> float:
         """How long the thread has been in one call into the video library; 0 while it is in none."""
@@ -128,7 +131,7 @@ class CameraDesk:
     def verdict(self) -> str:
         """Why no sound picture comes."""
         with self._lock:
-            return self._camera.verdict()
+            return self._camera.verdict(self._clock.monotonic_s())
 
     def given_up(self) -> str | None:
         """Why the watchdog has ended this attempt, which thus has to end; None where it has not."""

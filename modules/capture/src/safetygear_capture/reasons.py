@@ -28,8 +28,12 @@ REFUSALS: Final = frozenset(
 )
 """Retried rarely: somebody has to change something. Everything else is retried with a short back-off."""
 
-STALLS: Final = frozenset({"stall", "corrupt"})
+STALLS: Final = frozenset({"stall", "corrupt", "no-key-frame"})
 """The connection is there and no usable picture comes."""
+
+WAITING_FOR_KEY_FRAME: Final = "waiting-for-key-frame"
+OF_THE_ATTEMPT: Final = frozenset({"starting", WAITING_FOR_KEY_FRAME})
+"""Why a camera is `connecting` where that is no trouble of the attempt before."""
 
 
 def state_after(reason: str) -> CameraState:

@@ -17,7 +17,7 @@ from safetygear.messages.frames import CameraState, CameraStatus
 from safetygear.twin.reading import ID_PATTERN, FieldError
 from safetygear.twin.reported import config_report
 from safetygear_capture import __version__
-from safetygear_capture.reasons import state_after
+from safetygear_capture.reasons import OF_THE_ATTEMPT, state_after
 
 BURST: Final = 10
 """Changes of one camera that are told at once; then one each REFILL_S."""
@@ -66,7 +66,7 @@ class ReportedCameras:
         told.credit = min(BURST, told.credit + (now_s - told.credited_s) / REFILL_S)
         told.credited_s = now_s
         # The next attempt of the same trouble.
-        again = status.state == "connecting" and status.reason != "starting"
+        again = status.state == "connecting" and status.reason not in OF_THE_ATTEMPT
         state = state_after(status.reason) if again else status.state
         same = (told.state, told.reason) == (state, status.reason)
         if (same and (told.since == status.since or state not in _FRESH)) or told.credit < 1:

@@ -23,6 +23,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from safetygear.errors import CameraError
+from safetygear_capture.coded_pictures import carries_slice
 from safetygear_capture.ffmpeg_errors import NEARLY, open_failure, read_failure
 from safetygear_capture.reasons import explain
 from safetygear_capture.source import DecodedFrame, Planes, SourceRequest
@@ -54,6 +55,8 @@ class RtspSource:
         self.decode_errors = 0
         self.bytes_read = 0
         """Of packets, as they came; for `camera probe`."""
+        self.awaits_key_frame = False
+        self._begun = False
         self._closed = False
         self._camera_s: OrderedDict[int, float] = OrderedDict()
         self._read_timeout_s = request.read_timeout_s
@@ -98,12 +101,20 @@ class RtspSource:
         self._interrupted = False
         waited = time.monotonic() - asked_s >= WAITED_S
         self._remember_time(packet)
+        if not self._begun:
+            self._begun = packet.is_keyframe
+            self.awaits_key_frame = not self._begun and (
+                self.awaits_key_frame or carries_slice(self.codec, bytes(packet))
+            )
         try:
             decoded = packet.decode()
         except av.FFmpegError:
             # Damaged or foreign data. What it means is judged by whether pictures come at all.
             self.decode_errors += 1
             return []
+        if decoded:
+            # Gradual refreshes give pictures without any key frame.
+            self._begun, self.awaits_key_frame = True, False
         return [self._frame(frame, waited) for frame in decoded if isinstance(frame, VideoFrame)]
 
     def key_frames_only(self, only: bool) -> None:

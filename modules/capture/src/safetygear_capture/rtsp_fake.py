@@ -26,7 +26,12 @@ class Calls:
     action: Callable[[], None]
 
 
-Step = DecodedFrame | Fails | Calls | None
+@dataclass(frozen=True)
+class Between:
+    """A sound packet that can't be decoded, because no key frame has come yet."""
+
+
+Step = DecodedFrame | Fails | Calls | Between | None
 """What one `read` gives: a frame, a failure, or nothing (a packet without a picture)."""
 
 
@@ -62,6 +67,7 @@ class ScriptedSource:
     def __init__(self, steps: Sequence[Step]) -> None:
         self.codec = "h264"
         self.decode_errors = 0
+        self.awaits_key_frame = False
         self.only_key_frames = False
         self.closed = False
         self._steps: Iterator[Step] = iter(steps)
@@ -74,6 +80,9 @@ class ScriptedSource:
             raise CameraError(explain(step.code), code=step.code)
         if isinstance(step, Calls):
             step.action()
+            return []
+        self.awaits_key_frame = isinstance(step, Between)
+        if isinstance(step, Between):
             return []
         if step is None:
             self.decode_errors += 1

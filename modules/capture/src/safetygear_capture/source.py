@@ -95,6 +95,11 @@ class FrameSource(Protocol):
         """Packets from which the decoder could make nothing, since opening."""
         ...
 
+    @property
+    def awaits_key_frame(self) -> bool:
+        """Pictures of the announced codec arrive, but no key frame has come yet: nothing can be decoded before."""
+        ...
+
     def read(self) -> Sequence[DecodedFrame]: ...
 
     def key_frames_only(self, only: bool) -> None:

@@ -66,7 +66,7 @@ def probe(request: ProbeRequest, progress: Callable[[str], None]) -> ProbeResult
                     wall_s=time.time(),
                 )
         if not meter.pictures:
-            return result.failed("wrong-codec")
+            return result.failed("no-key-frame" if source.awaits_key_frame else "wrong-codec")
         seconds = now_s - meter_from_s
         kbps = (source.bytes_read - first_bytes) * 8 / 1000 / seconds if seconds > 0 else None
         return result.measured(meter, source.codec, kbps)
