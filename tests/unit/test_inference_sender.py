@@ -18,8 +18,8 @@ from safetygear_inference.publishing.sender import IN_FLIGHT, Sender
 
 class Scene:
     def __init__(self, hub: FakeHub) -> None:
-        self.hub, self.clock, self.lost = hub, FakeClock(), list[Outgoing]()
-        self.sender = Sender(hub, self.clock, on_lost=self.lost.append)
+        self.hub, self.clock, self.lost, self.sent = hub, FakeClock(), list[Outgoing](), list[Outgoing]()
+        self.sender = Sender(hub, self.clock, on_lost=self.lost.append, on_sent=self.sent.append)
 
     def submit(self, name: str, lane: Lane = "detections") -> None:
         message = OutgoingMessage(lane, b"{}", message_id=name)
@@ -56,10 +56,11 @@ async def test_a_failed_send_is_tried_again_and_counted_as_maybe_twice() -> None
         scene.hub.fail_next_send(HubError("no answer", code="hub-timeout"))
         scene.submit("d")
         await scene.clock.advance(0)
-        assert scene.arrived() == []
+        assert (scene.arrived(), scene.sent) == ([], [])
         await scene.clock.advance(1.0)
         assert scene.arrived() == ["d"]
         assert (scene.sender.retries, scene.sender.maybe_duplicated) == (1, 1)
+        assert [sent.message.message_id for sent in scene.sent] == ["d"]
 
 
 async def test_while_the_hub_is_away_nothing_is_attempted_and_nothing_lost() -> None:

@@ -59,8 +59,8 @@ HEALTH: dict[str, Any] = {
     }],
 }  # fmt: skip
 EVENT: dict[str, Any] = {
-    "schema": "safetygear.event/1", "id": "e1", "eventSequence": 1, "outboxEpoch": "e", "dedupKey": "k", "rule": "no-helmet",
-    "severity": "high", "state": "open", "camera": "gate-2", "zone": "crane", "track": "12",
+    "schema": "safetygear.event/1", "id": "e1", "eventSequence": 1, "outboxEpoch": "e", "dedupKey": "k",
+    "rule": "no-helmet", "severity": "high", "state": "open", "camera": "gate-2", "zone": "crane", "track": "12",
     "openedAt": rfc3339(NOON_S), "updatedAt": rfc3339(NOON_S), "reason": "no helmet for 3 s", "confidence": 0.9,
     "model": {"name": "m", "version": "1", "sha256": "0"}, "configHash": "c",
 }  # fmt: skip

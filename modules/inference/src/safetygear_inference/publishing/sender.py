@@ -22,12 +22,24 @@ log = logging.getLogger(__name__)
 
 
 class Sender:
-    """Owns the queue. `on_lost` is told of each message that will never be sent, so that its budget is given back."""
+    """Owns the queue.
 
-    def __init__(self, hub: HubPort, clock: Clock, *, on_lost: Callable[[Outgoing], None]) -> None:
+    `on_lost` is told of each message that will never be sent, so that its budget is given back; `on_sent` of each that
+    the hub has taken (PUBACK), so that the outbox stops offering it.
+    """
+
+    def __init__(
+        self,
+        hub: HubPort,
+        clock: Clock,
+        *,
+        on_lost: Callable[[Outgoing], None],
+        on_sent: Callable[[Outgoing], None] = lambda outgoing: None,
+    ) -> None:
         self._hub = hub
         self._clock = clock
         self._on_lost = on_lost
+        self._on_sent = on_sent
         self._queue = SendQueue()
         self._wake = asyncio.Event()
         self._failing_since_s: float | None = None
@@ -116,6 +128,7 @@ class Sender:
                 self.retries += attempts - 1
                 self.maybe_duplicated += attempts > 1
                 self._note_success()
+                self._on_sent(outgoing)
                 return
 
     def _note_failure(self, exc: HubError) -> None:
