@@ -1,4 +1,4 @@
-"""The demo clip judged person by person: its truth as perfect boxes, or a detector's boxes, against what is expected."""
+"""The demo clip judged person by person: its truth as perfect boxes, or a detector's boxes, against what is true."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ WIDE_FROM, WIDE_FULLY = 0.6, 0.8
 
 def ramp(value: Array, zero: float, one: float) -> Array:
     """0 up to `zero`, 1 from `one`, straight between; falling where `zero` is the greater."""
-    return np.clip((value - zero) / (one - zero), 0.0, 1.0)
+    return np.asarray(np.clip((value - zero) / (one - zero), 0.0, 1.0))
 
 
 def plateau(value: Array, zero_low: float, low: float, high: float, zero_high: float) -> Array:
@@ -38,7 +38,7 @@ def plateau(value: Array, zero_low: float, low: float, high: float, zero_high: f
 def side(xyxy_px: Array) -> Array:
     """Root of the area (n,); 1e-6 at least."""
     size = np.maximum(xyxy_px[:, 2:] - xyxy_px[:, :2], 1e-6)
-    return np.sqrt(size[:, 0] * size[:, 1])
+    return np.asarray(np.sqrt(size[:, 0] * size[:, 1]))
 
 
 def inside(boxes: Array, holders: Array) -> Array:

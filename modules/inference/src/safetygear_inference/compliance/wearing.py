@@ -104,6 +104,10 @@ class _Frame:
         seen = things(gear, self._boxes, self._xyxy_px)
         worn_fit, carried_fit = self._fits(gear, seen, torsos)
         worn, carried = _assign(seen, worn_fit, carried_fit)
+        bare = np.array([held is not None and not held.thing.present for held in worn])
+        if gear == "helmet" and bare.any() and any(thing.present for thing in seen):
+            # A helmet near a bare head is not on it, however near: it is held there.
+            worn, carried = _assign(seen, *self._beside_bare_heads(seen, bare, worn_fit, carried_fit))
         hidden = self._why_hidden(gear)
         return [
             self._judge(gear, person, worn[person], carried[person], hidden[person]) for person in range(self._tracked)
@@ -131,8 +135,17 @@ class _Frame:
             worn = bodies.on_person(rows)
             carried = np.zeros_like(worn)
         # A bare head is on a neck and a bare torso on a body: neither is carried.
-        present = np.array([thing.present for thing in seen], bool)
-        return worn, np.where(present, carried, 0.0)
+        return worn, np.where([thing.present for thing in seen], carried, 0.0)
+
+    def _beside_bare_heads(
+        self, seen: Sequence[Thing], bare: Mask, worn_fit: Array, carried_fit: Array
+    ) -> tuple[Array, Array]:
+        """The fits (n, m) when the `bare` heads (n) can wear no helmet."""
+        present = np.array([thing.present for thing in seen])
+        rows = self._xyxy_px[[thing.box_index for thing in seen]]
+        beside = np.outer(bare, present)
+        held = self._bodies.in_hand(rows, np.zeros_like(worn_fit))
+        return np.where(beside, 0.0, worn_fit), np.where(beside, held, carried_fit)
 
     def _judge(
         self, gear: Gear, person: int, worn: _Held | None, carried: _Held | None, hidden: str | None
