@@ -88,6 +88,30 @@ def test_a_frozen_picture_watches_nothing() -> None:
     assert (health.seconds_frozen, health.seconds_watched, health.seconds_blind) == (4.0, 6.0, 4.0)
 
 
+def test_frozen_time_that_was_not_covered_anyway_is_not_taken_twice() -> None:
+    coverage = Coverage(0.0)
+    coverage.cameras(cameras(frozen_s=0.0), 0.0)
+    for tick in range(140):
+        analysed(coverage, tick * 0.2)
+    coverage.cameras(cameras(frozen_s=29.0), 59.0)
+    health = only(coverage.close_period(60.0))
+    assert (health.seconds_frozen, health.seconds_watched, health.seconds_blind) == (29.0, 29.8, 30.2)
+
+
+def test_a_picture_that_was_found_frozen_takes_back_what_an_earlier_period_counted() -> None:
+    coverage = Coverage(0.0)
+    coverage.cameras(cameras(frozen_s=0.0), 0.0)
+    for tick in range(100):
+        analysed(coverage, tick * 0.2)
+    assert only(coverage.close_period(20.0)).seconds_watched == 20.0
+    for tick in range(100, 150):
+        analysed(coverage, tick * 0.2)
+    coverage.cameras(cameras(frozen_s=15.0), 30.0)
+    for tick in range(150, 200):
+        analysed(coverage, tick * 0.2)
+    assert only(coverage.close_period(40.0)).seconds_watched == pytest.approx(20.0 - 15.0)
+
+
 def test_counters_are_differences_and_survive_a_restart_of_capture() -> None:
     coverage = Coverage(0.0)
     coverage.cameras(cameras(decoded=1000, dropped={"not-due": 800}), 1.0)

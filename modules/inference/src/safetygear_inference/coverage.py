@@ -1,15 +1,15 @@
 """What was really watched. Pure: monotonic seconds passed in.
 
 A frame that was analysed covers its camera until the next one, but for `COVERS_S` at most: beyond that the camera is
-blind. A frozen picture covers nothing: capture reports how long it has lasted, and that time counts as blind.
-Watched and blind always add up to the period.
+blind. A frozen picture covers nothing: capture reports how long it has lasted, and what was covered of that time counts
+as blind. Watched and blind always add up to the period.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
 from safetygear.messages.health import CameraHealth, LatencyPercentiles
@@ -20,6 +20,9 @@ COVERS_S = 2.0
 """How long an analysed picture stands for its camera: a walking person crosses a few metres in it."""
 SILENT_AFTER_S = 5.0
 """A capture shard that has said nothing for so long is down, and so are its cameras for us."""
+SPANS_KEPT = 2048
+"""Of covered time, per camera, the oldest go: what a picture that froze since covers in vain is looked for in them. More
+than an hour, the longest `freezeAfterS`, where every picture leaves a gap behind it; else without an end."""
 LATENCIES_KEPT = 4096
 """Per camera and period; 30 fps for two minutes."""
 
@@ -32,6 +35,15 @@ class _Capture:
     status: CameraStatus
 
 
+class _Span(NamedTuple):
+    """Covered time, monotonic seconds."""
+
+    from_s: float
+    to_s: float
+    dark: bool
+    blurred: bool
+
+
 @dataclass
 class _Camera:
     state: CameraState = "streaming"
@@ -41,7 +53,9 @@ class _Camera:
     last_analysed_s: float | None = None
     dark: bool = False
     blurred: bool = False
+    spans: deque[_Span] = field(default_factory=lambda: deque(maxlen=SPANS_KEPT))
     covered_s: float = 0.0
+    """Of this period, less what a frozen picture took back of it or of earlier ones; so are the next two."""
     dark_s: float = 0.0
     blurred_s: float = 0.0
     frozen_s: float = 0.0
@@ -49,6 +63,29 @@ class _Camera:
     analysed: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
+
+    def cover(self, from_s: float, to_s: float) -> None:
+        """The last analysed picture covers this time."""
+        span = _Span(from_s, to_s, self.dark, self.blurred)
+        if self.spans and self.spans[-1].to_s >= from_s and self.spans[-1][2:] == span[2:]:
+            self.spans[-1] = self.spans[-1]._replace(to_s=to_s)
+        else:
+            self.spans.append(span)
+        self._book(span, 1)
+
+    def uncover(self, from_s: float) -> None:
+        """The pictures since then were all the same one. What was not covered anyway is not taken back."""
+        while self.spans and self.spans[-1].to_s > from_s:
+            span = self.spans.pop()
+            if span.from_s < from_s:
+                self.spans.append(span._replace(to_s=from_s))
+            self._book(span._replace(from_s=max(span.from_s, from_s)), -1)
+
+    def _book(self, span: _Span, sign: int) -> None:
+        seconds = sign * (span.to_s - span.from_s)
+        self.covered_s += seconds
+        self.dark_s += seconds if span.dark else 0.0
+        self.blurred_s += seconds if span.blurred else 0.0
 
 
 class Coverage:
@@ -72,7 +109,7 @@ class Coverage:
         named = set()
         for status in message.cameras:
             named.add(status.camera)
-            self._status(status, message.shard, message.started_at)
+            self._status(status, message.shard, message.started_at, now_s)
         gone = [name for name, camera in self._cameras.items() if camera.shard == message.shard and name not in named]
         for name in gone:
             del self._cameras[name]
@@ -125,20 +162,22 @@ class Coverage:
         for camera in self._cameras.values():
             if camera.last_analysed_s is None:
                 continue
-            covered_s = max(0.0, min(now_s, camera.last_analysed_s + COVERS_S) - since_s)
-            camera.covered_s += covered_s
-            camera.dark_s += covered_s if camera.dark else 0.0
-            camera.blurred_s += covered_s if camera.blurred else 0.0
+            to_s = min(now_s, camera.last_analysed_s + COVERS_S)
+            if to_s > since_s:
+                camera.cover(since_s, to_s)
         self._integrated_to_s = max(now_s, since_s)
 
-    def _status(self, status: CameraStatus, shard: str, started_at: str) -> None:
+    def _status(self, status: CameraStatus, shard: str, started_at: str, now_s: float) -> None:
         camera = self._cameras.setdefault(status.camera, _Camera())
         camera.state, camera.reason, camera.shard = status.state, status.reason, shard
         if camera.capture is not None:
             # Counters run from the start of the capture process: after a restart they begin again at 0.
             before = camera.capture.status if camera.capture.started_at == started_at else None
             camera.frames_in += _gain(status.frames_decoded, before.frames_decoded if before else 0)
-            camera.frozen_s += _gain(status.seconds_frozen, before.seconds_frozen if before else 0.0)
+            frozen_s = _gain(status.seconds_frozen, before.seconds_frozen if before else 0.0)
+            if frozen_s:
+                camera.frozen_s += frozen_s
+                camera.uncover(now_s - frozen_s)
             for reason, count in status.dropped.items():
                 gained = _gain(count, before.dropped.get(reason, 0) if before else 0)
                 if gained:
@@ -148,7 +187,7 @@ class Coverage:
 
 def _health(name: str, camera: _Camera, period_s: float, *, silent: bool) -> CameraHealth:
     frozen_s = min(camera.frozen_s, period_s)
-    watched_s = min(max(0.0, camera.covered_s - frozen_s), period_s)
+    watched_s = min(max(0.0, camera.covered_s), period_s)
     return CameraHealth(
         camera=name,
         state="silent" if silent else camera.state,
@@ -156,9 +195,8 @@ def _health(name: str, camera: _Camera, period_s: float, *, silent: bool) -> Cam
         seconds_watched=round(watched_s, 3),
         seconds_blind=round(period_s - round(watched_s, 3), 3),
         seconds_frozen=round(frozen_s, 3),
-        # Parts of the watched time: of a frozen picture nothing was watched, dark or not.
-        seconds_dark=round(min(camera.dark_s, watched_s), 3),
-        seconds_blurred=round(min(camera.blurred_s, watched_s), 3),
+        seconds_dark=round(min(max(0.0, camera.dark_s), watched_s), 3),
+        seconds_blurred=round(min(max(0.0, camera.blurred_s), watched_s), 3),
         frames_in=camera.frames_in,
         analysed=camera.analysed,
         dropped=dict(sorted(camera.dropped.items())),
