@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 PACKAGES := libs/safetygear modules/capture modules/inference workbench
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PROJECT_FILES := constraints.txt $(PACKAGES:%=%/pyproject.toml)
-PYTEST_ARGUMENTS ?=
+# Two at a time: scenario tests mostly wait. A file stays together, for what its tests share.
+PYTEST_ARGUMENTS ?= -n 2 --dist loadfile
 
 # The camera may hold a password: it travels in the environment, never through a shell's command line or argv.
 export SAFETYGEAR_DEMO_CAMERA = $(value CAMERA)
@@ -66,10 +67,16 @@ clean: ## remove what make made
 
 .venv: $(VENV)/.installed
 
-$(VENV)/.installed: $(PROJECT_FILES)
+# What was installed does not start any more: its Python is gone, or the clone was moved.
+BROKEN = $(shell test -e $(VENV)/.installed && ! $(BIN)/safetygear --version >/dev/null 2>&1 && echo broken)
+
+.PHONY: broken
+broken:
+
+$(VENV)/.installed: $(PROJECT_FILES) $(BROKEN)
 	@test -n "$(PYTHON)" || { echo "SafetyGear needs Python 3.11, 3.12 or 3.13; none is on the PATH (or name one: make PYTHON=/path/to/python3.12)" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "SafetyGear needs Python 3.11, 3.12 or 3.13; $(PYTHON) is another version" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 2; }
 	@echo "installing SafetyGear into $(VENV) (a minute or two, once)"
 	@$(PIP) install --constraint constraints.txt $(PACKAGES:%=--editable %)
 	@touch $@

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -19,6 +18,7 @@ from safetygear.messages.detections import Detection, DetectionsMessage, FrameSi
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
 from safetygear.messages.health import BudgetHealth
 from safetygear_inference.live import LiveState
+from safetygear_inference.pixels import decode_picture, encode_jpeg
 from safetygear_inference.web.viewers import Limits
 from support.browser import Findings, ServedPage, open_page, served_page
 from support.runtime import wait_until
@@ -51,7 +51,7 @@ class Scene:
         x0, y0 = round(left * width), round(top * height)
         x1, y1 = round((left + mark_width) * width), round((top + mark_height) * height)
         picture[y0:y1, x0:x1] = MARK_BGR
-        return bytes(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1])
+        return encode_jpeg(picture, 95)
 
     def message(self, sequence: int) -> DetectionsMessage:
         left, top, width, height = self.mark
@@ -156,7 +156,7 @@ def marked(page: Page, camera: str) -> tuple[float, float, float, float]:
     # Only the picture: the box would hide the mark's edges.
     stage.locator(".layer").evaluate("layer => { layer.hidden = true; }")
     png = stage.screenshot()
-    pixels = np.asarray(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR), int)
+    pixels = decode_picture(png).planes[0].astype(int)
     ys, xs = np.nonzero((pixels[..., 0] > 180) & (pixels[..., 1] < 90) & (pixels[..., 2] > 180))
     assert len(xs), "the mark is not in the picture"
     place = stage.bounding_box()
