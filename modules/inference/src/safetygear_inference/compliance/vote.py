@@ -98,10 +98,10 @@ class _Ballot:
             return
         self._why.update({evidence.state: evidence.reason, "unknown": "undecided"})
         self._evidence_s = now_s
-        # Half of the stated time at most: one picture alone decides nothing, however slow the camera.
-        step_s = min(passed_s, self._config.max_step_s, self._after_s[evidence.state] / 2)
+        step_s = min(passed_s, self._config.max_step_s)
         before = math.exp(-(passed_s - step_s) / self._config.decay_s)
-        credit_s = step_s * min(1.0, evidence.weight)
+        # Half of the stated time at most: one picture alone decides nothing, however slow the camera.
+        credit_s = min(step_s, self._after_s[evidence.state] / 2) * min(1.0, evidence.weight)
         self._seen_s[evidence.state] += credit_s
         for state in KNOWN:
             moved_s = self._net_s[state] * before + credit_s * EFFECT[evidence.state][state]
