@@ -18,8 +18,8 @@ from safetygear.frames.presence import ReaderBeat
 from safetygear.hub.fake import FakeHub
 from safetygear.hub.port import HubHandlers, IncomingMessage, MethodRequest
 from safetygear.lifecycle import Lifecycle
-from safetygear.messages.codec import encode
-from safetygear.messages.frames import CameraStatus, ReadersMessage
+from safetygear.messages.codec import decode, encode
+from safetygear.messages.frames import CamerasMessage, CameraStatus, ReadersMessage
 from safetygear.redact import Redactor
 from safetygear.secret_references import SecretResolver
 from safetygear.telemetry import ModuleMetrics
@@ -193,8 +193,11 @@ async def test_a_shard_whose_last_camera_has_gone_is_told_so() -> None:
     clock, hub = FakeClock(), FakeHub()
     await hub.open(HubHandlers())
     statuses: dict[str, Sequence[CameraStatus]] = {"north": []}
-    sender = StatusSender(Publisher(hub, Mailbox()), statuses=lambda: statuses, missing=lambda shard: None, clock=clock)
+    sender = StatusSender(
+        Publisher(hub, Mailbox()), instance="east", statuses=lambda: statuses, missing=lambda shard: None, clock=clock
+    )
     await sender.send()
+    assert {decode(message.body, CamerasMessage).instance for message in hub.sent} == {"east"}
     statuses.clear()
     await sender.send()
     assert [message.properties["shard"] for message in hub.sent] == ["default", "north"] * 2
@@ -203,7 +206,9 @@ async def test_a_shard_whose_last_camera_has_gone_is_told_so() -> None:
 async def test_a_change_goes_out_at_once() -> None:
     clock, hub = FakeClock(), FakeHub()
     await hub.open(HubHandlers())
-    sender = StatusSender(Publisher(hub, Mailbox()), statuses=dict, missing=lambda shard: None, clock=clock)
+    sender = StatusSender(
+        Publisher(hub, Mailbox()), instance="capture", statuses=dict, missing=lambda shard: None, clock=clock
+    )
     task = asyncio.create_task(sender.run())
     await clock.advance(0.05)
     assert len(hub.sent) == 1

@@ -14,7 +14,7 @@ from safetygear_inference.health import HealthPeriods
 
 def cameras(
     *, started_at: str = "2026-11-24T08:00:00.000Z", names: tuple[str, ...] = ("cam",), decoded: int = 0,
-    frozen_s: float = 0.0, dropped: dict[str, int] | None = None,
+    frozen_s: float = 0.0, dropped: dict[str, int] | None = None, instance: str = "",
 ) -> CamerasMessage:  # fmt: skip
     status = [
         CameraStatus(
@@ -23,7 +23,7 @@ def cameras(
         )
         for name in names
     ]  # fmt: skip
-    return CamerasMessage(shard="default", sent_at=started_at, started_at=started_at, cameras=status)
+    return CamerasMessage(shard="default", instance=instance, sent_at=started_at, started_at=started_at, cameras=status)
 
 
 def analysed(coverage: Coverage, now_s: float, *, dark: bool = False, blurred: bool = False) -> None:
@@ -145,7 +145,32 @@ def test_a_late_frame_of_a_removed_camera_does_not_bring_it_back_for_long() -> N
     coverage = Coverage(0.0)
     coverage.cameras(cameras(names=("b",)), 0.0)
     analysed(coverage, 0.5)
-    assert coverage.cameras(cameras(names=("b",)), 1.0) == ["cam"]
+    gone = [coverage.cameras(cameras(names=("b",)), float(second)) for second in range(1, 7)]
+    assert gone == [[]] * 5 + [["cam"]]
+
+
+def test_two_capture_modules_share_a_shard() -> None:
+    coverage = Coverage(0.0)
+    analysed(coverage, 0.1)
+    for second in range(1, 10):
+        assert coverage.cameras(cameras(names=("a", "b"), instance="east"), second + 0.2) == []
+        assert coverage.cameras(cameras(names=("cam",), instance="west"), second + 0.7) == []
+    assert coverage.cameras(cameras(names=("b",), instance="east"), 10.2) == ["a"]
+    assert [health.camera for health in coverage.close_period(11.0)] == ["b", "cam"]
+    for second in range(11, 20):
+        coverage.cameras(cameras(names=("b",), instance="east"), second + 0.2)
+    assert coverage.silent_shards(20.0) == ["default"], "one of its two modules is down"
+    states = {health.camera: health.state for health in coverage.close_period(20.0)}
+    assert states == {"b": "streaming", "cam": "silent"}
+
+
+def test_a_capture_module_that_got_another_name_is_not_silent_under_its_old_one() -> None:
+    coverage = Coverage(0.0)
+    coverage.cameras(cameras(instance=""), 0.0)
+    for second in range(1, 10):
+        coverage.cameras(cameras(instance="capture"), float(second))
+    assert coverage.silent_shards(9.5) == []
+    assert only(coverage.close_period(9.5)).state == "streaming"
 
 
 def test_percentiles_by_nearest_rank() -> None:

@@ -40,8 +40,10 @@ def status(
     )  # fmt: skip
 
 
-def cameras(*statuses: CameraStatus, shard: str = "default", started_at: str = STARTED) -> CamerasMessage:
-    return CamerasMessage(shard=shard, sent_at=SINCE, started_at=started_at, cameras=list(statuses))
+def cameras(
+    *statuses: CameraStatus, shard: str = "default", instance: str = "", started_at: str = STARTED
+) -> CamerasMessage:
+    return CamerasMessage(shard=shard, instance=instance, sent_at=SINCE, started_at=started_at, cameras=list(statuses))
 
 
 def detections(
@@ -145,6 +147,27 @@ def test_a_removed_camera_goes_and_those_of_other_shards_stay() -> None:
     live.cameras(cameras(status("b")), 1.0)
     assert [camera.name for camera in live.all_cameras()] == ["b", "c"]
     assert live.revision != before
+
+
+def test_two_capture_modules_share_a_shard() -> None:
+    live = LiveState()
+    live.analysed(detections(1, camera="c"), 0.0)
+    for second in range(9):
+        live.cameras(cameras(status("a"), status("b"), instance="east"), second + 0.2)
+        live.cameras(cameras(status("c"), instance="west"), second + 0.7)
+        assert [camera.name for camera in live.all_cameras()] == ["a", "b", "c"]
+    live.cameras(cameras(status("b"), instance="east"), 9.2)
+    assert [camera.name for camera in live.all_cameras()] == ["b", "c"]
+    live.cameras(cameras(status("b"), instance="east"), 14.2)
+    assert condition(live, 14.5, "b").state == "streaming"
+    assert condition(live, 14.5, "c").state == "silent"
+
+
+def test_cameras_that_are_left_out_stay_so_when_another_module_speaks() -> None:
+    live = LiveState()
+    live.cameras(cameras(*(status(f"c{number:03}") for number in range(MAX_CAMERAS + 3)), instance="east"), 0.0)
+    live.cameras(cameras(instance="west"), 0.5)
+    assert len(live.left_out) == 3
 
 
 def test_the_revision_changes_with_a_state_and_only_then() -> None:

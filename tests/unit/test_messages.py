@@ -168,3 +168,8 @@ def test_messages_cannot_be_changed() -> None:
     message = decode(json.dumps(DETECTIONS).encode(), DetectionsMessage)
     with pytest.raises(AttributeError):
         message.camera = "other"  # type: ignore[misc]  # that it can't be set
+
+
+def test_a_status_of_a_sender_that_does_not_say_which_instance_it_is_can_be_read() -> None:
+    older = b'{"schema":"safetygear.cameras/1","shard":"default","sentAt":"t","startedAt":"t","cameras":[]}'
+    assert decode(older, CamerasMessage).instance == ""

@@ -140,7 +140,7 @@ async def test_the_properties_are_those_of_the_status_and_of_the_heartbeat(tmp_p
     await hub.open(HubHandlers())
     shown = {"default": cameras.example.cameras}  # type: ignore[attr-defined]  # it is a CamerasMessage
     await StatusSender(
-        Publisher(hub, Mailbox()), statuses=lambda: shown, missing=lambda shard: None, clock=clock
+        Publisher(hub, Mailbox()), instance="capture", statuses=lambda: shown, missing=lambda shard: None, clock=clock
     ).send()
     await Heartbeat(
         folder=tmp_path, shards=("default",), instance="inference", transport="jpeg", hub=hub, problems=Problems(),

@@ -69,7 +69,13 @@ class CaptureApp:
         self._readers: Readers = FileReaders(environment.frames_dir) if self._ring else MessageReaders()
         self._mailbox = Mailbox()
         self._publisher = Publisher(hub, self._mailbox)
-        self._status = StatusSender(self._publisher, statuses=self._statuses, missing=self._missing, clock=clock)
+        self._status = StatusSender(
+            self._publisher,
+            instance=environment.instance,
+            statuses=self._statuses,
+            missing=self._missing,
+            clock=clock,
+        )
         self._fleet = Fleet(
             open_source=open_source,
             resolver=resolver,

@@ -25,11 +25,13 @@ class StatusSender:
         self,
         publisher: Publisher,
         *,
+        instance: str,
         statuses: Callable[[], Mapping[str, Sequence[CameraStatus]]],
         missing: Callable[[str], str | None],
         clock: Clock,
     ) -> None:
         self._publisher = publisher
+        self._instance = instance
         self._statuses = statuses
         self._missing = missing
         self._clock = clock
@@ -61,6 +63,10 @@ class StatusSender:
 
     def _message(self, shard: str, cameras: Sequence[CameraStatus]) -> OutgoingMessage:
         message = CamerasMessage(
-            shard=shard, sent_at=rfc3339(self._clock.now_s()), started_at=self._started_at, cameras=list(cameras)
+            shard=shard,
+            instance=self._instance,
+            sent_at=rfc3339(self._clock.now_s()),
+            started_at=self._started_at,
+            cameras=list(cameras),
         )
         return OutgoingMessage(CAMERAS_OUTPUT, encode(message), {"schema": message.schema, "shard": shard})

@@ -19,10 +19,11 @@ N = TypeVar("N", int, float)
 COVERS_S = 2.0
 """How long an analysed picture stands for its camera: a walking person crosses a few metres in it."""
 SILENT_AFTER_S = 5.0
-"""A capture shard that has said nothing for so long is down, and so are its cameras for us."""
+"""A capture module that has said nothing for so long is down, and so are its cameras for us. A camera that sends frames
+and that no module of its shard has named for so long is none."""
 SPANS_KEPT = 2048
-"""Of covered time, per camera, the oldest go: what a picture that froze since covers in vain is looked for in them. More
-than an hour, the longest `freezeAfterS`, where every picture leaves a gap behind it; else without an end."""
+"""Of covered time, per camera, the oldest go: it is taken back where the picture turns out to have been frozen. More
+than an hour, the longest `freezeAfterS`, even where every picture leaves a gap behind it."""
 LATENCIES_KEPT = 4096
 """Per camera and period; 30 fps for two minutes."""
 
@@ -49,6 +50,9 @@ class _Camera:
     state: CameraState = "streaming"
     reason: str = "no-status"
     shard: str | None = None
+    instance: str | None = None
+    """The capture module that named it last; None: only its frames have come so far."""
+    first_s: float = 0.0
     capture: _Capture | None = None
     last_analysed_s: float | None = None
     dark: bool = False
@@ -94,6 +98,7 @@ class Coverage:
     def __init__(self, now_s: float) -> None:
         self._cameras: dict[str, _Camera] = {}
         self._shards_heard_s: dict[str, float] = {}
+        self._instances_heard_s: dict[tuple[str, str | None], float] = {}
         self._period_start_s = now_s
         self._integrated_to_s = now_s
 
@@ -103,22 +108,33 @@ class Coverage:
             self._shards_heard_s.setdefault(shard, now_s)
 
     def cameras(self, message: CamerasMessage, now_s: float) -> list[str]:
-        """Take in a shard's status; returns the cameras that this shard no longer has."""
+        """Take in what one capture module says of its part of a shard; returns the cameras that it no longer has."""
         self._advance(now_s)
-        self._shards_heard_s[message.shard] = now_s
+        owner = message.shard, message.instance
+        self._shards_heard_s[message.shard] = self._instances_heard_s[owner] = now_s
         named = set()
         for status in message.cameras:
             named.add(status.camera)
-            self._status(status, message.shard, message.started_at, now_s)
-        gone = [name for name, camera in self._cameras.items() if camera.shard == message.shard and name not in named]
+            self._status(status, message, now_s)
+        gone = [
+            name
+            for name, camera in self._cameras.items()
+            if name not in named
+            and camera.shard == message.shard
+            and (
+                camera.instance == message.instance
+                or (camera.instance is None and now_s - camera.first_s > SILENT_AFTER_S)
+            )
+        ]
         for name in gone:
             del self._cameras[name]
+        self._forget_idle_instances()
         return gone
 
     def analysed(self, camera: str, shard: str, *, dark: bool, blurred: bool, latency_ms: float, now_s: float) -> None:
         """A frame of the camera was analysed. `latency_ms`: capture to message."""
         self._advance(now_s)
-        account = self._account(camera, shard)
+        account = self._account(camera, shard, now_s)
         account.last_analysed_s, account.dark, account.blurred = now_s, dark, blurred
         account.analysed += 1
         if len(account.latencies_ms) < LATENCIES_KEPT:
@@ -126,19 +142,20 @@ class Coverage:
 
     def dropped(self, camera: str, shard: str, reason: str) -> None:
         """A frame of the camera was dropped in this module."""
-        self._account(camera, shard).dropped[reason] += 1
+        self._account(camera, shard, self._integrated_to_s).dropped[reason] += 1
 
     def silent_shards(self, now_s: float) -> list[str]:
-        """Shards from which nothing was heard for `SILENT_AFTER_S`."""
-        return sorted(shard for shard, heard_s in self._shards_heard_s.items() if now_s - heard_s > SILENT_AFTER_S)
+        """Shards from which nothing was heard for `SILENT_AFTER_S`, or nothing of a module that has cameras in them."""
+        silent = {shard for shard, heard_s in self._shards_heard_s.items() if now_s - heard_s > SILENT_AFTER_S}
+        return sorted(silent | {shard for shard, _ in self._silent_instances(now_s)})
 
     def close_period(self, now_s: float) -> list[CameraHealth]:
         """The account since the last call, one entry per camera, sorted; the next period starts now."""
         self._advance(now_s)
         period_s = now_s - self._period_start_s
-        silent = set(self.silent_shards(now_s))
+        silent = self._silent_instances(now_s)
         healths = [
-            _health(name, camera, period_s, silent=camera.shard in silent)
+            _health(name, camera, period_s, silent=(camera.shard, camera.instance) in silent)
             for name, camera in sorted(self._cameras.items())
         ]
         for camera in self._cameras.values():
@@ -149,12 +166,25 @@ class Coverage:
         self._period_start_s = now_s
         return healths
 
-    def _account(self, camera: str, shard: str) -> _Camera:
+    def _account(self, camera: str, shard: str, now_s: float) -> _Camera:
         account = self._cameras.get(camera)
         if account is None:
-            # Of the shard that sent the frame: should that not list the camera, it goes with the shard's next status.
-            account = self._cameras[camera] = _Camera(shard=shard)
+            account = self._cameras[camera] = _Camera(shard=shard, first_s=now_s)
         return account
+
+    def _silent_instances(self, now_s: float) -> set[tuple[str, str | None]]:
+        """(shard, instance) of each capture module that is down."""
+        silent = {owner for owner, heard_s in self._instances_heard_s.items() if now_s - heard_s > SILENT_AFTER_S}
+        # What is not known to be any module's is as silent as its whole shard.
+        return silent | {
+            (shard, None) for shard, heard_s in self._shards_heard_s.items() if now_s - heard_s > SILENT_AFTER_S
+        }
+
+    def _forget_idle_instances(self) -> None:
+        """A module without a camera has nothing to be silent about; where it got another name, it is no other's."""
+        owners = {(camera.shard, camera.instance) for camera in self._cameras.values()}
+        for owner in self._instances_heard_s.keys() - owners:
+            del self._instances_heard_s[owner]
 
     def _advance(self, now_s: float) -> None:
         """Book the time since the last call: what the last analysed frame of each camera still covers of it."""
@@ -167,12 +197,13 @@ class Coverage:
                 camera.cover(since_s, to_s)
         self._integrated_to_s = max(now_s, since_s)
 
-    def _status(self, status: CameraStatus, shard: str, started_at: str, now_s: float) -> None:
+    def _status(self, status: CameraStatus, message: CamerasMessage, now_s: float) -> None:
         camera = self._cameras.setdefault(status.camera, _Camera())
-        camera.state, camera.reason, camera.shard = status.state, status.reason, shard
+        camera.state, camera.reason = status.state, status.reason
+        camera.shard, camera.instance = message.shard, message.instance
         if camera.capture is not None:
             # Counters run from the start of the capture process: after a restart they begin again at 0.
-            before = camera.capture.status if camera.capture.started_at == started_at else None
+            before = camera.capture.status if camera.capture.started_at == message.started_at else None
             camera.frames_in += _gain(status.frames_decoded, before.frames_decoded if before else 0)
             frozen_s = _gain(status.seconds_frozen, before.seconds_frozen if before else 0.0)
             if frozen_s:
@@ -182,7 +213,7 @@ class Coverage:
                 gained = _gain(count, before.dropped.get(reason, 0) if before else 0)
                 if gained:
                     camera.dropped[reason] += gained
-        camera.capture = _Capture(started_at, status)
+        camera.capture = _Capture(message.started_at, status)
 
 
 def _health(name: str, camera: _Camera, period_s: float, *, silent: bool) -> CameraHealth:

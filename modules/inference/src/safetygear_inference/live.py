@@ -63,6 +63,8 @@ class LiveCamera:
     name: str
     shard: str
     first_s: float
+    instance: str | None = None
+    """The capture module that named it last; None: only its frames have come so far."""
     status: CameraStatus | None = None
     streaming_since_s: float | None = None
     message: DetectionsMessage | None = None
@@ -102,27 +104,36 @@ class LiveState:
         self.newest_problems: Mapping[str, Mapping[str, str]] = {}
         self.sightings: deque[Sighting] = deque(maxlen=SIGHTINGS_KEPT)
         """The newest last."""
-        self.left_out: set[str] = set()
-        """Cameras beyond `MAX_CAMERAS`; no more than that many are remembered."""
+        self.left_out: dict[str, tuple[str, str | None]] = {}
+        """Cameras beyond `MAX_CAMERAS`, with shard and instance; no more than that many are remembered."""
         self.on_change: Callable[[], None] = lambda: None
         self.revision = 0
         """Another one: a camera has come, gone, or changed its state."""
         self._cameras: dict[str, LiveCamera] = {}
-        self._heard_s: dict[str, float] = {}
+        self._heard_s: dict[tuple[str, str | None], float] = {}
 
     def cameras(self, message: CamerasMessage, now_s: float) -> None:
-        """Capture has told how its cameras are; those of its shard that it no longer names are gone."""
-        self._heard_s[message.shard] = now_s
+        """A capture module has told how its cameras are; those of its own that it no longer names are gone.
+
+        A camera that no module has named yet waits for its own: several may share a shard.
+        """
+        owner = message.shard, message.instance
+        self._heard_s[owner] = now_s
         for status in message.cameras:
-            camera = self._camera(status.camera, message.shard, now_s)
+            camera = self._camera(status.camera, message.shard, now_s, message.instance)
             if camera is not None and _take_status(camera, status, message.started_at, now_s):
                 self.revision += 1
         named = {status.camera for status in message.cameras}
         for name, camera in list(self._cameras.items()):
-            if camera.shard == message.shard and name not in named:
+            unnamed = camera.instance is None and now_s - camera.first_s > SILENT_AFTER_S
+            if name not in named and camera.shard == message.shard and (unnamed or camera.instance == message.instance):
                 del self._cameras[name]
                 self.revision += 1
-        self.left_out &= named
+        for name, of in list(self.left_out.items()):
+            if name in self._cameras or (name not in named and of in (owner, (message.shard, None))):
+                del self.left_out[name]
+        for known in self._heard_s.keys() - {(camera.shard, camera.instance) for camera in self._cameras.values()}:
+            del self._heard_s[known]
         self.on_change()
 
     def analysed(self, message: DetectionsMessage, now_s: float) -> None:
@@ -198,7 +209,8 @@ class LiveState:
 
     def condition(self, camera: LiveCamera, now_s: float) -> Condition:
         """Whether the camera is watched, and if not, why and since when."""
-        heard_s = max(self._heard_s.get(camera.shard, camera.first_s), camera.analysed_s or camera.first_s)
+        told_s = self._heard_s.get((camera.shard, camera.instance), camera.first_s)
+        heard_s = max(told_s, camera.analysed_s or camera.first_s)
         if now_s - heard_s > SILENT_AFTER_S:
             return Condition(False, "silent", "capture-silent", since_s=heard_s)
         status = camera.status
@@ -219,16 +231,18 @@ class LiveState:
         """The cameras that are watched."""
         return frozenset(name for name, camera in self._cameras.items() if self.condition(camera, now_s).watched)
 
-    def _camera(self, name: str, shard: str, now_s: float) -> LiveCamera | None:
+    def _camera(self, name: str, shard: str, now_s: float, instance: str | None = None) -> LiveCamera | None:
         camera = self._cameras.get(name)
         if camera is None:
             if len(self._cameras) >= MAX_CAMERAS:
                 if len(self.left_out) < MAX_CAMERAS:
-                    self.left_out.add(name)
+                    self.left_out[name] = (shard, instance)
                 return None
             camera = self._cameras[name] = LiveCamera(name, shard, now_s)
             self.revision += 1
         camera.shard = shard
+        if instance is not None:
+            camera.instance = instance
         return camera
 
     def _list(self, camera: LiveCamera, message: DetectionsMessage, now_s: float) -> None:

@@ -133,6 +133,7 @@ _REFERENCE = FrameReference(
 
 _CAMERAS = CamerasMessage(
     shard="default",
+    instance="capture",
     sent_at="2026-11-25T09:14:04.000Z",
     started_at="2026-11-25T08:59:12.480Z",
     cameras=[

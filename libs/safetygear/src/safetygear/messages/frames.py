@@ -95,7 +95,7 @@ class CameraStatus(Message, frozen=True, kw_only=True):
 
 
 class CamerasMessage(Message, frozen=True, kw_only=True):
-    """The state of every camera of a capture shard: on each change of a state, and every second."""
+    """The state of every camera that a capture module has in a shard: on each change of a state, and every second."""
 
     schema: Literal["safetygear.cameras/1"] = "safetygear.cameras/1"
     """Names this layout."""
@@ -106,7 +106,9 @@ class CamerasMessage(Message, frozen=True, kw_only=True):
     started_at: UtcTime
     """When the capture process started: another time means that all counts began again."""
     cameras: list[CameraStatus]
-    """Every camera of the shard; one that is missing was removed."""
+    """Every camera that this instance has in the shard; one that is missing was removed."""
+    instance: str = ""
+    """The capture instance's name: several may have cameras in one shard. Empty from versions that did not say it."""
 
 
 class ReadersMessage(Message, frozen=True, kw_only=True):
