@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +193,11 @@ def test_a_password_is_asked_for_without_showing_it(monkeypatch: pytest.MonkeyPa
     given = camera._address("rtsp://viewer@10.0.0.1/1")
     assert given.password is not None
     assert (given.password.reveal(), asked) == ("other", [])
+
+
+def test_help_on_an_ascii_terminal() -> None:
+    given = [sys.executable, "-m", "safetygear_workbench", "camera", "serve", "--help"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(given, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--fault" in done.stdout

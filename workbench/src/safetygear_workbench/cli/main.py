@@ -8,6 +8,7 @@ A command's module is imported when it is called, so that `safetygear --help` do
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -42,6 +43,9 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # an ASCII terminal shows ? for … instead of a traceback
     if not given or given[0] in ("--help", "-h", "help"):
         _print_help()
         return EXIT_OK if given else EXIT_BAD_INPUT
