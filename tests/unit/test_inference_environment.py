@@ -50,7 +50,8 @@ def test_values_are_read() -> None:
         ("SAFETYGEAR_WORKERS", "many", "one per core"),
         ("SAFETYGEAR_WORKERS", "-1", "one per core"),
         ("SAFETYGEAR_LOG_LEVEL", "LOUD", "DEBUG, INFO"),
-        ("SAFETYGEAR_METRICS_LISTEN", "nowhere", ""),
+        ("SAFETYGEAR_METRICS_LISTEN", "nowhere", "Or write off"),
+        ("SAFETYGEAR_PAGE_LISTEN", "0.0.0.0:http", "Or write off"),
         ("SAFETYGEAR_PAGE_HOSTS", "http://site.example", "separated by commas"),
     ],
 )
@@ -59,7 +60,7 @@ def test_a_wrong_value_is_one_clear_line(name: str, value: str, says: str) -> No
         read_environment({name: value}, cores=1)
     line = str(raised.value)
     assert says in line
-    assert value in line
+    assert name in line and value in line
     assert "\n" not in line
 
 

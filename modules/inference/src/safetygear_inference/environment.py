@@ -65,8 +65,8 @@ def read_environment(environ: Mapping[str, str], *, cores: int | None = None) ->
         data_dir=Path(get("SAFETYGEAR_DATA_DIR", "/data")),
         secrets_dir=Path(get("SAFETYGEAR_SECRETS_DIR", "/secrets")),
         models_dir=Path(get("MODELS_DIR", "/app/models")),
-        metrics_listen=_listen(get("SAFETYGEAR_METRICS_LISTEN", "0.0.0.0:9600")),
-        page_listen=_listen(get("SAFETYGEAR_PAGE_LISTEN", "127.0.0.1:8080")),
+        metrics_listen=_listen("SAFETYGEAR_METRICS_LISTEN", get("SAFETYGEAR_METRICS_LISTEN", "0.0.0.0:9600")),
+        page_listen=_listen("SAFETYGEAR_PAGE_LISTEN", get("SAFETYGEAR_PAGE_LISTEN", "127.0.0.1:8080")),
         page_token=get("SAFETYGEAR_PAGE_TOKEN", "") or None,
         page_hosts=_page_hosts(get("SAFETYGEAR_PAGE_HOSTS", "")),
         log_level=_log_level(get("SAFETYGEAR_LOG_LEVEL", "INFO")),
@@ -98,8 +98,13 @@ def cores_of_quota(cpu_max: str) -> int | None:
     return max(1, math.ceil(int(match[1]) / int(match[2])))
 
 
-def _listen(text: str) -> Listen | None:
-    return None if text == "off" else parse_listen(text)
+def _listen(name: str, text: str) -> Listen | None:
+    if text == "off":
+        return None
+    try:
+        return parse_listen(text)
+    except UserError as exc:
+        raise UserError(f"{name}: {exc}", hint="Or write off.") from exc
 
 
 def _page_hosts(text: str) -> tuple[str, ...]:
