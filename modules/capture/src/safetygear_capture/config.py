@@ -47,9 +47,9 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             "`env:SAFETYGEAR_SECRET_<NAME>`. Never the password itself.",
         ),
     ] = None
-    analysed_fps: Annotated[float, Meta(gt=0, le=30, description="Frames per second that are handed to inference.")] = (
-        5.0
-    )
+    analysed_fps: Annotated[
+        float, Meta(ge=0.02, le=30, description="Frames per second that are handed to inference.")
+    ] = 5.0
     transport: Annotated[Transport, Meta(description="How RTP comes. udp loses packets where tcp waits for them.")] = (
         "tcp"
     )
