@@ -212,6 +212,16 @@ def test_another_file_is_no_ring(tmp_path: Path, content: bytes) -> None:
     assert refused.value.code == "reference-invalid"
 
 
+@pytest.mark.parametrize("more_bytes", [-1, 1, 8])
+def test_a_ring_of_another_length_than_its_header_says_is_no_ring(tmp_path: Path, more_bytes: int) -> None:
+    writer = FrameRingWriter(tmp_path, "gate", slots=2, slot_bytes=slot_bytes_for(8, 8))
+    written = writer.write(picture(8, 8, "i420"), width=8, height=8, pixel_format="i420")
+    os.truncate(tmp_path / "gate", (tmp_path / "gate").stat().st_size + more_bytes)
+    with pytest.raises(FrameError, match="contradicts its size") as refused:
+        FrameRingReader(tmp_path).view(reference(writer, written, 8, 8))
+    assert refused.value.code == "reference-invalid"
+
+
 @pytest.mark.parametrize(
     ("planes", "size"),
     [

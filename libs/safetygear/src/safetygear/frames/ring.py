@@ -179,7 +179,7 @@ class _MappedRing:
         magic, version, slots, pitch, slot_bytes, epoch = HEADER.unpack_from(memory, 0)
         if magic != MAGIC or version != VERSION:
             raise _invalid(path.name, "it is no frame ring of this version")
-        if pitch != slot_pitch_bytes(slot_bytes) or HEADER_BYTES + slots * pitch > status.st_size:
+        if pitch != slot_pitch_bytes(slot_bytes) or HEADER_BYTES + slots * pitch != status.st_size:
             raise _invalid(path.name, "its header contradicts its size")
         self.identity = status.st_dev, status.st_ino
         self.slots: int = slots
