@@ -76,6 +76,18 @@ def test_a_shed_change_is_not_forgotten() -> None:
     assert policy.reason_to_send("cam", person, config=config, now_s=3.0) == "change"
 
 
+def test_a_change_that_was_lost_on_the_way_is_told_again_unless_something_newer_is_under_way() -> None:
+    config = DetectionsConfig(policy="changes", interval_s=1, floor_interval_s=1000)
+    policy = DetectionsPolicy()
+    policy.sent("cam", NOTHING_SEEN, 0.0)
+    policy.sent("cam", seen(("person", BOX)), 5.0)
+    policy.lost("cam", 0.0)
+    assert policy.reason_to_send("cam", seen(("person", BOX)), config=config, now_s=700.0) is None
+    policy.lost("cam", 5.0)
+    assert policy.reason_to_send("cam", seen(("person", BOX)), config=config, now_s=700.0) == "change"
+    policy.lost("nobody", 5.0)
+
+
 def test_cameras_do_not_share_a_memory() -> None:
     policy = DetectionsPolicy()
     policy.sent("a", NOTHING_SEEN, 0.0)

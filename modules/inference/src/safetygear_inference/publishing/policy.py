@@ -60,6 +60,12 @@ class DetectionsPolicy:
         """The frame was handed over. One that was shed is not reported here, so its change is not forgotten."""
         self._last[camera] = _Sent(seen, now_s)
 
+    def lost(self, camera: str, at_s: float) -> None:
+        """What was handed over at `at_s` never arrived: told again, unless something newer is under way."""
+        last = self._last.get(camera)
+        if last is not None and last.at_s <= at_s:
+            del self._last[camera]
+
     def forget(self, camera: str) -> None:
         """The camera was removed."""
         self._last.pop(camera, None)

@@ -40,24 +40,23 @@ class Publisher:
 
     def detections(self, message: DetectionsMessage) -> bool:
         """Send the frame's boxes if the policy asks for it and the budget allows it. No JSON is made otherwise."""
-        seen = _seen(message)
-        reason = self._policy.reason_to_send(
-            message.camera, seen, config=self.detections_config, now_s=self._clock.monotonic_s()
-        )
+        seen, now_s = _seen(message), self._clock.monotonic_s()
+        reason = self._policy.reason_to_send(message.camera, seen, config=self.detections_config, now_s=now_s)
         if reason is None:
             self.reasons["unchanged"] += 1
             return False
-        if not self._submit("detections", outgoing(message, run=self._run)):
+        if not self._submit("detections", outgoing(message, run=self._run), now_s):
             self.reasons["shed"] += 1
             return False
-        self._policy.sent(message.camera, seen, self._clock.monotonic_s())
+        self._policy.sent(message.camera, seen, now_s)
         self.reasons[reason] += 1
         return True
 
     def health(self, message: HealthMessage, *, shard: str) -> bool:
         """Send a health message, unless even the part of the budget that is kept for it is used up."""
         properties = {"schema": message.schema, "shard": shard}
-        return self._submit("health", OutgoingMessage(HEALTH_OUTPUT, encode(message), properties))
+        message_out = OutgoingMessage(HEALTH_OUTPUT, encode(message), properties)
+        return self._submit("health", message_out, self._clock.monotonic_s())
 
     def count_reported(self) -> None:
         """A patch of reported properties counts like a message."""
@@ -82,16 +81,18 @@ class Publisher:
                 log.info("the message budget sheds no more detections")
         return health
 
-    def _submit(self, kind: Kind, message: OutgoingMessage) -> bool:
+    def _submit(self, kind: Kind, message: OutgoingMessage, now_s: float) -> bool:
         size_blocks = blocks(message)
         if not self._budget.admit(kind, size_blocks, config=self.budget_config, now_s=self._clock.now_s()):
             return False
         lane: Lane = "health" if kind == "health" else "detections"
-        return self.sender.submit(Outgoing(lane, message, size_blocks, self._clock.monotonic_s()))
+        return self.sender.submit(Outgoing(lane, message, size_blocks, now_s))
 
     def _give_back(self, lost: Outgoing) -> None:
         waited_s = self._clock.monotonic_s() - lost.queued_s
         self._budget.refund(lost.lane, lost.size_blocks, self._clock.now_s() - waited_s)
+        if lost.lane == "detections":
+            self._policy.lost(lost.message.properties["camera"], lost.queued_s)
 
 
 def _seen(message: DetectionsMessage) -> Seen:
