@@ -34,12 +34,6 @@ class FreezeDetector:
             self._changed_s = now_s
         self._seen_s = now_s
 
-    def restart(self) -> None:
-        """The stream was interrupted: nothing is known until the next pictures."""
-        self._frozen_total_s += self._current_s()
-        self._samples = None
-        self._changed_s = self._seen_s
-
     @property
     def frozen(self) -> bool:
         """Whether nothing has changed for `freeze_after_s`."""

@@ -163,10 +163,6 @@ class FrameScheduler(Generic[F]):
         """How many frames wait: at most one per camera."""
         return sum(camera.waiting is not None for camera in self._cameras.values())
 
-    def cameras(self) -> list[str]:
-        """Cameras that have offered a frame."""
-        return list(self._cameras)
-
     def _count(self, camera: str) -> _Counts:
         return self._counts.setdefault(camera, _Counts())
 
