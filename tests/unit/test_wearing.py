@@ -104,6 +104,10 @@ LOW = Body(400, top=520, tall=420)
 HIGH = Body(400, top=-100, tall=420)
 """The head is above the picture."""
 LEFT = Body(20)
+TO_HIPS: Seen = ("person", (355, 200, 445, 325), 0.9)
+"""A behind a container: the lower half is hidden, within the picture."""
+TO_CHEST: Seen = ("person", (355, 200, 445, 285), 0.9)
+"""A behind a wall: head and shoulders, as wide as high."""
 
 
 def helmet_at(x: float, y: float, width: float = 47, height: float = 28, probability: float = 0.9) -> Seen:
@@ -176,6 +180,12 @@ def head_at(x: float, y: float, probability: float = 0.9) -> Seen:
         ("half out, the head inside", [LEFT.person(), head_at(30, 218)], [BARE]),
         ("half out, helmet cut", [LEFT.person(), LEFT.helmet()], [ON]),
         ("half out, head cut", [Body(5).person(), Body(5).head()], [CUT]),
+        ("behind a container", [TO_HIPS, A.helmet()], [ON]),
+        ("behind a container, bare", [TO_HIPS, A.head()], [BARE]),
+        ("behind a container, helmet before the chest", [TO_HIPS, A.head(), A.at(0.1, 0.3, 0.18, 0.12, "helmet")],
+         [OFF]),
+        ("behind a wall", [TO_CHEST, A.helmet()], [ON]),
+        ("behind a wall, bare", [TO_CHEST, A.head()], [BARE]),
         ("too small", [Body(400, tall=50).person(), Body(400, tall=50).head()], [("unknown", "too-small")]),
         ("weak", [A.person(), A.head(0.1)], [("unknown", "low-confidence")]),
     ],
@@ -204,6 +214,9 @@ def test_helmets(what: str, seen: list[Seen], helmets: list[tuple[str, str]]) ->
         ("the torso below the picture", [Body(400, top=640, tall=420).person()], [CUT]),
         ("half out of the picture", [LEFT.person()], [CUT]),
         ("half out, torso cut", [Body(5).person(), Body(5).no_vest()], [CUT]),
+        ("behind a container", [TO_HIPS, A.vest()], [VEST]),
+        ("behind a container, hips hidden", [TO_HIPS, A.at(0, 0.32, 0.2, 0.34, "no-vest")], [NO_VEST]),
+        ("behind a wall", [TO_CHEST, A.at(0, 0.24, 0.2, 0.2, "vest")], [VEST]),
         ("bent", [BENT, ("vest", (330, 352, 440, 430), 0.9)], [VEST]),
         ("seated", [SEATED, ("vest", (325, 385, 375, 465), 0.9)], [VEST]),
         ("too small", [Body(400, tall=50).person(), Body(400, tall=50).no_vest()], [("unknown", "too-small")]),

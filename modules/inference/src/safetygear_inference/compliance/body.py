@@ -19,6 +19,8 @@ HEAD_SHARE = 0.138
 """Side of a head or helmet box (root of its area) per body height; measured on rendered people, standing."""
 TORSO_SHARE = 0.28
 """The same for a vest."""
+SHOULDERS = 2.4
+"""Height of a body per width of its box, upright with arms at its sides."""
 CUT_SHARE = 0.003
 """A box that ends this near to the picture's edge, per picture side, is cut by it."""
 WIDE_FROM, WIDE_FULLY = 0.6, 0.8
@@ -70,6 +72,8 @@ class Bodies:
     height: Array
     full_height: Array
     """Of the whole body: the box's height, or a guess from its width where the lower edge cuts it or it lies."""
+    tallest: Array
+    """The same if something hides the lower part: a box as wide as high may be head and shoulders above a wall."""
     wide: Array
     """0 upright .. 1 bent, crouched or lying: the head may be at a side instead of on top."""
 
@@ -78,10 +82,11 @@ class Bodies:
         cut = cut_edges(xyxy_px, frame_size_px)
         width = np.maximum(xyxy_px[:, 2] - xyxy_px[:, 0], 1e-6)
         height = np.maximum(xyxy_px[:, 3] - xyxy_px[:, 1], 1e-6)
-        # What the lower edge cuts is short, not bent: shoulders are about 0.4 of a body's height wide.
-        full_height = np.where(cut[:, 3], np.maximum(height, 2.4 * width), np.maximum(height, width))
+        # What the lower edge cuts is short, not bent.
+        tallest = np.maximum(height, SHOULDERS * width)
+        full_height = np.where(cut[:, 3], tallest, np.maximum(height, width))
         wide = np.where(cut[:, 3], 0.0, ramp(width / height, WIDE_FROM, WIDE_FULLY))
-        return cls(xyxy_px, cut, width, height, full_height, wide)
+        return cls(xyxy_px, cut, width, height, full_height, tallest, wide)
 
     def head_regions(self) -> Array:
         """(n, 4): where a head is looked for; the upper half of somebody who bends."""
@@ -148,7 +153,7 @@ class Bodies:
         y0 = self.xyxy_px[:, 1:2]
         depth = (boxes[None, :, 1] - y0) / unit
         placed = plateau(depth, -0.7, -0.3, 1.0, 1.6)
-        share_down = (centre_y - y0) / self.full_height[:, None]
+        share_down = (centre_y - y0) / self.tallest[:, None]
         placed = placed * ramp(share_down, 0.72, 0.56)
         held = ramp(inside(boxes, self.xyxy_px), 0.4, 0.75)
         return np.asarray(placed * held * self._near(boxes) * self._sized(unit, TORSO_SHARE))
@@ -165,8 +170,8 @@ class Bodies:
         return np.asarray(ramp(inside(boxes, self.xyxy_px), 0.5, 0.8) * self._near(boxes))
 
     def _sized(self, unit: Array, share: float) -> Array:
-        ratio = unit / (share * self.full_height[:, None])
-        return plateau(np.log(ratio), np.log(0.3), np.log(0.55), np.log(1.8), np.log(3.2))
+        shorter, taller = (np.log(unit / (share * height[:, None])) for height in (self.full_height, self.tallest))
+        return np.minimum(ramp(shorter, np.log(0.3), np.log(0.55)), ramp(taller, np.log(3.2), np.log(1.8)))
 
     def _near(self, boxes: Array) -> Array:
         """1 on the person's axis, 0.6 at the box's side: between two people the nearer one has it."""

@@ -45,7 +45,7 @@ def things(gear: Gear, boxes: LabelledBoxes, xyxy_px: Array) -> list[Thing]:
     rows.sort(key=lambda row: (-float(boxes.probability[row]), row))
     if not rows:
         return []
-    same = _same_spot(xyxy_px[rows])
+    same = _same_spot(xyxy_px[rows]).tolist()
     found: list[Thing] = []
     free = [True] * len(rows)
     for place, row in enumerate(rows):
@@ -54,7 +54,7 @@ def things(gear: Gear, boxes: LabelledBoxes, xyxy_px: Array) -> list[Thing]:
         present = boxes.label[row] == gear
         against = 0.0
         for other in range(place + 1, len(rows)):
-            if free[other] and same[place, other]:
+            if free[other] and same[place][other]:
                 free[other] = False
                 if (boxes.label[rows[other]] == gear) != present:
                     against = max(against, float(boxes.probability[rows[other]]))

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from safetygear.geometry import iou
 from safetygear_inference.compliance.body import Array, Bodies, Mask, cut_edges, inside
@@ -85,7 +86,8 @@ class _Frame:
     ) -> None:
         self._boxes = boxes
         self._xyxy_px = xyxy_px
-        self._frame_size_px = frame_size_px
+        self._cut = cut_edges(xyxy_px, frame_size_px)
+        self._frame_height_px = frame_size_px[1]
         self._dark = dark
         self._config = config
         self._tracked = len(people)
@@ -158,8 +160,8 @@ class _Frame:
         on_place = self._weight(worn)
         if worn is not None and worn.thing.present:
             return _evidence("worn", on_place, minimum, _WORN.get(gear, "on-person"), worn)
-        if worn is not None and self._cut_open(gear, worn.thing):
-            # Half a head at the edge looks bare: the helmet is outside.
+        if worn is not None and self._cut[worn.thing.box_index, :3].any():
+            # Half a head at the edge looks bare: the helmet is outside. Below, nothing would be.
             return _unknown("truncated", worn)
         if carried is not None:
             # Not to see the head leaves it open whether there is a second helmet on it.
@@ -179,22 +181,16 @@ class _Frame:
         thing = held.thing
         weight = min(1.0, thing.probability / self._config.full_probability) * held.fit
         weight *= 1 - thing.against / max(thing.probability, 1e-6)
-        if cut_edges(self._xyxy_px[[thing.box_index]], self._frame_size_px).any():
+        if self._cut[thing.box_index].any():
             weight *= 0.5
         return weight * (IN_DARK if self._dark else 1.0)
-
-    def _cut_open(self, gear: Gear, thing: Thing) -> bool:
-        """Whether the picture's edge cuts the box where the gear would be: anywhere but below."""
-        cut = cut_edges(self._xyxy_px[[thing.box_index]], self._frame_size_px)[0]
-        return bool(cut[:3].any())
 
     def _why_hidden(self, gear: Gear) -> list[str | None]:
         """Why gear may be there and not seen, of each tracked person: `truncated`, `occluded` or None."""
         bodies = self._bodies
         regions = bodies.head_regions() if gear == "helmet" else bodies.torso_regions()
-        _, height = self._frame_size_px
         outside = bodies.cut[:, 0] | bodies.cut[:, 2] | bodies.cut[:, 1]
-        outside |= (regions[:, 1] + regions[:, 3]) / 2 > height
+        outside |= (regions[:, 1] + regions[:, 3]) / 2 > self._frame_height_px
         covered = _covered(regions, bodies.xyxy_px)
         return ["truncated" if outside[n] else "occluded" if covered[n] else None for n in range(self._tracked)]
 
@@ -229,19 +225,23 @@ def _assign(
     # Of two things on one place the more probable one stays.
     score = fit * counts * np.array([0.5 + 0.5 * thing.probability for thing in seen])
     places, columns = assign(1 - score, max_cost=1.0)
-    own = np.zeros(2 * count)
-    own[places] = score[places, columns]
-    for place, column in zip(places, columns, strict=True):
-        slot, person = divmod(int(place), count)
-        rival = _rival(score[:, column], own, person, count) / score[place, column]
-        held[slot][person] = _Held(seen[column], float(fit[place, column] * (1 - 0.5 * min(1.0, rival))))
+    rivals = _rivals(score, places, columns) / score[places, columns]
+    held_fit = fit[places, columns] * (1 - 0.5 * np.minimum(rivals, 1))
+    for place, column, fit_here in zip(places.tolist(), columns.tolist(), held_fit.tolist(), strict=True):
+        slot, person = divmod(place, count)
+        held[slot][person] = _Held(seen[column], fit_here)
     return held
 
 
-def _rival(scores: Array, own: Array, person: int, count: int) -> float:
-    """The best score of a thing with a place (2n) of somebody else, as far as that place has nothing better."""
-    others = np.arange(2 * count) % count != person
-    return float(np.where(others, np.maximum(scores - own, 0), 0.0).max())
+def _rivals(score: Array, places: NDArray[np.intp], columns: NDArray[np.intp]) -> Array:
+    """Of each assigned pair: the best score of its thing with a place of somebody else, as far as that place has
+    nothing better. `score` (2n places, m things)."""
+    count = len(score) // 2
+    own = np.zeros(2 * count)
+    own[places] = score[places, columns]
+    gain = np.maximum(score[:, columns] - own[:, None], 0)
+    same_person = np.arange(2 * count)[:, None] % count == places[None, :] % count
+    return np.asarray(np.where(same_person, 0.0, gain).max(axis=0))
 
 
 def _evidence(state: GearState, weight: float, minimum: float, reason: str, held: _Held) -> GearEvidence:
