@@ -22,6 +22,7 @@ from safetygear_inference.coverage import Coverage
 from safetygear_inference.environment import Environment
 from safetygear_inference.health import HealthPeriods
 from safetygear_inference.heartbeat import Heartbeat
+from safetygear_inference.last_model import LastModelFile
 from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.model_keeper import ModelKeeper
@@ -63,6 +64,7 @@ class InferenceApp:
             self._pool,
             (environment.data_dir / "models", environment.models_dir),
             self.problems,
+            LastModelFile(environment.data_dir),
         )
         self._pipeline = Pipeline(
             shards=environment.shards,

@@ -13,6 +13,7 @@ from safetygear.twin.reading import FieldError
 from safetygear_inference.analysis_pool import AnalysisPool
 from safetygear_inference.config import ModelConfig
 from safetygear_inference.detectors import Model
+from safetygear_inference.last_model import LastModelFile
 from safetygear_inference.model_store import find_model
 from safetygear_inference.problems import Problems
 from safetygear_inference.reporting import ModelState
@@ -24,15 +25,19 @@ log = logging.getLogger(__name__)
 
 
 class ModelKeeper:
-    """`want` says which model; `run` loads it beside the one in use and swaps them when it works."""
+    """`want` says which model; `run` loads it beside the one in use and swaps them when it works.
 
-    def __init__(self, pool: AnalysisPool, folders: Sequence[Path], problems: Problems) -> None:
+    `last` remembers the one that worked, over restarts: where the wanted one is refused and none is in use, it is used.
+    """
+
+    def __init__(self, pool: AnalysisPool, folders: Sequence[Path], problems: Problems, last: LastModelFile) -> None:
         self.state = ModelState()
         self.errors: tuple[FieldError, ...] = ()
         """What of the wanted thresholds does not fit the model in use."""
         self._pool = pool
         self._folders = folders
         self._problems = problems
+        self._last = last
         self._wanted: ModelConfig | None = None
         self._used: ModelConfig | None = None
         self._changed = asyncio.Event()
@@ -54,29 +59,38 @@ class ModelKeeper:
                 await self._follow(self._wanted)
 
     async def _follow(self, wanted: ModelConfig) -> None:
+        refusal = await self._use(wanted)
+        if refusal is None:
+            self._problems.solved("model")
+            await asyncio.to_thread(self._last.save, wanted)
+            return
+        if self._used is None:
+            last = await asyncio.to_thread(self._last.load)
+            if last is not None and last != wanted:
+                await self._use(last)
+        self.state = ModelState(self.state.identity, self.state.format, str(refusal), refusal.code)
+        staying = "" if self._used is None else f"; {self._used.name} stays in use"
+        self._problems.raised("model", refusal.code, f"{refusal}{staying}")
+
+    async def _use(self, config: ModelConfig) -> ModelError | None:
+        """Put a model in use; why it can't be."""
         try:
-            model = await self._open(wanted)
+            model = await self._open(config)
             identity = await self._pool.use(
-                model, thresholds=wanted.thresholds, default_threshold=wanted.default_threshold
+                model, thresholds=config.thresholds, default_threshold=config.default_threshold
             )
         except ModelError as exc:
-            self._refused(str(exc), exc.code)
-            return
+            return exc
         except Exception as exc:
             # Whatever a strange file does to the libraries that read it, the model in use goes on.
-            log.exception("model %s: unexpected error", wanted.name)
-            self._refused(f"{wanted.name} can't be used: unexpected {type(exc).__name__}; see the log", "internal")
-            return
-        self._used = wanted
+            log.exception("model %s: unexpected error", config.name)
+            message = f"{config.name} can't be used: unexpected {type(exc).__name__}; see the log"
+            return ModelError(message, code="internal")
+        self._used = config
         self.state = ModelState(identity, model.format.name)
-        self.errors = unknown_labels(wanted, model.labels)
-        self._problems.solved("model")
+        self.errors = unknown_labels(config, model.labels)
         log.info("model %s %s (%s) is in use: %s", identity.name, identity.version, model.format.name, model.format.why)
-
-    def _refused(self, why: str, code: str) -> None:
-        self.state = ModelState(self.state.identity, self.state.format, why, code)
-        staying = "" if self._used is None else f"; {self._used.name} stays in use"
-        self._problems.raised("model", code, f"{why}{staying}")
+        return None
 
     async def _open(self, wanted: ModelConfig) -> Model:
         in_use = self._pool.model
