@@ -289,6 +289,32 @@ def test_a_camera_that_stalls_shows_it_and_recovers(browser: Browser, served: Se
         clean(findings)
 
 
+def test_a_late_picture_dims_its_tile_and_is_no_alarm_before_the_stall_budget(
+    browser: Browser, served: ServedPage, feeds: Any
+) -> None:
+    feed = feeds(Scene(stall_budget_s=120.0), Scene("yard"))
+    with open_page(browser, served.url) as (page, findings):
+        expect_box(page)
+        feed.show(Scene(stall_budget_s=120.0, sends_frames=False))
+        veil = tile(page).locator(".veil")
+        expect(veil).to_be_visible(timeout=WAIT_MS)
+        expect(veil).to_contain_text("Not watching: late")
+        expect(page.locator("#summary")).to_have_text("1 of 2 not watched")
+        expect(page.locator("#summary")).to_have_attribute("data-level", "note")
+        expect(page).to_have_title("SafetyGear")
+        clean(findings)
+
+
+def test_a_label_that_javascript_knows_is_a_label_like_any_other(
+    browser: Browser, served: ServedPage, feeds: Any
+) -> None:
+    feeds(Scene(labels=("constructor", "toString")))
+    with open_page(browser, served.url) as (page, findings):
+        expect_box(page)
+        expect(tile(page).locator(".box span")).to_contain_text(["constructor 90%", "toString 90%"])
+        clean(findings)
+
+
 def test_a_capture_that_is_gone_shows_within_the_stall_budget(browser: Browser, served: ServedPage, feeds: Any) -> None:
     feed = feeds(Scene(stall_budget_s=2.0))
     with open_page(browser, served.url) as (page, findings):

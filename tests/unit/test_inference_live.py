@@ -12,6 +12,7 @@ from safetygear.clock import rfc3339
 from safetygear.messages.codec import BoundingBox
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
+from safetygear_inference.coverage import Coverage
 from safetygear_inference.live import (
     LATENCIES_OVER_S,
     LOOKED_AT_S,
@@ -94,9 +95,10 @@ def test_a_flaw_leaves_it_watched_with_a_note() -> None:
 
 def test_a_silent_capture_is_told_from_the_last_sign_of_it() -> None:
     live = watching()
-    assert condition(live, 6.0).watched
+    assert condition(live, 6.0).state == "streaming"
     assert condition(live, 6.1) == Condition(False, "silent", "capture-silent", since_s=1.0)
     live.cameras(cameras(status()), 7.0)
+    live.analysed(detections(2), 7.0)
     assert condition(live, 7.0).watched
 
 
@@ -112,14 +114,26 @@ def test_pictures_that_nobody_analyses_show_at_the_stall_budget(budget_s: float)
     live = watching(budget_s=budget_s)
     for second in range(2, 30):
         live.cameras(cameras(status(budget_s=budget_s)), float(second))
-    assert condition(live, 0.5 + budget_s).watched
+    assert condition(live, 0.5 + budget_s).reason in ("ok", "late")
     assert condition(live, 0.6 + budget_s) == Condition(False, "streaming", "nothing-analysed", since_s=1.0)
+
+
+def test_the_page_calls_watched_what_the_health_message_does() -> None:
+    live, coverage = watching(budget_s=120), Coverage(0.0)
+    coverage.cameras(cameras(status(budget_s=120)), 0.0)
+    coverage.analysed("gate", "default", dark=False, blurred=False, latency_ms=50.0, now_s=1.0)
+    told_s = 0
+    for second in range(2, 60):
+        live.cameras(cameras(status(budget_s=120)), float(second))
+        told_s += condition(live, float(second)).watched
+    (health,) = coverage.close_period(60.0)
+    assert (told_s, health.seconds_watched) == (2, 2.0)
 
 
 def test_a_late_picture_is_told_as_soon_as_the_last_one_covers_nothing_more() -> None:
     live = watching()
     assert condition(live, 3.0).reason == "ok"
-    assert condition(live, 3.1) == Condition(True, "streaming", "late", since_s=1.0)
+    assert condition(live, 3.1) == Condition(False, "streaming", "late", since_s=1.0)
     live.analysed(detections(2), 3.2)
     assert condition(live, 3.3).reason == "ok"
 
@@ -128,7 +142,7 @@ def test_a_camera_that_streams_anew_has_its_stall_budget_again() -> None:
     live = watching()
     live.cameras(cameras(status(state="stalled", reason="stall")), 12.0)
     live.cameras(cameras(status()), 40.0)
-    assert condition(live, 41.0) == Condition(True, "streaming", "late", since_s=1.0)
+    assert condition(live, 41.0) == Condition(False, "streaming", "late", since_s=1.0)
     live.cameras(cameras(status()), 50.0)
     assert condition(live, 50.1).reason == "nothing-analysed"
 

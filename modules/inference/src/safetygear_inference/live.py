@@ -1,7 +1,8 @@
 """What the live page shows: the newest of every camera. Pure: monotonic seconds passed in, no I/O.
 
-A camera is *watched* while capture says that it streams and its pictures are analysed. Whatever else holds has a reason
-and a beginning: capture's own state, a capture that is silent, a frozen picture, or pictures that nobody analyses.
+A camera is *watched* by the health message's rule: capture says that it streams, and a picture was analysed within
+`COVERS_S`. Whatever else holds has a reason and a beginning: capture's own state, a capture that is silent, a frozen
+picture, a picture that is late, or, from the stall budget on, pictures that nobody analyses.
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ class LiveState:
         if camera.analysed_s is None:
             return Condition(False, "streaming", "first-picture", since_s=unanalysed_since_s)
         if now_s - camera.analysed_s > COVERS_S:
-            return Condition(True, "streaming", "late", since_s=camera.analysed_s)
+            return Condition(False, "streaming", "late", since_s=camera.analysed_s)
         if status is None:
             return Condition(True, "streaming", "ok", since_s=camera.first_s)
         return Condition(True, "streaming", status.reason, status.since)

@@ -2,7 +2,7 @@
 
 import { Link } from "./link.js";
 import { Tile } from "./tile.js";
-import { LEGEND, labelled, lasting, milliseconds, number, time } from "./words.js";
+import { LEGEND, labelled, lasting, milliseconds, number, soon, time } from "./words.js";
 
 const LOST_AFTER_MS = 3000;
 const SHOWN_WITHIN_MS = 300;
@@ -82,7 +82,7 @@ function showSummary(cameras) {
   if (cameras.length === 0) [words, level] = ["No camera", "wait"];
   if (blind.length > 0) {
     words = cameras.length === 1 ? `${blind[0].camera} is not watched` : `${blind.length} of ${cameras.length} not watched`;
-    level = "bad";
+    level = blind.every(soon) ? "note" : "bad";
   }
   if (lostMs !== null) [words, level] = ["Module lost", "bad"];
   if (summary.textContent !== words) summary.textContent = words;

@@ -1,7 +1,7 @@
 // One camera: the newest picture with its own boxes, its state, and what of the last minute was watched.
 
 import { drawBoxes } from "./boxes.js";
-import { lasting, milliseconds, notWatching, time } from "./words.js";
+import { lasting, milliseconds, notWatching, soon, time } from "./words.js";
 
 const PICTURE_TIMEOUT_MS = 5000;
 const LOOK_EVERY_MS = 1000;
@@ -96,7 +96,7 @@ export class Tile {
     if (camera === null) return;
     const lost = this.#lostMs !== null;
     const watched = camera.watched && !lost;
-    const waiting = camera.reason === "first-picture";
+    const waiting = soon(camera);
     this.element.dataset.level = lost ? "bad" : watched && !camera.explanation ? "ok" : watched || waiting ? "note" : "bad";
     this.element.classList.toggle("blind", !watched);
     this.element.dataset.state = lost ? "module-lost" : camera.state;

@@ -16,8 +16,8 @@ export const LEGEND = ["person", "helmet", "vest", "head", "no-vest"];
 
 // A label of a model as {one, many, kind, missing}; `kind` is its colour's name in the style sheet.
 export function labelled(label) {
-  const known = KNOWN[label.toLowerCase().replaceAll(/[\s_]+/g, "-")];
-  if (known) return known;
+  const name = label.toLowerCase().replaceAll(/[\s_]+/g, "-");
+  if (Object.hasOwn(KNOWN, name)) return KNOWN[name];
   if (!others.has(label)) {
     others.set(label, { one: label, many: label, kind: OTHER[others.size % OTHER.length], missing: false });
   }
@@ -61,8 +61,14 @@ const STATES = {
   "stopped": "Not watching: stopped",
 };
 
+// Whether it is too early for an alarm: that comes with the stall budget.
+export function soon(camera) {
+  return camera.reason === "late" || camera.reason === "first-picture";
+}
+
 export function notWatching(camera) {
   if (camera.reason === "first-picture") return "Not watching yet";
+  if (camera.reason === "late") return "Not watching: late";
   if (camera.reason === "frozen") return "Not watching: frozen picture";
-  return STATES[camera.state] ?? "Not watching";
+  return Object.hasOwn(STATES, camera.state) ? STATES[camera.state] : "Not watching";
 }
