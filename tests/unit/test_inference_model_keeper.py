@@ -32,8 +32,7 @@ async def test_a_model_file_that_surprises_is_refused_and_does_not_end_the_modul
     keeper = ModelKeeper(pool, [tmp_path], problems, LastModelFile(tmp_path))
     keeper.want(ModelConfig(name="odd"))
     task = asyncio.create_task(keeper.run())
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await eventually(lambda: keeper.state.state() != "loading")
     assert not task.done()
     assert (keeper.state.state(), keeper.state.refused_code) == ("refused", "internal")
     assert "odd can't be used: unexpected TypeError" in problems.as_document()["model"]["message"]
