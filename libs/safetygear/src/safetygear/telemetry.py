@@ -9,9 +9,11 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, start_http_server
 
 from safetygear.listen import Listen
 
@@ -19,6 +21,19 @@ log = logging.getLogger(__name__)
 _SILENT_S = 5.0
 """A connection that asks for nothing is closed after this: each holds a thread and a file descriptor."""
 _COMMON = ("iothub", "edge_device", "module_name", "instance_number")
+
+# One more series for each counter: nobody asks for it, and a workspace bills it.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it untyped
+
+
+@dataclass(frozen=True)
+class MetricDescription:
+    """A metric as the reference names it; `labels` without those that every metric has."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...]
 
 
 class CounterFamily:
@@ -68,17 +83,22 @@ class ModuleMetrics:
             "instance_number": str(uuid.uuid4()),
         }
         self._server: WSGIServer | None = None
+        self.descriptions: list[MetricDescription] = []
+        """Of all that were made, in that order."""
 
     def counter(self, name: str, doc: str, labels: Sequence[str] = ()) -> CounterFamily:
+        self.descriptions.append(MetricDescription(self._prefix + name, "counter", doc, tuple(labels)))
         metric = Counter(self._prefix + name, doc, (*_COMMON, *labels), registry=self._registry)
         return CounterFamily(metric, self._common)
 
     def gauge(self, name: str, doc: str, labels: Sequence[str] = ()) -> GaugeFamily:
+        self.descriptions.append(MetricDescription(self._prefix + name, "gauge", doc, tuple(labels)))
         return GaugeFamily(Gauge(self._prefix + name, doc, (*_COMMON, *labels), registry=self._registry), self._common)
 
     def histogram(
         self, name: str, doc: str, labels: Sequence[str] = (), *, buckets: Sequence[float]
     ) -> HistogramFamily:
+        self.descriptions.append(MetricDescription(self._prefix + name, "histogram", doc, tuple(labels)))
         metric = Histogram(
             self._prefix + name, doc, (*_COMMON, *labels), registry=self._registry, buckets=tuple(buckets)
         )

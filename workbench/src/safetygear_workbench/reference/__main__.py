@@ -1,4 +1,4 @@
-"""`python -m safetygear_workbench.reference [--check]`: write docs/messages.md, docs/twin.md and docs/schemas/."""
+"""`python -m safetygear_workbench.reference [--check]`: write docs/messages.md, twin.md, metrics.md and schemas/."""
 
 from __future__ import annotations
 

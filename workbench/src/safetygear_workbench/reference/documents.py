@@ -8,6 +8,7 @@ from typing import Any
 
 from safetygear_workbench.reference.messages_catalogue import ENTRIES
 from safetygear_workbench.reference.messages_page import messages_page, schema_file
+from safetygear_workbench.reference.metrics_page import metrics_page
 from safetygear_workbench.reference.schemas import message_schema, twin_schema
 from safetygear_workbench.reference.twin_catalogue import TWINS
 from safetygear_workbench.reference.twin_page import twin_page, twin_schema_file
@@ -20,5 +21,6 @@ def documents(template: Mapping[str, Any]) -> dict[str, str]:
     return {
         "messages.md": messages_page(template),
         "twin.md": twin_page(TWINS),
+        "metrics.md": metrics_page(),
         **{f"schemas/{name}": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()},
     }
