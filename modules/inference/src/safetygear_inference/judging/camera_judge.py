@@ -1,0 +1,148 @@
+"""One camera's frames, judged: who is who, what each wears, under which rules, and what that changes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from safetygear.messages.detections import Status
+from safetygear_inference.compliance.episodes import EpisodeChange, Episodes
+from safetygear_inference.compliance.judging_config import VoteConfig, WearingConfig
+from safetygear_inference.compliance.status import status
+from safetygear_inference.compliance.vote import GearVotes
+from safetygear_inference.compliance.wearing import observe
+from safetygear_inference.compliance.zones import Zones
+from safetygear_inference.judging.labels import PERSON
+from safetygear_inference.judging.observation import Gear, GearEvidence, JudgedPerson, LabelledBoxes, TrackedPerson
+from safetygear_inference.tracking import PersonTracker, TrackIds, TrackingConfig
+
+ALWAYS: tuple[Gear, ...] = ("helmet", "vest")
+"""Each person of a detections message has these, whatever the rules ask for."""
+LABEL_MISSING = "label-missing"
+"""Why gear is unknown that the model in use has no class for."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A person under the rules that hold where and when he is seen."""
+
+    person: JudgedPerson
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True)
+class JudgedFrame:
+    """What one frame says of the people in it."""
+
+    people: tuple[Verdict, ...] = ()
+    """The most probable first."""
+    tracks: tuple[str | None, ...] = ()
+    """(n) of the frame's boxes: whose each is; None: nobody's."""
+    changes: tuple[EpisodeChange, ...] = ()
+    """In the order in which they are to be told."""
+
+
+@dataclass(frozen=True)
+class JudgingConfig:
+    """The twin's part of it that holds for every camera."""
+
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    wearing: WearingConfig = field(default_factory=WearingConfig)
+    votes: VoteConfig = field(default_factory=VoteConfig)
+
+
+class CameraJudge:
+    """Everything that is remembered of one camera's people, but for their episodes. Not for two threads."""
+
+    def __init__(self, camera: str, *, zones: Zones, config: JudgingConfig, ids: TrackIds, episodes: Episodes) -> None:
+        self._camera = camera
+        self._zones = zones
+        self._config = config
+        self._episodes = episodes
+        self._tracker = PersonTracker(config.tracking, ids)
+        self._votes = GearVotes(config.votes)
+
+    def configure(self, zones: Zones, config: JudgingConfig) -> None:
+        """Other rules from the next frame on. Tracks go on; votes only where their own settings are the same."""
+        if config.votes != self._config.votes:
+            self._votes = GearVotes(config.votes)
+        self._tracker.config = config.tracking
+        self._zones, self._config = zones, config
+
+    @property
+    def refused(self) -> int:
+        """Boxes that would have begun a track beyond `maxTracks`, since the start."""
+        return self._tracker.refused
+
+    def judge(
+        self,
+        boxes: LabelledBoxes,
+        *,
+        known: Collection[str],
+        now_s: float,
+        wall_s: float,
+        dark: bool,
+        frame_size_px: tuple[int, int],
+    ) -> JudgedFrame:
+        """The next frame. `known`: the labels that the model has; `now_s` of the frame, `wall_s` UTC epoch seconds."""
+        tracked = self._track(boxes, now_s, frame_size_px)
+        gear = tuple(dict.fromkeys((*ALWAYS, *self._zones.required)))
+        found = observe(
+            tracked,
+            boxes,
+            frame_size_px=frame_size_px,
+            dark=dark,
+            gear=[name for name in gear if name in known],
+            config=self._config.wearing,
+        )
+        people = [self._vote(person, found[person.track], gear, now_s) for person in tracked]
+        changes = self._episodes.update(self._camera, people, now_s=now_s, wall_s=wall_s)
+        return JudgedFrame(
+            people=tuple(self._verdict(person, wall_s) for person in people),
+            tracks=_tracks(len(boxes.label), tracked, found),
+            changes=tuple(changes),
+        )
+
+    def _track(self, boxes: LabelledBoxes, now_s: float, frame_size_px: tuple[int, int]) -> list[TrackedPerson]:
+        rows = [row for row, label in enumerate(boxes.label) if label == PERSON]
+        tracked = self._tracker.update(
+            boxes.xyxy_norm[rows].reshape(-1, 4),
+            boxes.probability[rows],
+            now_s=now_s,
+            aspect=frame_size_px[0] / frame_size_px[1],
+            ignore=self._zones.ignore if self._zones.ignored else None,
+            box_index=rows,
+        )
+        for track in tracked.ended:
+            self._votes.forget(track)
+        return tracked.people
+
+    def _vote(
+        self, person: TrackedPerson, found: Mapping[Gear, GearEvidence], gear: Sequence[Gear], now_s: float
+    ) -> JudgedPerson:
+        nothing = GearEvidence("unknown", 0.0, LABEL_MISSING, None)
+        states, reasons, confidence = self._votes.update(
+            person.track, {name: found.get(name, nothing) for name in gear}, now_s
+        )
+        return JudgedPerson(person.track, person.xyxy_norm, states, reasons, confidence)
+
+    def _verdict(self, person: JudgedPerson, wall_s: float) -> Verdict:
+        inside = self._zones.of(person.xyxy_norm)
+        required = dict.fromkeys(
+            name for zone in self._zones.rules if zone.id in inside and zone.active(wall_s) for name in zone.requires
+        )
+        return Verdict(person, *status(person.gear, tuple(required), person.reasons))
+
+
+def _tracks(
+    number: int, people: Sequence[TrackedPerson], found: Mapping[str, Mapping[Gear, GearEvidence]]
+) -> tuple[str | None, ...]:
+    tracks: list[str | None] = [None] * number
+    for person in people:
+        for evidence in found[person.track].values():
+            if evidence.box_index is not None:
+                tracks[evidence.box_index] = person.track
+    for person in people:
+        tracks[person.box_index] = person.track
+    return tuple(tracks)
