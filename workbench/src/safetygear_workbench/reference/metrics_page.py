@@ -28,8 +28,8 @@ IoTEdgeMetrics_CL
 | summarize arg_max(TimeGenerated, Value) by camera
 ```
 
-Neither the collector nor the query was run against Azure. `safetygear simulate` gives each module a port of its own; the
-module's log names it."""
+Neither the collector nor the query was run against Azure. `safetygear simulate` gives each module a port of its own;
+the module's log names it."""
 
 
 def metrics_page() -> str:
