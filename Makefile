@@ -74,7 +74,7 @@ BROKEN = $(shell test -e $(VENV)/.installed && ! $(BIN)/safetygear --version >/d
 broken:
 
 $(VENV)/.installed: $(PROJECT_FILES) $(BROKEN)
-	@test -n "$(PYTHON)" || { echo "SafetyGear needs Python 3.11, 3.12 or 3.13; none is on the PATH (or name one: make PYTHON=/path/to/python3.12)" >&2; exit 2; }
+	@command -v "$(PYTHON)" >/dev/null || { echo "SafetyGear needs Python 3.11, 3.12 or 3.13; none is on the PATH, or $(PYTHON) is not there (or name one: make PYTHON=/path/to/python3.12)" >&2; exit 2; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "SafetyGear needs Python 3.11, 3.12 or 3.13; $(PYTHON) is another version" >&2; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 2; }
 	@echo "installing SafetyGear into $(VENV) (a minute or two, once)"
