@@ -113,6 +113,14 @@ async def test_too_many_patches_at_once_become_one_reading_of_the_twin(world: Wo
     assert len(world.applied) < 10
 
 
+async def test_what_would_not_fit_the_hub_is_shortened(world: World) -> None:
+    entry = {"state": "streaming", "reason": "ok", "since": "2026-11-25T08:59:14.102Z"}
+    world.state = {"cameras": {f"{number:03}".ljust(64, "x"): entry for number in range(256)}}
+    await world.clock.advance(REPORT_EVERY_S)
+    assert world.hub.reported["shortened"] == {"leftOut": "camera-details", "camerasLeftOut": 0}
+    assert len(world.hub.reported["cameras"]) == 256
+
+
 async def test_only_what_changes_is_reported_at_most_once_a_second(world: World) -> None:
     await world.clock.advance(REPORT_EVERY_S)
     assert (world.hub.reported, world.told) == ({"n": 1}, 1)

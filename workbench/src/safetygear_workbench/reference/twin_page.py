@@ -121,7 +121,10 @@ and `safetygear twin get` and `safetygear twin set` show and change them, on the
 - A deployment's desired properties *replace* those in the twin, and an automatic deployment does so again and again.
   The fleet's manifest therefore names no cameras: a site's come by patch or layered deployment
   ([deploy.md](deploy.md)).
-- A change takes effect while the module runs. Nothing is restarted but the cameras whose configuration changed."""
+- A change takes effect while the module runs. Nothing is restarted but the cameras whose configuration changed.
+- IoT Hub keeps 32 KB of reported properties. On a site with so many cameras that more would be needed, they are
+  shortened: `shortened.leftOut` says by what (`camera-details`, `errors`, `cameras-well`, `cameras`, in this order), `shortened.camerasLeftOut`
+  how many cameras are missing. The method `status` tells everything all the same."""
 
 _MISTAKES = """\
 ## When something is wrong

@@ -13,6 +13,7 @@ from safetygear.clock import Clock
 from safetygear.errors import HubError
 from safetygear.hub.port import HubPort, Json
 from safetygear.twin.desired import DesiredState
+from safetygear.twin.fitting import Fitting
 from safetygear.twin.reading import FieldError, read_desired
 from safetygear.twin.reported import ReportedState
 
@@ -55,6 +56,7 @@ class TwinSession(Generic[T]):
         self._patches: asyncio.Queue[Mapping[str, Json]] = asyncio.Queue(PATCHES_KEPT)
         self._desired = DesiredState()
         self._reported = ReportedState()
+        self._fitting = Fitting()
         self._config: T | None = None
         self._was_away = False
 
@@ -102,7 +104,7 @@ class TwinSession(Generic[T]):
         """Send what has changed of the reported half, at most once a second, until cancelled."""
         while True:
             await self._clock.sleep(REPORT_EVERY_S)
-            patch = self._reported.change(self._report())
+            patch = self._reported.change(self._fitting.fit(self._report()))
             if patch is None:
                 continue
             try:
