@@ -1,10 +1,11 @@
 """How often worn, missing and carried come out right on the demo clip, and what it costs: JSON out.
 
-`python tests/bench/bench_wearing.py [FPS]`: the clip at FPS (default 5), once with its truth as perfect boxes and once
-with the default detector's. Frames in which a person is assessable (the clip's ground truth says so), tracked without
-fault: `frame` is the evidence of single frames, `vote` what holds after the vote. `other` is carried for missing or the
-reverse: the rule is broken either way. `missed`: frames in which the detector has no box of the person. Cost: ms of CPU
-time (median) of one frame's evidence and votes for helmet and vest at 20 people with three boxes each. No assertions.
+`python tests/bench/bench_wearing.py [FPS [PROBABILITY]]`: the clip at FPS (default 5), once with its truth as perfect
+boxes and once with the default detector's from PROBABILITY (default: the model's own threshold) on. Counted are frames
+in which a person is assessable, as the clip's ground truth says, tracked without fault: `frame` is the evidence of
+single frames, `vote` what holds after the vote. `other`: carried for missing or the reverse, the rule is broken either
+way. `missed`: frames in which the detector has no box of the person. Cost: ms of CPU time (median) of one frame's
+evidence and votes for helmet and vest at 20 people with three boxes each. No assertions.
 """
 
 from __future__ import annotations
@@ -38,10 +39,12 @@ from support.judged_clip import GEAR, Judged, assessable, found_people, judge, p
 CROWD, ROUNDS = 20, 200
 
 
-def detected(clip: dict[str, Any], step: int) -> list[tuple[dict[str, Any], LabelledBoxes, dict[str, int]]]:
+def detected(
+    clip: dict[str, Any], step: int, threshold: float | None
+) -> list[tuple[dict[str, Any], LabelledBoxes, dict[str, int]]]:
     """Every `step`-th frame with the default detector's boxes and whose they are."""
     model = open_model(find_model(DEFAULT_MODEL, (ROOT / "modules" / "inference" / "models",)))
-    detector = model.detector()
+    detector = model.detector(default_threshold=threshold)
     seen = []
     with av.open(str(files("safetygear_workbench") / "demo" / clip["video"])) as container:
         for frame, decoded in zip(clip["frames"], container.decode(video=0), strict=False):
@@ -106,7 +109,7 @@ def cost_ms() -> float:
     return round(statistics.median(took[10:]), 2)
 
 
-def main(fps: float) -> dict[str, Any]:
+def main(fps: float, threshold: float | None) -> dict[str, Any]:
     clip = truth()
     step = max(1, round(clip["fps"] / fps))
     frames = clip["frames"][::step]
@@ -114,10 +117,11 @@ def main(fps: float) -> dict[str, Any]:
     return {
         "fps": clip["fps"] / step,
         "perfect_boxes": table(clip, list(judge(clip, perfect, VoteConfig())), frames),
-        "default_detector": table(clip, list(judge(clip, detected(clip, step), VoteConfig())), frames),
+        "default_detector": table(clip, list(judge(clip, detected(clip, step, threshold), VoteConfig())), frames),
         "ms_per_frame_20_people": cost_ms(),
     }
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(float(sys.argv[1]) if len(sys.argv) > 1 else 5.0), indent=2))
+    given = [float(argument) for argument in sys.argv[1:]]
+    print(json.dumps(main(given[0] if given else 5.0, given[1] if len(given) > 1 else None), indent=2))

@@ -266,6 +266,12 @@ def test_a_weak_box_counts_less_and_a_sure_one_in_full() -> None:
     assert weights[2] == weights[3] > 0.9
 
 
+def test_a_box_that_the_picture_s_edge_cuts_counts_half() -> None:
+    whole, cut = Body(400, top=4), Body(400, top=0)
+    weights = [evidence([body.person(), body.helmet()])["p0"]["helmet"].weight for body in (whole, cut)]
+    assert weights[1] == pytest.approx(weights[0] / 2, rel=0.01)
+
+
 def test_in_the_dark_boxes_count_half_and_nothing_seen_is_low_light() -> None:
     bright, dark = (evidence([A.person(), A.head()], dark=dark)["p0"]["helmet"] for dark in (False, True))
     assert (dark.state, dark.weight) == ("missing", pytest.approx(bright.weight / 2))
