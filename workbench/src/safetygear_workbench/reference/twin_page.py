@@ -123,8 +123,8 @@ and `safetygear twin get` and `safetygear twin set` show and change them, on the
   ([deploy.md](deploy.md)).
 - A change takes effect while the module runs. Nothing is restarted but the cameras whose configuration changed.
 - IoT Hub keeps 32 KB of reported properties. On a site with so many cameras that more would be needed, they are
-  shortened: `shortened.leftOut` says by what (`camera-details`, `errors`, `cameras-well`, `cameras`, in this order), `shortened.camerasLeftOut`
-  how many cameras are missing. The method `status` tells everything all the same."""
+  shortened: `shortened.leftOut` says by what (`camera-details`, `errors`, `cameras-well`, `cameras`, in this order),
+  `shortened.camerasLeftOut` how many cameras are missing. The method `status` tells everything all the same."""
 
 _MISTAKES = """\
 ## When something is wrong
