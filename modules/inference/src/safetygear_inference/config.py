@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+from safetygear_inference.compliance.judging_config import VoteConfig, WearingConfig
+from safetygear_inference.compliance.shift_config import CalendarConfig
+from safetygear_inference.compliance.zone_config import EpisodeConfig, Finding, RulesConfig, ZoneConfig, check_rules
+from safetygear_inference.outbox.config import OutboxConfig
+from safetygear_inference.tracking.config import TrackingConfig
 
 DEFAULT_MODEL = "ppe_yolox_nano_relu_384x640"
 
@@ -128,7 +135,24 @@ class InferenceTwin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     model: ModelConfig = ModelConfig()
     page: PageConfig = PageConfig()
     visibility: VisibilityConfig = VisibilityConfig()
+    zones: Annotated[
+        dict[str, dict[str, ZoneConfig]],
+        Meta(description="Zones by camera and by zone, each with an id. A camera that is not named: rules."),
+    ] = msgspec.field(default_factory=dict)
+    calendars: Annotated[
+        dict[str, CalendarConfig], Meta(description="Shift calendars by id, for zones and rules to name.")
+    ] = msgspec.field(default_factory=dict)
+    rules: RulesConfig = RulesConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    wearing: WearingConfig = WearingConfig()
+    votes: VoteConfig = VoteConfig()
+    episodes: EpisodeConfig = EpisodeConfig()
+    outbox: OutboxConfig = OutboxConfig()
     health_interval_s: Annotated[float, Meta(ge=1, le=3600, description="Time between two health messages.")] = 60.0
     max_frame_age_s: Annotated[
         float, Meta(ge=0.2, le=60, description="A frame decoded longer ago than this is dropped, not analysed.")
     ] = 2.0
+
+    def check(self) -> Iterator[Finding]:
+        """What no single field's type can say."""
+        yield from check_rules(self.zones, self.calendars, self.rules)

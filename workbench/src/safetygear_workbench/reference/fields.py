@@ -14,7 +14,14 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import inspect as msgspec_inspect
 
-from safetygear.twin.wire_types import description, entry_struct_of, item_struct_of, struct_of, wire_type
+from safetygear.twin.wire_types import (
+    description,
+    entry_dict_of,
+    entry_struct_of,
+    item_struct_of,
+    struct_of,
+    wire_type,
+)
 
 
 @dataclass(frozen=True)
@@ -93,8 +100,10 @@ def _rows(kind: type[msgspec.Struct], prefix: str, unit: str) -> list[FieldRow]:
         words = wire_type(info.type)
         own_unit = unit_of(info.name, info.type, unit)
         inner, item, entry = struct_of(info.type), item_struct_of(info.type), entry_struct_of(info.type)
-        name = "object by id" if entry is not None else _choice(info.type) or words.name
-        shown_unit = "" if inner is not None or item is not None or entry is not None else own_unit
+        by_two = entry_dict_of(info.type)
+        by_id = entry is not None or by_two is not None
+        name = "object by id" if by_id else _choice(info.type) or words.name
+        shown_unit = "" if inner is not None or item is not None or by_id else own_unit
         found.append(FieldRow(path, name + _or_null(info.type), shown_unit, words.limits, texts.get(info.name, "")))
         if inner is not None:
             found += _rows(inner, f"{path}.", own_unit)
@@ -102,6 +111,10 @@ def _rows(kind: type[msgspec.Struct], prefix: str, unit: str) -> list[FieldRow]:
             found += _rows(item, f"{path}[].", "")
         elif entry is not None:
             found += _rows(entry, f"{path}.<id>.", "")
+        elif by_two is not None:
+            below = entry_struct_of(by_two)
+            assert below is not None
+            found += _rows(below, f"{path}.<id>.<id>.", "")
     return found
 
 

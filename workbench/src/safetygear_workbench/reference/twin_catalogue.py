@@ -67,11 +67,30 @@ MISTAKES: tuple[tuple[str, type[msgspec.Struct], Mapping[str, Any]], ...] = (
         CaptureTwin,
         {"cameras": {"gate-2": {"url": "rtsp://10.0.7.12/stream1", "password": "the password itself"}}},
     ),
+    (
+        "self-intersecting",
+        InferenceTwin,
+        {"zones": {"gate-2": {"yard": {"polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}}}},
+    ),
+    ("unknown-time-zone", InferenceTwin, {"calendars": {"day": {"timeZone": "Europe/Berlim"}}}),
+    (
+        "overlapping-shifts",
+        InferenceTwin,
+        {"calendars": {"day": {"week": {"monday": ["06:00-14:00", "13:00-22:00"]}}}},
+    ),
+    ("unknown-calendar", InferenceTwin, {"rules": {"calendar": "night"}}),
 )
 """One of each code that reading the desired properties can give."""
 
 LATER_CODES = {
-    "unknown-label": "`model.thresholds` names a label that the model in use does not have; found once it is loaded.",
+    "unknown-label": "`model.thresholds`, or a zone's or the rules' `requires`, names a label that the model in use does "
+    "not have; found once it is loaded. Such a rule can't be judged: its people are `indeterminate`, `label-missing`.",
+    "no-person-label": "the model in use has no class `person`: nobody is tracked, and no rule is judged.",
+    "too-many": "zones: at most 128 in all and 16 for one camera, or a twin's 32 KB would not hold them.",
+    "out-of-range, repeated-corner, no-area": "a polygon with a corner beyond the picture, with two corners on one spot, "
+    "or without an inside.",
+    "repeated-label, two-calendars, not-for-this-kind": "a zone that contradicts itself.",
+    "empty-shift": "a shift that ends when it begins; a whole day is `00:00-24:00`.",
 }
 
 STATE_MEANINGS: Mapping[str, str] = {
@@ -180,6 +199,25 @@ INFERENCE = TwinEntry(
         "detections": {"policy": "changes", "floorIntervalS": 60, "minimumProbability": 0.3},
         "budget": {"dailyBlocks": 40000},
         "model": {"name": "ppe_yolox_nano_relu_384x640", "thresholds": {"helmet": 0.45, "vest": 0.4}},
+        "rules": {"requires": ["helmet", "vest"], "minimumDurationS": 3},
+        "calendars": {
+            "day": {
+                "timeZone": "Europe/Berlin",
+                "week": {"monday": ["06:00-14:00"], "friday": ["06:00-12:00", "22:00-06:00"]},
+                "exceptions": {"2026-12-25": []},
+            }
+        },
+        "zones": {
+            "gate-2": {
+                "loading-bay": {
+                    "polygon": [[0.1, 0.4], [0.9, 0.4], [0.95, 1.0], [0.05, 1.0]],
+                    "requires": ["helmet"],
+                    "severity": "high",
+                    "calendar": "day",
+                },
+                "poster": {"kind": "ignore", "polygon": [[0.0, 0.1], [0.08, 0.1], [0.08, 0.5], [0.0, 0.5]]},
+            }
+        },
         "healthIntervalS": 60,
     },
     reported=inference_reported(
@@ -230,6 +268,12 @@ INFERENCE = TwinEntry(
         ("Back to what the template says", {"detections": {"policy": "changes", "floorIntervalS": 60}}),
         ("Ten devices on one S1 unit", {"budget": {"dailyBlocks": 40000}}),
         ("Another model, and no thresholds of its own", {"model": {"name": "site-ppe-v4", "thresholds": None}}),
+        ("Helmets only, on the whole picture of every camera without a zone", {"rules": {"requires": ["helmet"]}}),
+        (
+            "A zone of one camera; its other zones stay",
+            {"zones": {"gate-2": {"yard": {"polygon": [[0, 0.6], [1, 0.6], [1, 1], [0, 1]], "requires": ["vest"]}}}},
+        ),
+        ("Take a zone out", {"zones": {"gate-2": {"poster": None}}}),
     ),
 )
 

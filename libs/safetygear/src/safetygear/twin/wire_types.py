@@ -65,7 +65,7 @@ def _words(node: inspect.Type) -> WireType:
             return WireType("list of " + ", ".join(_words(item).name for item in node.item_types))
         case inspect.DictType():
             value = _words(node.value_type)
-            return WireType(f"object of {value.name}s by name", value.limits)
+            return WireType(f"object of {_plural(value.name)} by name", value.limits)
         case inspect.StructType() | inspect.DataclassType() | inspect.TypedDictType():
             return WireType("object")
         case inspect.UnionType():
@@ -77,7 +77,8 @@ def _words(node: inspect.Type) -> WireType:
 
 
 def _plural(name: str) -> str:
-    return name.replace("pair", "pairs", 1) if name.startswith("pair of ") else f"{name}s"
+    first, of, rest = name.partition(" of ")
+    return f"{first}s{of}{rest}"
 
 
 def _range(node: inspect.IntType | inspect.FloatType) -> str:
