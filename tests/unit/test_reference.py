@@ -182,8 +182,8 @@ def test_a_mistake_gives_the_error_that_is_shown(
 
 def test_the_schemas_find_the_mistakes_that_a_type_can_find() -> None:
     beyond_types = {
-        "credentials-in-url", "secret-reference-invalid", "self-intersecting", "unknown-time-zone", "overlapping-shifts",
-        "unknown-calendar",
+        "credentials-in-url", "secret-reference-invalid", "self-intersecting", "unknown-time-zone",
+        "overlapping-shifts", "unknown-calendar",
     }  # fmt: skip
     kinds = {twin.kind: twin_schema(twin.kind, twin.title) for twin in TWINS}
     for code, kind, desired in MISTAKES:
