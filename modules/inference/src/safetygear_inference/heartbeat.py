@@ -6,12 +6,12 @@ import logging
 from pathlib import Path
 
 from safetygear.clock import Clock
+from safetygear.environment import FramesTransport
 from safetygear.errors import FrameError, HubError
 from safetygear.frames.presence import ReaderBeat
 from safetygear.hub.port import HubPort, OutgoingMessage
 from safetygear.messages.codec import encode
 from safetygear.messages.frames import ReadersMessage
-from safetygear_inference.environment import Transport
 from safetygear_inference.problems import Problems
 
 READERS_OUTPUT = "readers"
@@ -29,7 +29,7 @@ class Heartbeat:
         folder: Path,
         shards: tuple[str, ...],
         instance: str,
-        transport: Transport,
+        transport: FramesTransport,
         hub: HubPort,
         problems: Problems,
         clock: Clock,
