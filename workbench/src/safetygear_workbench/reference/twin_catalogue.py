@@ -84,7 +84,8 @@ MISTAKES: tuple[tuple[str, type[msgspec.Struct], Mapping[str, Any]], ...] = (
 
 LATER_CODES = {
     "unknown-label": "`model.thresholds`, or a zone's or the rules' `requires`, names a label that the model in use "
-    "does not have; found once it is loaded. Such a rule can't be judged: its people are `indeterminate`, `label-missing`.",
+    "does not have; found once it is loaded. Such a rule can't be judged: its people are `indeterminate`, "
+    "`label-missing`.",
     "no-person-label": "the model in use has no class `person`: nobody is tracked, and no rule is judged.",
     "too-many": "zones: at most 128 in all and 16 for one camera, or a twin's 32 KB would not hold them.",
     "out-of-range, repeated-corner, no-area": "a polygon with a corner beyond the picture, with two corners on one "

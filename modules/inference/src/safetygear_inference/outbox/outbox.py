@@ -13,7 +13,7 @@ import copy
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -129,17 +129,41 @@ class Outbox:
         """Store `event` and return its sequence; then it is on the disk."""
         return self.append_all([event], shard=shard)[0]
 
-    def append_all(self, events: Sequence[EventMessage], *, shard: str) -> list[int]:
+    def append_all(
+        self, events: Sequence[EventMessage], *, shard: str, keep: Mapping[str, bytes] | None = None
+    ) -> list[int]:
         """Store all of `events` or none, with one write to the disk. Their sequence and epoch are set here.
 
-        Raises UserError for an event that no hub would take.
+        `keep`: stored by name in the same transaction, for `kept`. Raises UserError for an event that no hub would take.
         """
         for event in events:
             _check_size(event)
         with self._opened() as store, self._changing(store, synced=True) as tally:
             keys = [self._add(store, tally, event, shard) for event in events]
             self._make_room(store, tally)
+            for name, value in (keep or {}).items():
+                store.keep(name, value)
         return [key.sequence for key in keys]
+
+    def keep(self, values: Mapping[str, bytes], *, synced: bool = False) -> None:
+        """Store some bytes by name beside the events; `synced`: a power cut does not forget them either."""
+        with self._opened() as store, store.writing(synced=synced):
+            for name, value in values.items():
+                store.keep(name, value)
+
+    def kept(self, name: str) -> bytes | None:
+        """What was kept under `name` last; None: nothing."""
+        with self._opened() as store:
+            return store.kept_value(name)
+
+    def newest_of_episode(self, episode_id: str) -> EventMessage | None:
+        """The newest event of this id that is still here, sent or not."""
+        with self._opened() as store:
+            body = store.newest_of_episode(episode_id)
+        try:
+            return None if body is None else decode(body, EventMessage)
+        except MessageError:
+            return None
 
     def next_unsent(self, limit: int, *, exclude: AbstractSet[EventKey] = frozenset()) -> list[StoredEvent]:
         """The next events for the hub, the first first, without those of `exclude` (in flight)."""
@@ -385,6 +409,11 @@ def _move_waiting(old: Store, new: Store) -> int:
         saved += new.add(event)
     for name in sorted(newest):
         new.add_epoch(name, newest[name], 0)
+    with contextlib.suppress(OutboxError):
+        for name in old.kept_names():
+            value = old.kept_value(name)
+            if value is not None and new.kept_value(name) is None:
+                new.keep(name, value)
     return saved
 
 

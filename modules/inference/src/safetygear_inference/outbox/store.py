@@ -36,6 +36,7 @@ CREATE TABLE event (
     sent_s REAL, properties TEXT NOT NULL, body BLOB NOT NULL, UNIQUE (epoch, sequence));
 CREATE INDEX by_send_rank ON event (send_rank, row) WHERE send_rank IS NOT NULL;
 CREATE INDEX by_eviction_rank ON event (eviction_rank, row);
+CREATE TABLE kept (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE tombstone (row INTEGER PRIMARY KEY, epoch TEXT NOT NULL, sequence INTEGER NOT NULL,
     UNIQUE (epoch, sequence));
 PRAGMA application_id = {_APPLICATION_ID};
@@ -260,6 +261,29 @@ class Store:
                 (COPY_EVICTION_RANK, before_s, limit),
             )
         )
+
+    def newest_of_episode(self, episode_id: str) -> bytes | None:
+        """The body of the newest event whose id is this; None: there is none. Looks through every row."""
+        wanted = b'"id":' + json.dumps(episode_id).encode()
+        for (body,) in self._rows(
+            "SELECT body FROM event WHERE instr(body, ?) > 0 ORDER BY row DESC LIMIT 1", (wanted,)
+        ):
+            return bytes(body)
+        return None
+
+    # What is kept beside the events
+
+    def keep(self, name: str, value: bytes) -> None:
+        self._rows("INSERT OR REPLACE INTO kept (name, value) VALUES (?, ?)", (name, value))
+
+    def kept_value(self, name: str) -> bytes | None:
+        """None: there never was one."""
+        for (value,) in self._rows("SELECT value FROM kept WHERE name = ?", (name,)):
+            return bytes(value)
+        return None
+
+    def kept_names(self) -> list[str]:
+        return [name for (name,) in self._rows("SELECT name FROM kept ORDER BY name")]
 
     # Tombstones
 
