@@ -90,4 +90,4 @@ class HealthMessage(Message, frozen=True, kw_only=True):
     budget: BudgetHealth
     """Use of the daily message budget."""
     shards_silent: list[str]
-    """Capture shards from which nothing was heard for 5 s."""
+    """Capture shards from which nothing was heard for 5 s, or nothing of one of the capture modules that share one."""
