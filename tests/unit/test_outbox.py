@@ -267,6 +267,22 @@ def test_a_copy_in_the_files_place_begins_a_new_epoch(scene: Scene) -> None:
     assert scene.problems == ["outbox-replaced"]
 
 
+def test_a_file_exchanged_while_in_use_loses_nothing(scene: Scene) -> None:
+    scene.append("a")
+    scene.outbox.close()
+    backup = scene.path.with_name("backup")
+    shutil.copy(scene.path, backup)
+    scene.append("b")
+    for name in ("outbox.sqlite", "outbox.sqlite-wal"):
+        scene.path.with_name(name).unlink()
+    backup.replace(scene.path)
+    scene.append("c")
+    keys = [stored.key for stored in scene.outbox.next_unsent(5)]
+    assert keys == [EventKey("e1", 1), EventKey("e1", 2), EventKey("e2", 1)]
+    assert scene.problems == ["outbox-replaced"]
+    assert scene.outbox.resend(1, 9, epoch="e1").not_given == ((3, 9),)
+
+
 def test_an_older_state_of_the_same_file_is_recognised_by_what_others_saw(scene: Scene) -> None:
     scene.append("a")
     scene.outbox.seen_elsewhere("e1", 1)

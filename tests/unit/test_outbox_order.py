@@ -12,6 +12,7 @@ from safetygear.messages.event import EventState, Severity
 from safetygear_inference.outbox.order import (
     RESEND_EVICTION_RANK,
     RESEND_RANK,
+    SEND_RANKS,
     as_ranges,
     eviction_rank,
     send_rank,
@@ -30,7 +31,8 @@ def test_opens_and_closes_are_sent_before_updates_then_by_severity() -> None:
         ("closed", "low"), ("update", "high"), ("update", "medium"), ("update", "low"),
     ]  # fmt: skip
     assert send_rank("open", "high") == send_rank("closed", "high")  # by age: an open before its own close
-    assert max(send_rank(*kind) for kind in ALL) < RESEND_RANK
+    assert {send_rank(*kind) for kind in ALL} == set(SEND_RANKS)
+    assert max(SEND_RANKS) < RESEND_RANK
 
 
 def test_low_updates_are_evicted_first_and_high_closes_last() -> None:

@@ -13,6 +13,8 @@ from safetygear.messages.event import EventState, Severity
 
 _SEVERITIES: tuple[Severity, ...] = ("low", "medium", "high")
 
+SEND_RANKS = range(6)
+"""What `send_rank` can return."""
 RESEND_RANK = 10
 """Send rank of a sent event that somebody has asked for again."""
 COPY_EVICTION_RANK, RESEND_EVICTION_RANK = 0, 1

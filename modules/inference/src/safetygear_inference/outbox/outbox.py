@@ -68,7 +68,7 @@ class OutboxHealth:
     size_bytes: int
     capacity_bytes: int
     oldest_age_s: float | None
-    """How long the longest waiting event has waited; null: none waits."""
+    """How long the longest waiting new event (no resend) has waited; None: none waits."""
     evicted: dict[str, int]
     """Events lost for want of room, by `events-evicted-<state>-<severity>`."""
     copies_dropped: int
@@ -134,7 +134,8 @@ class Outbox:
     ) -> list[int]:
         """Store all of `events` or none, with one write to the disk. Their sequence and epoch are set here.
 
-        `keep`: stored by name in the same transaction, for `kept`. Raises UserError for an event that no hub would take.
+        `keep` is stored by name in the same transaction, for `kept`. Raises UserError for an event that no hub would
+        take.
         """
         for event in events:
             _check_size(event)

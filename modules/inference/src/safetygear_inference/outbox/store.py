@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetygear.errors import SafetyGearError
-from safetygear_inference.outbox.order import COPY_EVICTION_RANK, RESEND_EVICTION_RANK, RESEND_RANK
+from safetygear_inference.outbox.order import COPY_EVICTION_RANK, RESEND_EVICTION_RANK, RESEND_RANK, SEND_RANKS
 
 BUSY_S = 2.0
 """For the last process's lock, which goes with it."""
@@ -308,8 +308,10 @@ class Store:
         return Totals(events, waiting, size_bytes, tombstones)
 
     def oldest_waiting_s(self) -> float | None:
-        """Wall clock at which the longest waiting event was appended; None: none waits."""
-        ((oldest_s,),) = self._rows("SELECT min(appended_s) FROM event WHERE send_rank IS NOT NULL")
+        """Wall clock at which the longest waiting new event was appended; None: none waits."""
+        # One look into the index per rank: a scan of a full outbox would take 75 ms.
+        oldest = " UNION ALL ".join("SELECT min(row) FROM event WHERE send_rank = ?" for _ in SEND_RANKS)
+        ((oldest_s,),) = self._rows(f"SELECT min(appended_s) FROM event WHERE row IN ({oldest})", SEND_RANKS)
         return None if oldest_s is None else float(oldest_s)
 
     def _sequences(self, table: str, epoch: str, first: int, last: int) -> list[int]:
