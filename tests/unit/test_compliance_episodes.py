@@ -231,6 +231,64 @@ def test_two_lost_and_two_found_each_go_on_with_the_nearest() -> None:
     assert len(site.changes) == 4
 
 
+def test_one_who_is_found_goes_on_with_one_of_two_who_were_lost() -> None:
+    site = Site().frames([person("a", x=0.3), person("b", x=0.36)], 3).frames([person("c", x=0.3)], 5.4)
+    assert [(c.state, c.track) for c in site.changes] == [("open", "a"), ("open", "b"), ("closed", "b")]
+    (left,) = site.episodes.open_episodes()
+    assert (left.track, left.seen_as) == ("a", "c")
+
+
+def test_a_track_that_comes_and_goes_holds_a_lost_one_no_longer_than_one_that_stays() -> None:
+    site = Site().frames([person()], 3)
+    for _ in range(16):
+        site.frames([person("t2", "unknown")], 0.8).frames([], 0.2)
+    assert site.told == [OPEN, ("closed", "track-lost")]
+
+
+@pytest.mark.parametrize("step_s", [0.1, 0.3, 0.7])
+def test_a_sum_of_steps_is_as_long_as_it_should_be(step_s: float) -> None:
+    for steps in range(1, 40):
+        zone = RulesConfig(requires=("helmet",), minimum_duration_s=round(steps * step_s, 1))
+        assert Site(zone).frames([person()], (steps + 1) * step_s, step_s).told == [OPEN], steps
+
+
+def test_somebody_who_was_seen_to_wear_it_is_not_the_lost_one_later() -> None:
+    site = Site().frames([person()], 3).frames([person("t2", "worn")], 1).frames([person("t2")], 3)
+    assert [(c.state, c.track, c.seen_as) for c in site.changes] == [("open", "t1", "t1"), ("open", "t2", "t2")]
+
+
+def frames_to_open(site: Site, people: list[JudgedPerson]) -> int:
+    before = len(site.changes)
+    for frames in range(1, 60):
+        if len(site.frames(people).changes) > before:
+            return frames
+    raise AssertionError("never opened")
+
+
+def test_what_was_seen_before_an_interruption_is_no_part_of_the_minimum_duration() -> None:
+    assert frames_to_open(Site(), [person()]) == 11
+    gone = Site().frames([person()], 1.8).frames([], 6)
+    assert frames_to_open(gone, [person()]) == 11, "away for longer than the merge window"
+    blind = Site().frames([person()], 1.8).pass_time(16).tick()
+    assert frames_to_open(blind, [person()]) == 11, "the camera was lost"
+    shift = Site(zones=shifts_zone("06:00-14:00", "14:01-15:00"))
+    shift.wall_s = 1_789_999_200.0 - 1.7
+    shift.frames([person()], 61)
+    assert frames_to_open(shift, [person()]) == 11 + 3, "no shift was on"
+    merged = Site().frames([person()], 3).frames([person(), person("t2")], 0.4).frames([person("t2")], 0.6)
+    merged.frames([person("t2", "worn")])
+    assert merged.told == [OPEN, ("closed", "complied")]
+    assert frames_to_open(merged, [person("t2")]) == 11, "it was part of the episode that is over"
+
+
+def test_tracks_that_are_over_are_forgotten() -> None:
+    site = Site()
+    for number in range(2000):
+        site.frames([person(f"t{number}", "worn")])
+    (camera,) = site.episodes._cameras.values()
+    assert len(camera._tracks) < 200 and len(camera._membership._stays) < 200
+
+
 def test_every_rule_of_the_lost_person_goes_on() -> None:
     site = Site(RulesConfig()).frames([person(vest="missing")], 3)
     site.frames([person("t2", vest="missing")], 3).frames([person("t2", vest="worn")])
@@ -280,13 +338,21 @@ def test_a_shorter_gap_without_frames_is_no_loss_of_the_person() -> None:
     assert site.changes[-1].violating_s == pytest.approx(5.6), "what was not seen counts for nothing"
 
 
+def test_a_camera_that_is_taken_out_and_put_back_gives_no_id_again() -> None:
+    site = Site().frames([person()], 3)
+    site.changes += site.episodes.removed("gate") + site.episodes.removed("nowhere")
+    site.frames([person()], 3)
+    assert site.told == [OPEN, ("closed", "camera-lost"), OPEN]
+    assert site.changes[2].id != site.changes[0].id
+
+
 def test_a_camera_that_was_never_seen_can_be_lost() -> None:
     assert Site().episodes.camera_lost("nowhere", now_s=1, wall_s=WALL_S) == []
 
 
-def shifts_zone(text: str) -> dict[str, ZoneConfig]:
+def shifts_zone(*monday: str) -> dict[str, ZoneConfig]:
     reading = read_desired(
-        _Zone, {"zone": {"polygon": [list(corner) for corner in LEFT], "shifts": {"week": {"monday": [text]}}}},
+        _Zone, {"zone": {"polygon": [list(corner) for corner in LEFT], "shifts": {"week": {"monday": list(monday)}}}},
         last_good=None,
     )  # fmt: skip
     assert reading.errors == () and reading.config.zone is not None
@@ -336,6 +402,15 @@ def test_a_time_that_goes_back_after_all_harms_nothing() -> None:
     site.now_s -= 50
     site.frames([person()], 1).frames([person(helmet="worn")])
     assert site.told == [OPEN, ("closed", "complied")]
+    assert site.changes[1].violating_s == pytest.approx(2.8), "the time that came twice counts once"
+
+
+def test_an_end_is_never_before_what_was_told_already() -> None:
+    site = Site(config=EpisodeConfig(update_interval_s=1), zones=shifts_zone("06:00-14:00"))
+    site.wall_s = 1_789_999_200.0 - 10
+    site.frames([person()], 4)
+    closed = site.episodes.tick(now_s=site.now_s - 3, wall_s=site.wall_s + 60)
+    assert closed[0].updated_at_s == site.changes[-1].updated_at_s > site.changes[0].opened_at_s
 
 
 def test_after_a_restart_the_same_person_goes_on() -> None:

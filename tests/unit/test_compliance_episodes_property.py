@@ -132,6 +132,10 @@ class Story(RuleBasedStateMachine):
     def camera_is_lost(self, camera: str) -> None:
         self.commit(self.episodes.camera_lost(camera, now_s=self.now_s, wall_s=self.wall_s))
 
+    @rule(camera=cameras)
+    def camera_is_removed(self, camera: str) -> None:
+        self.commit(self.episodes.removed(camera))
+
     @rule()
     def tick(self) -> None:
         self.commit(self.episodes.tick(now_s=self.now_s, wall_s=self.wall_s))

@@ -131,9 +131,7 @@ class CameraEpisodes:
         """Time has passed without a frame."""
         since_s = min((at for at in (self._frame_s, self._lost_since_s) if at is not None), default=None)
         if since_s is not None and now_s - since_s >= self.config.camera_lost_after_s:
-            changes = [self._close(key, "camera-lost") for key in list(self.open)]
-            self._pending.clear()
-            return changes
+            return self.end()
         if wall_s is None:
             return []
         return [
@@ -142,6 +140,11 @@ class CameraEpisodes:
             if not zone.active(wall_s)
             for change in self._end_zone(zone.id, "shift-end", now_s)
         ]
+
+    def end(self) -> list[EpisodeChange]:
+        """Nobody looks any more: everything that is open ends, with the time when its person was last seen."""
+        self._pending.clear()
+        return [self._close(key, "camera-lost") for key in list(self.open)]
 
     def change_rules(self, zones: Zones, config: EpisodeConfig, now_s: float) -> list[EpisodeChange]:
         """Other rules from now on. What no rule asks for any more ends as at a shift's end."""
@@ -210,9 +213,7 @@ class CameraEpisodes:
         for episode in lost:
             track = found.get(episode.seen_as)
             if track is not None and episode.claimed_by is None and track not in episode.refused:
-                episode.claimed_by = track
-                if episode.claimed_s <= episode.last_seen_s:
-                    episode.claimed_s = now_s
+                episode.claimed_by, episode.claimed_s = track, now_s
 
     def _judge(
         self, zone: RuleZone, gear: str, person: JudgedPerson, box: BoxTuple, inside: bool, now_s: float, wall_s: float
@@ -338,12 +339,9 @@ class CameraEpisodes:
         for key, episode in list(self.open.items()):
             if episode.seen_as in seen:
                 continue
-            if episode.claimed_by is not None:
-                # Counted from the first claim: tracks that come and go do not keep it open without end.
-                if now_s - episode.claimed_s <= self.config.hold_unknown_s:
-                    continue
-                episode.refused.add(episode.claimed_by)
-                episode.claimed_by = None
+            # Somebody who may be the lost person can't be judged yet.
+            if episode.claimed_by is not None and now_s - episode.claimed_s <= self.config.hold_unknown_s:
+                continue
             if self._watched_s - episode.seen_watched_s >= self.config.merge_window_s:
                 changes.append(self._close(key, "left" if _at_border(episode.last_box) else "track-lost"))
         return changes

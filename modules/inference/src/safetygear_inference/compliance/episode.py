@@ -84,8 +84,7 @@ class Episode:
     """Open when the module ended, and not seen since."""
     claimed_by: str | None = None
     """A new track that may be the lost person; it goes on with the episode once it is seen in violation."""
-    claimed_s: float = float("-inf")
-    """When the first such track was found after the person was lost."""
+    claimed_s: float = 0.0
     refused: set[str] = field(default_factory=set)
     """Tracks that are not the lost person."""
 

@@ -38,6 +38,12 @@ class Episodes:
         known = self._cameras.get(camera)
         return known.lost(now_s) if known is not None else []
 
+    def removed(self, camera: str) -> list[EpisodeChange]:
+        """The camera was taken out of the configuration: what is open of it ends now."""
+        # It is kept: a camera that comes back must not count its episodes from the start again.
+        known = self._cameras.get(camera)
+        return known.end() if known is not None else []
+
     def tick(self, *, now_s: float, wall_s: float) -> list[EpisodeChange]:
         """To be called every second or so: ends what no frame will end."""
         return [change for known in self._cameras.values() for change in known.tick(now_s, wall_s)]

@@ -69,8 +69,6 @@ def depth(corners: Sequence[Point], point: Point) -> float:
             nearest_within = min(nearest_within, distance)
         if (y0 > y) != (y1 > y) and x < x0 + (y - y0) / (y1 - y0) * (x1 - x0):
             inside = not inside
-    if nearest_within <= _ON_EDGE:
-        return 0.0
     return nearest_within if inside or nearest <= _ON_EDGE else -nearest
 
 
