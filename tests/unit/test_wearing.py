@@ -146,6 +146,9 @@ def head_at(x: float, y: float, probability: float = 0.9) -> Seen:
         ("two, one bare", [A.person(), A.helmet(), B.person(), B.head()], [ON, BARE]),
         ("side by side", [A.person(), NEAR.person(), A.helmet(), NEAR.head()], [ON, BARE]),
         ("side by side, the other way", [A.person(), NEAR.person(), A.head(), NEAR.helmet()], [BARE, ON]),
+        ("between two hands", [A.person(), NEAR.person(), helmet_at(428, 360, 36, 40)], [OFF, NOT_SEEN]),
+        ("between two hands, nearer to the other", [A.person(), NEAR.person(), helmet_at(442, 360, 36, 40)],
+         [NOT_SEEN, OFF]),
         ("side by side, one seen", [A.person(), NEAR.person(), NEAR.helmet()], [NOT_SEEN, ON]),
         ("in the hand beside one with a helmet", [A.person(), NEAR.person(), NEAR.helmet(), A.head(), A.in_hand()],
          [OFF, ON]),
@@ -186,6 +189,12 @@ def head_at(x: float, y: float, probability: float = 0.9) -> Seen:
          [OFF]),
         ("behind a wall", [TO_CHEST, A.helmet()], [ON]),
         ("behind a wall, bare", [TO_CHEST, A.head()], [BARE]),
+        ("an arm raised above the head", [("person", (355, 160, 445, 450), 0.9), A.vest(), A.helmet()], [ON]),
+        ("before the chest, the person's box from the shoulders on",
+         [("person", (355, 235, 445, 450), 0.9), A.vest(), helmet_at(400, 262)], [OFF]),
+        ("on somebody small before somebody's hand",
+         [A.person(), Body(425, top=330, tall=140).person(), Body(414, top=330, tall=140).helmet()], [NOT_SEEN, ON]),
+        ("low because the picture ends", [("person", (350, 668, 470, 720), 0.9), head_at(410, 690)], [BARE]),
         ("too small", [Body(400, tall=50).person(), Body(400, tall=50).head()], [("unknown", "too-small")]),
         ("weak", [A.person(), A.head(0.1)], [("unknown", "low-confidence")]),
     ],
@@ -272,6 +281,26 @@ def test_a_box_that_the_picture_s_edge_cuts_counts_half() -> None:
     assert weights[1] == pytest.approx(weights[0] / 2, rel=0.01)
 
 
+def test_of_two_helmets_on_one_head_the_more_probable_one_is_it() -> None:
+    weak, strong = A.helmet(0.35), A.at(0.1, 0.055, 0.19, 0.11, "helmet", 0.95)
+    found = evidence([A.person(), weak, strong])["p0"]["helmet"]
+    assert (found.state, found.box_index) == ("worn", 2)
+
+
+def test_a_carried_helmet_counts_less_where_the_head_is_not_seen_or_the_person_bends() -> None:
+    seen, unseen, bent = (
+        evidence(row)["p0"]["helmet"]
+        for row in (
+            [A.person(), A.head(0.2), A.in_hand()],
+            [A.person(), A.in_hand()],
+            [BENT, head_at(460, 400, 0.2), helmet_at(390, 450)],
+        )
+    )
+    assert seen.state == unseen.state == bent.state == "carried"
+    assert unseen.weight == pytest.approx(0.6 * seen.weight)
+    assert bent.weight < 0.7 * seen.weight
+
+
 def test_in_the_dark_boxes_count_half_and_nothing_seen_is_low_light() -> None:
     bright, dark = (evidence([A.person(), A.head()], dark=dark)["p0"]["helmet"] for dark in (False, True))
     assert (dark.state, dark.weight) == ("missing", pytest.approx(bright.weight / 2))
@@ -279,14 +308,15 @@ def test_in_the_dark_boxes_count_half_and_nothing_seen_is_low_light() -> None:
 
 
 def test_an_untracked_person_keeps_the_own_helmet() -> None:
-    # Without the untracked one, the helmet would lie in p0's raised hand.
-    seen = [A.person(), A.head(), NEAR.person(), A.at(0.28, 0.055, 0.19, 0.11, "helmet")]
-    assert said(seen, "helmet", untracked=(2,)) == [BARE]
+    neighbour = Body(440)
+    assert said([A.person(), A.head(), neighbour.helmet()], "helmet") == [OFF]
+    assert said([A.person(), A.head(), neighbour.person(), neighbour.helmet()], "helmet", untracked=(2,)) == [BARE]
 
 
 def test_a_second_box_of_a_tracked_person_takes_nothing() -> None:
-    twin = "person", (360.0, 205.0, 445.0, 420.0), 0.4
-    assert said([A.person(), twin, A.helmet()], "helmet", untracked=(1,)) == [ON]
+    # The tracked box is the worse one: without the rule the helmet would be the twin's.
+    tracked, twin = ("person", (355.0, 215.0, 460.0, 450.0), 0.9), ("person", (360.0, 200.0, 440.0, 430.0), 0.4)
+    assert said([tracked, twin, A.helmet()], "helmet", untracked=(1,)) == [ON]
 
 
 def test_a_helmet_between_two_heads_counts_less_than_on_one() -> None:

@@ -123,10 +123,7 @@ class Bodies:
         upright = np.where(beside_torso, anchor * np.maximum(upright, raised_arm), upright)
 
         from_side = np.minimum(centre_x - x0, x1 - centre_x) / unit
-        share_down = (centre_y - y0) / self.height[:, None]
-        lying = self.width[:, None] > 1.5 * self.height[:, None]
         bent = 0.8 * plateau(depth, -0.9, -0.3, 2.2, 3.0) * ramp(from_side, 1.8, 1.0)
-        bent = bent * np.where(lying, 1.0, ramp(share_down, 0.75, 0.55))
         wide = self.wide[:, None]
         # Half upright, half bent: both are possible.
         placed = np.maximum(upright * np.where(wide >= 1, 0.9, 1.0), wide * bent)
