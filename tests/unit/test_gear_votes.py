@@ -130,6 +130,27 @@ def test_old_evidence_fades() -> None:
     assert fresh.after("missing", "missing") < faded.after("missing", "missing")
 
 
+def test_what_was_decided_against_takes_its_whole_time_again() -> None:
+    person = Person(VoteConfig(missing_after_s=1.0, worn_after_s=0.2))
+    for _ in range(5):
+        person.see("missing")
+    assert person.after("worn", "worn") <= 0.4
+    assert person.after("missing", "missing") + 0.2 >= 1.0
+
+
+def test_a_frame_counts_for_no_longer_than_the_longest_step() -> None:
+    quick, slow = Person(VoteConfig(max_step_s=0.2)), Person(VoteConfig(max_step_s=0.1, decay_s=600))
+    assert slow.after("missing", "missing") == pytest.approx(2 * quick.after("missing", "missing"), abs=0.21)
+
+
+def test_a_clock_that_steps_back_adds_nothing() -> None:
+    person = Person()
+    person.see("missing")
+    person.now_s -= 50
+    for _ in range(20):
+        assert person.see("missing") == "unknown"
+
+
 def test_unknown_is_taken_on_after_its_time_and_says_why() -> None:
     person = Person()
     person.after("worn", "worn")
@@ -149,6 +170,10 @@ def test_the_reason_is_the_state_s_own() -> None:
     person.after("missing", "missing")
     person.see("worn")
     assert (person.state, person.reason) == ("missing", "bare-head")
+    person = Person()
+    person.see("unknown", reason="occluded")
+    person.see("missing")
+    assert (person.state, person.reason) == ("unknown", "undecided")
 
 
 def test_confidence_grows_with_agreement_and_falls_without() -> None:
@@ -164,6 +189,16 @@ def test_confidence_grows_with_agreement_and_falls_without() -> None:
     assert settled > 0.9
     assert person.state == "worn"
     assert person.confidence < settled
+
+
+def test_confidence_is_of_the_recent_evidence() -> None:
+    person = Person()
+    for _ in range(300):
+        person.see("worn")
+    for _ in range(50):
+        person.see("missing")
+    assert person.state == "missing"
+    assert person.confidence > 0.8
 
 
 def test_carried_and_bare_agree() -> None:
