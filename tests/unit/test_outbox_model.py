@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from safetygear.messages.codec import decode, encode
 from safetygear.messages.event import EventMessage, EventState, Severity
@@ -37,7 +37,6 @@ class Entry:
     severity: Severity
     size_bytes: int
     fate: Fate = "waiting"
-    refused: bool = False
     sent_s: float = 0.0
 
     @property
@@ -50,10 +49,8 @@ class Entry:
 
 
 class OutboxMachine(RuleBasedStateMachine):
-    in_flight: Bundle[EventKey] = Bundle("in_flight")
-
-    @initialize(room_events=st.integers(1, 12))
-    def start(self, room_events: int) -> None:
+    @initialize(room_events=st.integers(1, 8), kinds=st.lists(KINDS, min_size=3, max_size=9))
+    def start(self, room_events: int, kinds: list[tuple[EventState, Severity]]) -> None:
         self.folder = tempfile.TemporaryDirectory()
         self.scene = Scene(Path(self.folder.name))
         self.scene.outbox.config = self.scene.config = OutboxConfig(
@@ -62,9 +59,12 @@ class OutboxMachine(RuleBasedStateMachine):
         self.entries: list[Entry] = []
         self.newest: dict[str, int] = {"e1": 0}
         self.epochs = 1
+        self.append(kinds)
 
     def teardown(self) -> None:
         if hasattr(self, "scene"):
+            for epoch in sorted(self.newest):
+                self._ask_again(epoch, 1, self.newest[epoch] + 1)
             self.scene.outbox.close()
             self.folder.cleanup()
 
@@ -83,42 +83,26 @@ class OutboxMachine(RuleBasedStateMachine):
             victim = min((entry for entry in self.entries if entry.stored), key=self._eviction_order)
             victim.fate = "evicted" if victim.fate == "waiting" else "gone"
 
-    @rule(target=in_flight, number=st.integers(0, 5))
-    def hand_over(self, number: int) -> EventKey:
-        unsent = self.scene.outbox.next_unsent(number + 1)
-        return unsent[-1].key if unsent else EventKey("none", 1)
+    @rule(count=st.integers(1, 3))
+    def send(self, count: int) -> None:
+        for stored in self.scene.outbox.next_unsent(count):
+            self._acknowledge(self._entry(stored.key))
 
-    @rule(key=in_flight)
-    def acknowledge(self, key: EventKey) -> None:
-        """Also for the second time, and for one that was evicted meanwhile."""
-        self.scene.outbox.acknowledged([key])
-        for entry in self.entries:
-            if entry.key == key and entry.in_line:
-                entry.fate, entry.sent_s = "sent", self.scene.clock.now_s()
-            elif entry.key == key and entry.fate == "evicted":
-                entry.fate = "gone"
+    @rule(number=st.integers(0, 200))
+    def late_acknowledgement(self, number: int) -> None:
+        """Of one that was in flight when it was evicted, or for the second time."""
+        self._acknowledge(self.entries[number % len(self.entries)])
 
-    @rule(key=consumes(in_flight))
-    def refuse(self, key: EventKey) -> None:
-        self.scene.outbox.refused([key])
-        for entry in self.entries:
-            if entry.key == key and entry.stored:
-                entry.refused = entry.fate == "waiting"
-                entry.fate = "evicted" if entry.refused else "gone"
+    @rule(number=st.integers(0, 200))
+    def refuse(self, number: int) -> None:
+        entry = self.entries[number % len(self.entries)]
+        self.scene.outbox.refused([entry.key])
+        if entry.stored:
+            entry.fate = "evicted" if entry.fate == "waiting" else "gone"
 
     @rule(data=st.data(), first=st.integers(1, 20), span=st.integers(0, 20))
     def resend(self, data: st.DataObject, first: int, span: int) -> None:
-        epoch = data.draw(st.sampled_from(sorted(self.newest)))
-        answer = self.scene.outbox.resend(first, first + span, epoch=epoch)
-        wanted = [e for e in self.entries if e.key.epoch == epoch and first <= e.key.sequence <= first + span]
-        assert answer.waiting == sum(entry.in_line for entry in wanted)
-        assert answer.queued == sum(entry.fate == "sent" for entry in wanted)
-        assert _each(answer.evicted) == [e.key.sequence for e in wanted if e.fate == "evicted"]
-        assert _each(answer.not_kept) == [e.key.sequence for e in wanted if e.fate == "gone"]
-        assert _each(answer.not_given) == list(range(max(first, self.newest[epoch] + 1), first + span + 1))
-        for entry in wanted:
-            if entry.fate == "sent":
-                entry.fate = "again"
+        self._ask_again(data.draw(st.sampled_from(sorted(self.newest))), first, first + span)
 
     @rule(hours=st.floats(0.1, 30.0))
     def time_passes(self, hours: float) -> None:
@@ -129,13 +113,13 @@ class OutboxMachine(RuleBasedStateMachine):
             if entry.fate == "sent" and entry.sent_s < self.scene.clock.now_s() - 86_400.0:
                 entry.fate = "gone"
 
-    @rule()
-    def restart(self) -> None:
-        self.scene.restart()
-
-    @rule()
-    def lose_the_file_in_use(self) -> None:
+    @rule(file_lost=st.booleans())
+    def restart(self, file_lost: bool) -> None:
+        """Or, without a restart, somebody deletes the file in use."""
         self.scene.outbox.health()
+        if not file_lost:
+            self.scene.restart()
+            return
         for file in self.scene.path.parent.iterdir():
             file.unlink()
         self._new_epoch()
@@ -168,6 +152,28 @@ class OutboxMachine(RuleBasedStateMachine):
     @property
     def epoch(self) -> str:
         return f"e{self.epochs}"
+
+    def _entry(self, key: EventKey) -> Entry:
+        return next(entry for entry in self.entries if entry.key == key)
+
+    def _acknowledge(self, entry: Entry) -> None:
+        self.scene.outbox.acknowledged([entry.key, EventKey("other", 1)])
+        if entry.in_line:
+            entry.fate, entry.sent_s = "sent", self.scene.clock.now_s()
+        elif entry.fate == "evicted":
+            entry.fate = "gone"
+
+    def _ask_again(self, epoch: str, first: int, last: int) -> None:
+        answer = self.scene.outbox.resend(first, last, epoch=epoch)
+        wanted = [e for e in self.entries if e.key.epoch == epoch and first <= e.key.sequence <= last]
+        assert answer.waiting == sum(entry.in_line for entry in wanted)
+        assert answer.queued == sum(entry.fate == "sent" for entry in wanted)
+        assert _each(answer.evicted) == [e.key.sequence for e in wanted if e.fate == "evicted"]
+        assert _each(answer.not_kept) == [e.key.sequence for e in wanted if e.fate == "gone"]
+        assert _each(answer.not_given) == list(range(max(first, self.newest[epoch] + 1), last + 1))
+        for entry in wanted:
+            if entry.fate == "sent":
+                entry.fate = "again"
 
     def _new_epoch(self) -> None:
         self.epochs += 1
