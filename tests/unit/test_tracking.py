@@ -170,7 +170,7 @@ def test_frames_without_people_are_frames() -> None:
 
 @pytest.mark.parametrize(
     ("probabilities", "followed_from"),
-    [([0.9], 0), ([0.6, 0.6], 1), ([0.6, 0.2, 0.6], 2), ([0.4, 0.4, 0.4], None), ([0.9, 0.2, 0.2], 0)],
+    [([0.9], 0), ([0.6, 0.6], 1), ([0.6, 0.2, 0.6], 2), ([0.3, 0.3, 0.3], None), ([0.9, 0.2, 0.2], 0)],
 )
 def test_a_track_begins_with_a_sure_box_or_a_second_good_one(
     probabilities: list[float], followed_from: int | None
@@ -192,6 +192,13 @@ def test_a_sure_box_is_matched_before_an_unsure_one_that_lies_better() -> None:
     followed = tracker()
     see(followed, 0.0, [box(0.5)], 0.9)
     assert see(followed, 0.2, [box(0.5), box(0.51)], [0.3, 0.8]) == [None, "t-1"]
+
+
+def test_a_known_person_is_matched_before_one_who_may_be_none() -> None:
+    followed = tracker()
+    see(followed, 0.0, [box(0.5), box(0.53)], [0.9, 0.6])
+    assert see(followed, 0.2, [box(0.525)]) == ["t-1"]
+    assert see(followed, 0.4, [box(0.525), box(0.6)]) == ["t-1", "t-2"]
 
 
 def test_a_false_box_seen_once_is_nobody() -> None:
@@ -261,6 +268,26 @@ def test_who_stands_at_the_edge_has_not_left() -> None:
     assert ends_after_s(followed, 1.4) == pytest.approx(3.1)
 
 
+def test_who_is_hidden_on_his_way_to_the_edge_has_not_left() -> None:
+    followed = tracker(exit_s=0.6, occlusion_s=3.0)
+    for step in range(8):
+        see(followed, step / 5, [box(0.75 + WALK * step / 5)])
+    assert ends_after_s(followed, 1.4) == pytest.approx(3.1)
+
+
+@pytest.mark.parametrize(("x", "track"), [(0.02, None), (0.3, "t-1")])
+def test_where_somebody_left_the_next_box_is_somebody_else_though_it_would_fit_one_who_is_hidden(
+    x: float, track: str | None
+) -> None:
+    """The same walk and the same step back after 0.4 s, at the edge and within the picture."""
+    followed = tracker(instant_probability=1.0)
+    for step in range(8):
+        centre = x + WALK * (6 - step) / 5
+        see(followed, step / 5, [[max(0.0, centre - WIDTH / 2), 0.4, centre + WIDTH / 2, 0.4 + HEIGHT]])
+    centre = x
+    assert see(followed, 1.8, [[max(0.0, centre - WIDTH / 2), 0.4, centre + WIDTH / 2, 0.4 + HEIGHT]]) == [track]
+
+
 @each_rate
 def test_who_comes_in_where_somebody_just_left_is_somebody_else(fps: float) -> None:
     followed, ids = tracker(), []
@@ -319,10 +346,12 @@ def test_the_camera_is_gone() -> None:
 
 
 def test_people_come_most_probable_first_with_the_rows_of_their_boxes() -> None:
+    followed = tracker()
     boxes, rows = as_xyxy([box(0.2), [0.5, 0.5, 0.5, 0.9], box(0.8)]), [4, 7, 9]
-    people = tracker().update(boxes, np.array([0.9, 0.99, 0.95], np.float32), now_s=0, box_index=rows).people
-    assert [(person.box_index, round(person.probability, 2)) for person in people] == [(9, 0.95), (4, 0.9)]
-    assert np.array_equal(people[0].xyxy_norm, boxes[2])
+    for probability, expected in (([0.9, 0.99, 0.95], [(9, 0.95), (4, 0.9)]), ([0.9, 0.99, 0.6], [(4, 0.9), (9, 0.6)])):
+        people = followed.update(boxes, np.array(probability, np.float32), now_s=0, box_index=rows).people
+        assert [(person.box_index, round(person.probability, 2)) for person in people] == expected
+    assert np.array_equal(people[0].xyxy_norm, boxes[0])
     assert people[0].xyxy_norm.dtype == np.float32
 
 
@@ -334,6 +363,6 @@ def test_shapes_that_do_not_fit_are_refused(boxes: tuple[int, ...], probabilitie
 
 def test_the_configuration_is_checked_by_its_types() -> None:
     config = msgspec.json.decode(b'{"occlusionS": 5, "maxTracks": 40}', type=TrackingConfig)
-    assert (config.occlusion_s, config.max_tracks, config.high_probability) == (5.0, 40, 0.5)
+    assert (config.occlusion_s, config.max_tracks, config.high_probability) == (5.0, 40, 0.4)
     with pytest.raises(msgspec.ValidationError, match="occlusionS"):
         msgspec.json.decode(b'{"occlusionS": -1}', type=TrackingConfig)

@@ -45,6 +45,7 @@ def test_a_gap_is_the_same_in_one_step_or_in_many(gaps_s: list[float]) -> None:
 def test_a_walk_is_continued_at_its_speed_and_in_the_long_run_nobody_is_believed_to_go_on() -> None:
     motion = walking(0.2)
     assert motion.velocity[0] == pytest.approx([0.2, 0], abs=0.04)
+    assert motion.velocity_var[0] < (SPEED_PER_S * 0.3 / 2) ** 2
     before = motion.place[0, 0]
     motion.advance(0.5)
     assert motion.place[0, 0] - before == pytest.approx(0.1, abs=0.03)
@@ -89,6 +90,11 @@ def test_what_the_edge_cuts_is_continued_beyond_it(box: list[float], continued: 
     np.testing.assert_allclose(whole(floats(box), np.array([[0.12, 0.3]]), ASPECT), floats(continued), atol=1e-9)
 
 
+def test_who_was_only_seen_cut_is_taken_to_be_as_wide_as_people_are() -> None:
+    box = floats([0.0, 0.4, 0.02, 0.7])
+    np.testing.assert_allclose(whole(box, np.array([[0.02, 0.3]]), ASPECT), floats([-0.07, 0.4, 0.02, 0.7]))
+
+
 @pytest.mark.parametrize(
     ("offset", "gap_s", "possible"),
     [(0.1, 0.1, True), (1.0, 0.1, False), (1.0, 0.5, True), (3.0, 0.5, False), (3.0, 3.0, True), (9.0, 3.0, False)],
@@ -101,11 +107,33 @@ def test_how_far_a_person_may_be_grows_with_the_gap(offset: float, gap_s: float,
     assert bool(np.isfinite(cost[0, 0])) == possible
 
 
-def test_of_two_boxes_at_one_distance_the_one_of_the_right_size_fits_better() -> None:
+@pytest.mark.parametrize(
+    ("better", "worse"),
+    [
+        # Equally wide, and half as wide: the overlap tells.
+        ([0.5, 0.4, 0.6, 0.7], [0.525, 0.4, 0.575, 0.7]),
+        # Half as wide, and half as high: the overlaps are equal, and arms move but people do not shrink.
+        ([0.525, 0.4, 0.575, 0.7], [0.5, 0.4, 0.6, 0.55]),
+        # Nearer.
+        ([0.51, 0.4, 0.61, 0.7], [0.53, 0.4, 0.63, 0.7]),
+    ],
+)
+def test_of_two_boxes_one_fits_better(better: list[float], worse: list[float]) -> None:
     motion = Motion.of(person())
     motion.advance(0.2)
-    same, small = costs(motion, np.array([0.2]), floats([0.52, 0.4, 0.62, 0.7], [0.545, 0.4, 0.595, 0.55]), ASPECT)[0]
-    assert same < small
+    fits = costs(motion, np.array([0.2]), floats(better, worse), ASPECT)[0]
+    assert fits[0] < fits[1] - 0.1
+
+
+def test_the_expected_size_follows_the_boxes_and_not_at_once() -> None:
+    motion, sizes = Motion.of(person()), []
+    for _ in range(20):
+        motion.advance(0.2)
+        motion.see(np.array([0]), floats([0.5, 0.4, 0.7, 1.0]), np.array([0.2]))
+        sizes.append(motion.size[0].tolist())
+    assert 0.11 < sizes[0][0] < 0.19
+    assert sizes[-1] == pytest.approx([0.2, 0.6], rel=1e-3)
+    np.testing.assert_allclose(motion.boxes(), floats([0.5, 0.4, 0.7, 1.0]), atol=1e-2)
 
 
 @pytest.mark.parametrize(

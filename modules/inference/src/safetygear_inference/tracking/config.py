@@ -15,7 +15,7 @@ class TrackingConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
 
     high_probability: Annotated[
         Share, Meta(description="A person's box of at least this probability can begin a track.")
-    ] = 0.5
+    ] = 0.4
     low_probability: Annotated[
         Share,
         Meta(
@@ -28,7 +28,7 @@ class TrackingConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
         Meta(
             description="A box of at least this probability begins a track at once; others need a second observation."
         ),
-    ] = 0.85
+    ] = 0.75
     confirm_within_s: Annotated[
         float, Meta(ge=0.1, le=10, description="The second observation must come within this time of the last one.")
     ] = 1.1
