@@ -34,7 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("second", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--share", type=float, default=0.5, help="of the second, 0 to 1")
-    parser.add_argument("--half", action="store_true", help="store as float16")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     first, second = Detector(), Detector()
@@ -45,8 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("%s", error)  # noqa: TRY400 - what the user can cause has no traceback
         return 2
     state = delivered(blend(first.state_dict(), second.state_dict(), given.share))
-    if given.half:
-        state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     torch.save(state, given.target)
     return 0
 

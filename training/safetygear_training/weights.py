@@ -44,7 +44,6 @@ def load_delivered(detector: Detector, path: Path) -> None:
     """Raises WeightsError where the file is none of ours."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        state = {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
         state[STEM] = stem_from_focus(state[STEM]) * PIXEL_RANGE
         detector.load_state_dict(state)
     except (OSError, RuntimeError, KeyError, AttributeError) as error:
