@@ -165,6 +165,7 @@ def head_at(x: float, y: float, probability: float = 0.9) -> Seen:
         ("a child's large head", [CHILD.person(), CHILD.at(0, 0.1, 0.2, 0.2, "head")], [BARE]),
         ("bent, helmet at the side", [BENT, helmet_at(455, 385)], [ON]),
         ("bent, helmet low at the side", [BENT, helmet_at(455, 420)], [ON]),
+        ("bent, before the belly", [BENT, helmet_at(390, 420)], [OFF]),
         ("bent, bare head", [BENT, head_at(460, 400)], [BARE]),
         ("bent over a helmet on the ground", [BENT, head_at(460, 400), helmet_at(440, 506)], [BARE]),
         ("bent, nothing seen", [BENT], [NOT_SEEN]),
