@@ -50,7 +50,11 @@ class EventMessage(Message, frozen=True, kw_only=True):
     zone: str
     """The zone's id in the configuration."""
     track: str
-    """The person's track: no identity, only the same person from frame to frame."""
+    """The person's track when the episode opened: no identity, only the same person from frame to frame."""
+    track_now: str | None = None
+    """The track that the person has by now: another one after being lost and found again."""
+    began_at: UtcTime | None = None
+    """When the violation was first seen; `openedAt` less this is the minimum duration and what it took to be sure."""
     opened_at: UtcTime
     """When the episode opened."""
     updated_at: UtcTime
@@ -58,13 +62,15 @@ class EventMessage(Message, frozen=True, kw_only=True):
     closed_at: UtcTime | None = None
     """When the episode closed; null until then."""
     reason: str
-    """Why it opened."""
+    """Why it opened: `missing-` or `carried-` and the gear."""
     close_reason: CloseReason | None = None
     """Why it closed; null until then."""
+    seconds_violating: float = 0.0
+    """Person-seconds that were seen as a violation so far, those before it opened included."""
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)]
     """How sure the vote over the episode's frames is."""
     evidence: Evidence | None = None
-    """A picture of it; null where none is kept."""
+    """A picture of it; null where none is kept: this version keeps none."""
     model: ModelIdentity
     """Which weights saw it."""
     config_hash: str

@@ -43,6 +43,7 @@ class KpiVerdict(Message, frozen=True, kw_only=True):
     camera: str
     zone: str
     verdict: Verdict
+    note: str = ""
 
 
 class KpiState(Message, frozen=True, kw_only=True):
@@ -58,10 +59,8 @@ class ComplianceKpi:
     def __init__(self, state: KpiState | None = None) -> None:
         self._hours: dict[tuple[str, str, int], KpiHour] = {}
         self._verdicts: dict[str, KpiVerdict] = {}
-        for row in state.hours if state else ():
-            self._hours[(row.camera, row.zone, row.hour_s)] = row
-        for said in state.verdicts if state else ():
-            self._verdicts[said.id] = said
+        if state is not None:
+            self.take_over(state)
 
     def add(self, camera: str, zone: str, status: Status, seconds: float, wall_s: float) -> None:
         """One person was seen in the zone with this status for `seconds` until `wall_s`."""
@@ -79,10 +78,10 @@ class ComplianceKpi:
                 row = msgspec.structs.replace(row, indeterminate_s=row.indeterminate_s + seconds)
         self._hours[key] = row
 
-    def judge(self, episode_id: str, camera: str, zone: str, verdict: Verdict) -> None:
+    def judge(self, episode_id: str, camera: str, zone: str, verdict: Verdict, note: str = "") -> None:
         """A person has looked at the event; a later verdict replaces an earlier one."""
         self._verdicts.pop(episode_id, None)
-        self._verdicts[episode_id] = KpiVerdict(id=episode_id, camera=camera, zone=zone, verdict=verdict)
+        self._verdicts[episode_id] = KpiVerdict(id=episode_id, camera=camera, zone=zone, verdict=verdict, note=note)
         if len(self._verdicts) > EVENTS_KEPT:
             del self._verdicts[next(iter(self._verdicts))]
 
@@ -100,6 +99,15 @@ class ComplianceKpi:
         right, wrong = said.count("true"), said.count("false")
         return right / (right + wrong) if right + wrong else None
 
+    def take_over(self, state: KpiState) -> None:
+        """Add what an earlier process has counted; what was counted since then stays."""
+        for row in state.hours:
+            key = (row.camera, row.zone, row.hour_s)
+            now = self._hours.get(key)
+            self._hours[key] = row if now is None else _added(row, now)
+        verdicts = {said.id: said for said in state.verdicts}
+        self._verdicts = verdicts | self._verdicts
+
     def snapshot(self) -> KpiState:
         """For a file."""
         return KpiState(hours=self.hours(), verdicts=tuple(self._verdicts.values()))
@@ -108,3 +116,12 @@ class ComplianceKpi:
         known = sorted(key for key in self._hours if key[:2] == (camera, zone))
         for key in known[: max(0, len(known) - HOURS_KEPT + 1)]:
             del self._hours[key]
+
+
+def _added(one: KpiHour, other: KpiHour) -> KpiHour:
+    return msgspec.structs.replace(
+        one,
+        compliant_s=one.compliant_s + other.compliant_s,
+        violating_s=one.violating_s + other.violating_s,
+        indeterminate_s=one.indeterminate_s + other.indeterminate_s,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 
 from safetygear.clock import Clock
 from safetygear.geometry import as_xyxy
@@ -12,7 +13,7 @@ from safetygear.messages.codec import encode
 from safetygear.messages.detections import DetectionsMessage
 from safetygear.messages.health import BudgetHealth, HealthMessage
 from safetygear_inference.config import BudgetConfig, DetectionsConfig
-from safetygear_inference.publishing.budget import Kind, MessageBudget, blocks
+from safetygear_inference.publishing.budget import MessageBudget, blocks
 from safetygear_inference.publishing.detections import outgoing
 from safetygear_inference.publishing.policy import DetectionsPolicy, Seen
 from safetygear_inference.publishing.send_queue import Lane, Outgoing
@@ -32,7 +33,10 @@ class Publisher:
         self._run = run
         self._policy = DetectionsPolicy()
         self._shedding = False
-        self.sender = Sender(hub, clock, on_lost=self._give_back)
+        self.sender = Sender(hub, clock, on_lost=self._lost, on_sent=self._sent)
+        self.on_event_sent: Callable[[OutgoingMessage], None] = lambda message: None
+        """Told of each event that the hub has taken, `on_event_lost` of each that it never will."""
+        self.on_event_lost: Callable[[OutgoingMessage], None] = lambda message: None
         self.detections_config = DetectionsConfig()
         self.budget_config = BudgetConfig()
         self.reasons: Counter[str] = Counter()
@@ -58,6 +62,10 @@ class Publisher:
         message_out = OutgoingMessage(HEALTH_OUTPUT, encode(message), properties)
         return self._submit("health", message_out, self._clock.monotonic_s())
 
+    def event(self, message: OutgoingMessage) -> bool:
+        """Send an event, whatever the budget says; False: the lane is full, and the outbox keeps it."""
+        return self._submit("events", message, self._clock.monotonic_s())
+
     def count_reported(self) -> None:
         """A patch of reported properties counts like a message."""
         self._budget.admit("reported", 1, config=self.budget_config, now_s=self._clock.now_s())
@@ -81,16 +89,24 @@ class Publisher:
                 log.info("the message budget sheds no more detections")
         return health
 
-    def _submit(self, kind: Kind, message: OutgoingMessage, now_s: float) -> bool:
+    def _submit(self, lane: Lane, message: OutgoingMessage, now_s: float) -> bool:
         size_blocks = blocks(message)
-        if not self._budget.admit(kind, size_blocks, config=self.budget_config, now_s=self._clock.now_s()):
+        if not self._budget.admit(lane, size_blocks, config=self.budget_config, now_s=self._clock.now_s()):
             return False
-        lane: Lane = "health" if kind == "health" else "detections"
-        return self.sender.submit(Outgoing(lane, message, size_blocks, now_s))
+        taken = self.sender.submit(Outgoing(lane, message, size_blocks, now_s))
+        if not taken:
+            self._budget.refund(lane, size_blocks, self._clock.now_s())
+        return taken
 
-    def _give_back(self, lost: Outgoing) -> None:
+    def _sent(self, sent: Outgoing) -> None:
+        if sent.lane == "events":
+            self.on_event_sent(sent.message)
+
+    def _lost(self, lost: Outgoing) -> None:
         waited_s = self._clock.monotonic_s() - lost.queued_s
         self._budget.refund(lost.lane, lost.size_blocks, self._clock.now_s() - waited_s)
+        if lost.lane == "events":
+            self.on_event_lost(lost.message)
         if lost.lane == "detections":
             self._policy.lost(lost.message.properties["camera"], lost.queued_s)
 
@@ -100,4 +116,6 @@ def _seen(message: DetectionsMessage) -> Seen:
     return Seen(
         tuple(detection.label for detection in message.detections),
         as_xyxy([(box.left, box.top, box.left + box.width, box.top + box.height) for box in boxes]),
+        # Why somebody can't be judged changes with every step and is no news.
+        tuple(sorted(person.reason if person.status == "violation" else person.status for person in message.people)),
     )
