@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from safetygear.clock import rfc3339
-from safetygear.messages.health import BudgetHealth, CameraHealth, HealthMessage, QueueHealth
+from safetygear.messages.health import BudgetHealth, CameraHealth, HealthMessage, QueueHealth, ZoneCompliance
+from safetygear_inference.compliance.kpi import HOUR_S, ComplianceKpi
+from safetygear_inference.outbox.outbox import OutboxHealth
 
 EARLIEST_AFTER_S = 0.5
 """A twin change that shortens the interval does not make messages closer than this."""
@@ -38,6 +40,9 @@ class HealthPeriods:
         silent_shards: list[str],
         now_s: float,
         monotonic_s: float,
+        outbox: OutboxHealth | None = None,
+        open_episodes: int = 0,
+        kpi: ComplianceKpi | None = None,
     ) -> HealthMessage:
         """The message for the period that ends now. `evicted`: counts since the start; `queued`: depth by lane."""
         message = HealthMessage(
@@ -54,10 +59,31 @@ class HealthPeriods:
                     if count > self._evicted_before.get(name, 0)
                 },
             ),
-            newest_event_sequence=None,
+            newest_event_sequence=None if outbox is None else outbox.newest_sequence,
+            outbox_epoch=None if outbox is None else outbox.epoch,
+            open_episodes=open_episodes,
+            compliance=[] if kpi is None else compliance(kpi, now_s=now_s),
             budget=budget,
             shards_silent=silent_shards,
         )
         self._evicted_before = dict(evicted)
         self._started_s, self._started_monotonic_s = now_s, monotonic_s
         return message
+
+
+def compliance(kpi: ComplianceKpi, *, now_s: float) -> list[ZoneCompliance]:
+    """Every zone in the hour that runs and the one before. `now_s`: wall clock."""
+    since_s = int(now_s // HOUR_S) * HOUR_S - HOUR_S
+    return [
+        ZoneCompliance(
+            camera=row.camera,
+            zone=row.zone,
+            hour=rfc3339(row.hour_s),
+            seconds_compliant=round(row.compliant_s, 1),
+            seconds_violating=round(row.violating_s, 1),
+            seconds_indeterminate=round(row.indeterminate_s, 1),
+            precision=kpi.precision(row.camera, row.zone),
+        )
+        for row in kpi.hours()
+        if since_s <= row.hour_s <= now_s
+    ]

@@ -6,10 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from safetygear.messages.codec import BoundingBox, Message
-from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity
+from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity, Person
 from safetygear.messages.event import EventMessage
 from safetygear.messages.frames import CamerasMessage, CameraStatus, FrameReference, FramesMessage, ReadersMessage
-from safetygear.messages.health import BudgetHealth, CameraHealth, HealthMessage, LatencyPercentiles, QueueHealth
+from safetygear.messages.health import (
+    BudgetHealth,
+    CameraHealth,
+    HealthMessage,
+    LatencyPercentiles,
+    QueueHealth,
+    ZoneCompliance,
+)
 
 
 @dataclass(frozen=True)
@@ -58,32 +65,46 @@ _DETECTIONS = DetectionsMessage(
         Detection(
             label="person",
             probability=0.9312,
+            track="mif3k2a10x7p-3",
             bounding_box=BoundingBox(left=0.41203, top=0.22871, width=0.12044, height=0.53402),
         ),
         Detection(
             label="helmet",
             probability=0.8817,
+            track="mif3k2a10x7p-3",
             bounding_box=BoundingBox(left=0.44912, top=0.22913, width=0.04418, height=0.07305),
         ),
     ],
-    people=[],
+    people=[
+        Person(
+            track="mif3k2a10x7p-3",
+            bounding_box=BoundingBox(left=0.41203, top=0.22871, width=0.12044, height=0.53402),
+            helmet="worn",
+            vest="missing",
+            status="violation",
+            reason="missing-vest",
+        )
+    ],
     latency_ms=LatencyMs(capture=62.0, queue=18.4, inference=31.7, total=117.9),
 )
 
 _EVENT = EventMessage(
-    id="ev-7f3a9c41",
+    id="ep-5f2c1a9b7d3e4f60718293a4",
     event_sequence=318,
     outbox_epoch="20261120T071502Z-5b7e19c0",
-    dedup_key="gate-2/no-helmet/17/2026-11-25T09:14:01.050Z/open",
+    dedup_key="ep-5f2c1a9b7d3e4f60718293a4:open",
     rule="no-helmet",
     severity="high",
     state="open",
     camera="gate-2",
     zone="loading-bay",
-    track="17",
-    opened_at="2026-11-25T09:14:01.050Z",
+    track="mif3k2a10x7p-3",
+    track_now="mif3k2a10x7p-3",
+    began_at="2026-11-25T09:14:01.050Z",
+    opened_at="2026-11-25T09:14:03.250Z",
     updated_at="2026-11-25T09:14:03.250Z",
-    reason="no helmet in 11 of 11 frames over 2.2 s",
+    reason="missing-helmet",
+    seconds_violating=2.2,
     confidence=0.94,
     model=_MODEL,
     config_hash="5d41402abc4b2a76",
@@ -110,7 +131,20 @@ _HEALTH = HealthMessage(
         )
     ],
     queues=QueueHealth(detections=0, outbox=0, evicted={}),
-    newest_event_sequence=None,
+    newest_event_sequence=318,
+    outbox_epoch="20261120T071502Z-5b7e19c0",
+    open_episodes=1,
+    compliance=[
+        ZoneCompliance(
+            camera="gate-2",
+            zone="loading-bay",
+            hour="2026-11-25T09:00:00.000Z",
+            seconds_compliant=1841.2,
+            seconds_violating=93.4,
+            seconds_indeterminate=210.8,
+            precision=0.93,
+        )
+    ],
     budget=BudgetHealth(daily_blocks=100_000, used_blocks=6204, shedding=False, shed_messages=0),
     shards_silent=[],
 )
@@ -181,8 +215,8 @@ ENTRIES: tuple[MessageEntry, ...] = (
         kind=EventMessage,
         module="inference",
         output="events",
-        when="When a violation episode opens, changes and closes. **This version sends none**: the layout and the "
-        "route stand, and what fills them follows.",
+        when="When a violation episode opens and closes, and while it is open every `episodes.updateIntervalS`. Stored "
+        "on the device before it is sent, so neither a restart nor a lost uplink loses one.",
         example=_EVENT,
         properties={
             "schema": _EVENT.schema,
@@ -195,7 +229,14 @@ ENTRIES: tuple[MessageEntry, ...] = (
         reading=(
             "One episode is one person breaking one rule in one zone. Count episodes by `id`, not messages: an episode "
             "has one `open`, any number of `update` and one `closed`.",
-            "Drop what you already have by `dedupKey`; see what is missing by the gaps in `eventSequence`.",
+            "Drop what you already have by `dedupKey`; see what is missing by the gaps in `eventSequence`, which "
+            "counts within an `outboxEpoch`, and ask for it with the method `resendEvents` ([twin.md](twin.md)). Opens "
+            "and closes go before updates, and high severity before low: messages may come in another order than their "
+            "sequence.",
+            "`closeReason`: `complied` (it was put on), `left` (the zone or the picture), `track-lost` (not seen any "
+            "more, or not to be judged any more), `camera-lost`, `shift-end` (or the rule was taken out), `restart` "
+            "(open when the module ended, and the person was not found again).",
+            "No picture is stored or sent: `evidence` is null, and there is no method to fetch one.",
         ),
     ),
     MessageEntry(

@@ -43,7 +43,7 @@ class Detection(Message, frozen=True, kw_only=True):
     bounding_box: BoundingBox
     """Where it is in the frame."""
     track: str | None = None
-    """The tracked person it belongs to; null without tracking."""
+    """The tracked person it belongs to; null: nobody's, or not known yet whose."""
 
 
 class Person(Message, frozen=True, kw_only=True):
@@ -58,9 +58,10 @@ class Person(Message, frozen=True, kw_only=True):
     vest: Worn
     """Whether a vest is worn; `carried`: there is one, and not on the body."""
     status: Status
-    """The verdict under the rules of the zone the person stands in."""
+    """The verdict under the rules of the zones the person stands in, as far as they are in force now."""
     reason: str
-    """Why the verdict is as it is."""
+    """Why: `missing-` or `carried-` and the gear; `all-worn`, `nothing-required`; why it can't be told (`too-small`,
+    `occluded`, `truncated`, `low-light`, `low-confidence`, `not-seen`, `undecided`, `label-missing`)."""
 
 
 class LatencyMs(Message, frozen=True, kw_only=True):
@@ -100,6 +101,6 @@ class DetectionsMessage(Message, frozen=True, kw_only=True):
     detections: list[Detection]
     """The boxes; an empty list: looked and found nothing."""
     people: list[Person]
-    """Tracked people with their gear; this version does not track, and the list is empty."""
+    """Tracked people with their gear, the most probable first. Empty too while the camera's picture is frozen."""
     latency_ms: LatencyMs
     """Time spent per stage."""

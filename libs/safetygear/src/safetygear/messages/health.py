@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import msgspec
+
 from safetygear.messages.codec import Message, UtcTime
 from safetygear.messages.frames import CameraId, CameraState
 
@@ -52,7 +54,7 @@ class QueueHealth(Message, frozen=True, kw_only=True):
     detections: int
     """Detections messages that wait for the hub now."""
     outbox: int
-    """Event messages that wait for the hub now."""
+    """Event messages on the disk, or waiting for it, that the hub has not taken yet."""
     evicted: dict[str, int]
     """Messages dropped in the period, by lane and reason; without an entry: none."""
 
@@ -68,6 +70,25 @@ class BudgetHealth(Message, frozen=True, kw_only=True):
     """Whether detections are being left out now to keep within the budget."""
     shed_messages: int
     """Messages left out since 00:00 UTC."""
+
+
+class ZoneCompliance(Message, frozen=True, kw_only=True):
+    """One rule zone in one hour, in person-seconds: two people seen for a minute are 120 s."""
+
+    camera: CameraId
+    """The camera's id in capture's module twin."""
+    zone: str
+    """The zone's id; `default` is the whole picture of a camera without rule zones."""
+    hour: UtcTime
+    """When the hour began. While it runs its figures grow: the newest message holds."""
+    seconds_compliant: float
+    """Everything that the zone requires was seen to be worn."""
+    seconds_violating: float
+    """Something required was seen to be missing or carried, however short: not every violation becomes an event."""
+    seconds_indeterminate: float
+    """It could not be told."""
+    precision: float | None = None
+    """Of the zone's events that people have judged (method `acknowledge`), the share that was true; null: none was."""
 
 
 class HealthMessage(Message, frozen=True, kw_only=True):
@@ -86,7 +107,13 @@ class HealthMessage(Message, frozen=True, kw_only=True):
     queues: QueueHealth
     """What waits for the hub."""
     newest_event_sequence: int | None
-    """The last `eventSequence` given; null where no event was ever made."""
+    """The last `eventSequence` given; null where no event was made in this `outboxEpoch`."""
+    outbox_epoch: str | None = None
+    """Which count `newestEventSequence` belongs to; null where the outbox can't be read."""
+    open_episodes: int = 0
+    """Violation episodes that are open at the end of the period."""
+    compliance: list[ZoneCompliance] = msgspec.field(default_factory=list)
+    """Each zone in which people were seen in this hour or in the last one."""
     budget: BudgetHealth
     """Use of the daily message budget."""
     shards_silent: list[str]

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from safetygear.clock import epoch_s
 from safetygear.hub.port import OutgoingMessage
 from safetygear.messages.codec import BoundingBox, encode
-from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity
+from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity, Person
 from safetygear.messages.frames import FrameReference
+from safetygear_inference.judging.camera_judge import JudgedFrame, Verdict
 from safetygear_inference.picture import DetectedBoxes
 
 OUTPUT = "detections"
+NOT_JUDGED = JudgedFrame()
 PLAUSIBLE_CAPTURE_S = 60.0
 """A camera whose clock says the frame is older than this, or from the future, has a wrong clock."""
 
@@ -26,21 +28,22 @@ def detections_message(
     sequence: int,
     latency: LatencyMs,
     minimum_probability: float,
+    judged: JudgedFrame = NOT_JUDGED,
 ) -> DetectionsMessage:
     """`labels` names the boxes' class ids. Boxes below `minimum_probability` are left out; the others keep their order.
 
     Coordinates are rounded to 1e-5 (0.02 px at 1080p) and probabilities to 1e-4: digits cost message blocks.
     """
     detections = []
-    for (left, top, right, bottom), class_id, probability in zip(
-        boxes.xyxy_norm.tolist(), boxes.class_id.tolist(), boxes.probability.tolist(), strict=True
+    tracks = judged.tracks or (None,) * len(boxes)
+    for xyxy, class_id, probability, track in zip(
+        boxes.xyxy_norm.tolist(), boxes.class_id.tolist(), boxes.probability.tolist(), tracks, strict=True
     ):
         if probability < minimum_probability:
             continue
-        box = BoundingBox(
-            left=round(left, 5), top=round(top, 5), width=round(right - left, 5), height=round(bottom - top, 5)
+        detections.append(
+            Detection(label=labels[class_id], probability=round(probability, 4), bounding_box=_box(xyxy), track=track)
         )
-        detections.append(Detection(label=labels[class_id], probability=round(probability, 4), bounding_box=box))
     return DetectionsMessage(
         camera=reference.camera,
         shard=shard,
@@ -51,8 +54,27 @@ def detections_message(
         frame=FrameSize(width=reference.width, height=reference.height),
         model=model,
         detections=detections,
-        people=[],
+        people=[_person(verdict) for verdict in judged.people],
         latency_ms=latency,
+    )
+
+
+def _person(verdict: Verdict) -> Person:
+    person = verdict.person
+    return Person(
+        track=person.track,
+        bounding_box=_box(person.xyxy_norm.tolist()),
+        helmet=person.gear.get("helmet", "unknown"),
+        vest=person.gear.get("vest", "unknown"),
+        status=verdict.status,
+        reason=verdict.reason,
+    )
+
+
+def _box(xyxy: Sequence[float]) -> BoundingBox:
+    left, top, right, bottom = xyxy
+    return BoundingBox(
+        left=round(left, 5), top=round(top, 5), width=round(right - left, 5), height=round(bottom - top, 5)
     )
 
 

@@ -19,6 +19,8 @@ class Seen:
 
     labels: tuple[str, ...]
     xyxy_norm: Boxes
+    verdicts: tuple[str, ...] = ()
+    """What holds for each person, sorted."""
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.xyxy_norm):
@@ -72,9 +74,9 @@ class DetectionsPolicy:
 
 
 def differs(before: Seen, after: Seen, *, moved_iou: float) -> bool:
-    """Whether labels or their counts changed, or a box moved: no one-to-one pairing of each label's boxes overlaps
-    by more than `moved_iou` throughout (pairs are made greedily, best overlap first)."""
-    if sorted(before.labels) != sorted(after.labels):
+    """Whether labels or their counts changed, or a person's verdict, or a box moved: no one-to-one pairing of each
+    label's boxes overlaps by more than `moved_iou` throughout (pairs are made greedily, best overlap first)."""
+    if sorted(before.labels) != sorted(after.labels) or before.verdicts != after.verdicts:
         return True
     if moved_iou <= 0:
         return False
