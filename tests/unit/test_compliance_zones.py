@@ -199,7 +199,7 @@ def stays(zone: RuleZone, xs: Iterable[float], step_s: float = 0.2) -> list[bool
     """Who walks over the given places, seen every `step_s`."""
     membership = Membership()
     return [
-        membership.update(zone, "t", box(x, 0.5), index * step_s, edge_margin=0.02, settle_s=1.0)
+        membership.update(zone, "t", zone.area.depths(box(x, 0.5))[0], index * step_s, edge_margin=0.02, settle_s=1.0)
         for index, x in enumerate(xs)
     ]
 
@@ -231,7 +231,8 @@ def test_hardly_inside_for_a_moment_is_not_in() -> None:
 
 def test_in_the_whole_picture_everybody_is_in_at_once_also_at_its_border() -> None:
     whole = plan().camera("gate").rules[0]
-    assert Membership().update(whole, "t", box(0.99, 1.0), 0, edge_margin=0.2, settle_s=30)
+    depth = whole.area.depths(box(0.99, 1.0))[0]
+    assert Membership().update(whole, "t", depth, 0, edge_margin=0.2, settle_s=30)
 
 
 def test_a_zone_narrower_than_its_margins_can_be_entered() -> None:
@@ -255,10 +256,16 @@ def test_along_the_edge_there_is_no_flicker(jitter: list[float], comes_from_insi
 
 def test_a_track_that_is_over_is_forgotten() -> None:
     membership, zone = Membership(), zone_of(LEFT)
-    membership.update(zone, "t", box(0.2, 0.5), 0, edge_margin=0.02, settle_s=1)
-    assert membership.is_in("z", "t")
+    assert membership.update(zone, "t", 0.2, 0, edge_margin=0.02, settle_s=1)
+    assert membership.update(zone, "t", -0.1, 0.1, edge_margin=0.02, settle_s=1)
     membership.forget("t")
-    assert not membership.is_in("z", "t")
+    assert not membership.update(zone, "t", -0.1, 0.2, edge_margin=0.02, settle_s=1)
+
+
+def test_nobody_is_in_no_zone() -> None:
+    nobody = np.zeros((0, 4), np.float32)
+    assert zone_of(LEFT).area.depths(nobody).shape == (0,)
+    assert zone_of(LEFT, anchor="overlap").area.depths(nobody).shape == (0,)
 
 
 def test_the_reference_describes_every_field() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from safetygear.geometry import as_xyxy
 from safetygear.messages.event import CloseReason
 from safetygear_inference.compliance import reunion
 from safetygear_inference.compliance.episode import (
@@ -87,6 +88,7 @@ class CameraEpisodes:
     """Time in which frames came: what a lost person's window is measured in."""
     _frame_s: float | None = None
     _lost_since_s: float | None = None
+    _somebody_lost: bool = False
 
     def update(self, people: Sequence[JudgedPerson], now_s: float, wall_s: float) -> list[EpisodeChange]:
         """One judged frame."""
@@ -94,6 +96,7 @@ class CameraEpisodes:
         self.wishes = []
         seen = {person.track: person for person in people}
         boxes = {track: _box(person) for track, person in seen.items()}
+        corners = as_xyxy(list(boxes.values()))
         self._note_tracks(boxes, now_s)
         self._claim(boxes, now_s)
         changes: list[EpisodeChange] = []
@@ -101,11 +104,12 @@ class CameraEpisodes:
             active = zone.active(wall_s)
             if not active:
                 changes += self._end_zone(zone.id, "shift-end", now_s)
-            for track, person in seen.items():
+            depths = zone.area.depths(corners)
+            for (track, person), depth in zip(seen.items(), depths.tolist(), strict=True):
                 inside = self._membership.update(
                     zone,
                     track,
-                    person.xyxy_norm,
+                    depth,
                     now_s,
                     edge_margin=self.config.edge_margin,
                     settle_s=self.config.settle_s,
@@ -198,6 +202,7 @@ class CameraEpisodes:
     def _claim(self, boxes: Mapping[str, BoxTuple], now_s: float) -> None:
         """Let new tracks near a lost person wait to be recognised as him."""
         lost = [episode for episode in self.open.values() if episode.seen_as not in boxes]
+        self._somebody_lost = bool(lost)
         if not lost:
             return
         busy = {episode.claimed_by for episode in lost} | {episode.seen_as for episode in self.open.values()}
@@ -289,6 +294,8 @@ class CameraEpisodes:
     def _go_on_as(self, key: _Key, violating: bool, *, worn: bool) -> Episode | None:
         """The lost episode that this track goes on with, now that it is seen in violation of the same rule."""
         zone, rule, track = key
+        if not self._somebody_lost:
+            return None
         for old_key, episode in self.open.items():
             if episode.claimed_by != track or old_key[:2] != (zone, rule):
                 continue

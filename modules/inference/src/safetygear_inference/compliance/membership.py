@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from safetygear.geometry import Boxes
 from safetygear_inference.compliance.zones import RuleZone
 
 
@@ -24,10 +23,10 @@ class Membership:
         self._stays: dict[tuple[str, str], _Stay] = {}
 
     def update(
-        self, zone: RuleZone, track: str, xyxy_norm: Boxes, now_s: float, *, edge_margin: float, settle_s: float
+        self, zone: RuleZone, track: str, depth: float, now_s: float, *, edge_margin: float, settle_s: float
     ) -> bool:
-        """Whether the person with this box (4,) is in the zone now."""
-        depth, margin = zone.area.depth(xyxy_norm), zone.area.margin(edge_margin)
+        """Whether a person whose anchor is so deep in the zone's area (`Area.depths`) is in the zone now."""
+        margin = zone.area.margin(edge_margin)
         stay = self._stays.setdefault((zone.id, track), _Stay(inside=False))
         if stay.inside:
             changes, at_once = depth < -margin, False
@@ -40,11 +39,6 @@ class Membership:
         if at_once or now_s - since_s >= settle_s:
             stay.inside, stay.changing_since_s = not stay.inside, None
         return stay.inside
-
-    def is_in(self, zone_id: str, track: str) -> bool:
-        """The last answer; False for one that was never asked for."""
-        stay = self._stays.get((zone_id, track))
-        return stay is not None and stay.inside
 
     def forget(self, track: str) -> None:
         """The track is over."""

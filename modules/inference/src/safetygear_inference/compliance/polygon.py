@@ -11,6 +11,9 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 Point = tuple[float, float]
 Rectangle = tuple[float, float, float, float]
 """x_min, y_min, x_max, y_max."""
@@ -20,6 +23,7 @@ MAX_CORNERS: Final = 64
 MIN_AREA: Final = 1e-6
 """Of the picture: less than two pixels of a full HD one."""
 _ON_EDGE: Final = 1e-9
+_TINY: Final = 1e-300
 
 
 def faults(corners: Sequence[Point]) -> list[tuple[str, str]]:
@@ -59,17 +63,25 @@ def depth(corners: Sequence[Point], point: Point) -> float:
     From inside, the picture's own border is no edge: nobody can be beyond it. A polygon that is the whole picture has
     an infinite depth.
     """
-    x, y = point
-    inside = False
-    nearest = nearest_within = math.inf
-    for (x0, y0), (x1, y1) in pairwise([*corners, corners[0]]):
-        distance = _distance(x, y, x0, y0, x1, y1)
-        nearest = min(nearest, distance)
-        if not (x0 == x1 and x0 in (0, 1)) and not (y0 == y1 and y0 in (0, 1)):
-            nearest_within = min(nearest_within, distance)
-        if (y0 > y) != (y1 > y) and x < x0 + (y - y0) / (y1 - y0) * (x1 - x0):
-            inside = not inside
-    return nearest_within if inside or nearest <= _ON_EDGE else -nearest
+    return float(depths(np.asarray(corners, np.float64), np.asarray([point], np.float64))[0])
+
+
+def depths(corners: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`depth` of many points (n, 2) in the polygon with the corners (m, 2): (n,)."""
+    ends = np.roll(corners, -1, axis=0)
+    x, y = points[:, :1], points[:, 1:]
+    (x0, y0), (x1, y1) = corners.T, ends.T
+    dx, dy = x1 - x0, y1 - y0
+    along = np.clip(((x - x0) * dx + (y - y0) * dy) / np.maximum(dx * dx + dy * dy, _TINY), 0, 1)
+    distances = np.hypot(x - (x0 + along * dx), y - (y0 + along * dy))
+    # A level edge is crossed by no level line; its quotient is not looked at.
+    crossing = (y0 > y) != (y1 > y)
+    meets_at = x0 + (y - y0) / np.where(dy == 0, 1, dy) * dx
+    inside = (crossing & (x < meets_at)).sum(axis=1) % 2 == 1
+    nearest = distances.min(axis=1)
+    border = ((dx == 0) & ((x0 == 0) | (x0 == 1))) | ((dy == 0) & ((y0 == 0) | (y0 == 1)))
+    within = np.where(border, np.inf, distances).min(axis=1)
+    return np.asarray(np.where(inside | (nearest <= _ON_EDGE), within, -nearest), np.float64)
 
 
 def share_inside(corners: Sequence[Point], box: Rectangle) -> float:
@@ -89,14 +101,6 @@ def share_inside(corners: Sequence[Point], box: Rectangle) -> float:
 
 def _signed_area(corners: Sequence[Point]) -> float:
     return math.fsum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in pairwise([*corners, corners[0]])) / 2
-
-
-def _distance(x: float, y: float, x0: float, y0: float, x1: float, y1: float) -> float:
-    """Of a point to a line segment."""
-    dx, dy = x1 - x0, y1 - y0
-    length2 = dx * dx + dy * dy
-    along = 0.0 if length2 == 0 else min(1.0, max(0.0, ((x - x0) * dx + (y - y0) * dy) / length2))
-    return math.hypot(x - (x0 + along * dx), y - (y0 + along * dy))
 
 
 def _cut(corners: list[Point], axis: int, limit: float, keeps_above: bool) -> list[Point]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from safetygear.geometry import Boxes
 from safetygear.messages.event import Severity
@@ -28,22 +32,28 @@ class Area:
     anchor: Anchor = "foot"
     minimum_overlap: float = 0.5
 
-    def depth(self, xyxy_norm: Boxes) -> float:
-        """How far in a person's box (4,) is: from 0 on it is inside. Of the picture for the foot, of the box for
+    def depths(self, xyxy_norm: Boxes) -> NDArray[np.float64]:
+        """How far in people's boxes (n, 4) are: from 0 on they are inside. Of the picture for the foot, of the box for
         overlap."""
-        left, top, right, bottom = (float(value) for value in xyxy_norm)
+        boxes = np.asarray(xyxy_norm, np.float64).reshape(-1, 4)
         if self.anchor == "foot":
             # A box may reach beyond the picture, its foot counts at the picture's edge.
-            return polygons.depth(self.polygon, (_clip((left + right) / 2), _clip(bottom)))
-        return polygons.share_inside(self.polygon, (left, top, right, bottom)) - self.minimum_overlap
+            feet = np.stack(((boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]), axis=1)
+            return polygons.depths(self._corners, np.clip(feet, 0, 1))
+        shares = [polygons.share_inside(self.polygon, (box[0], box[1], box[2], box[3])) for box in boxes.tolist()]
+        return np.array(shares, np.float64) - self.minimum_overlap
 
     def contains(self, xyxy_norm: Boxes) -> bool:
         """Whether a person's box (4,) is in it, without any margin."""
-        return self.depth(xyxy_norm) >= 0
+        return bool(self.depths(xyxy_norm)[0] >= 0)
 
     def margin(self, edge_margin: float) -> float:
-        """What `depth` has to exceed to be clearly inside, and below zero clearly outside."""
+        """What `depths` have to exceed to be clearly inside, and below zero clearly outside."""
         return edge_margin if self.anchor == "foot" else min(_OVERLAP_MARGIN, self.minimum_overlap / 2)
+
+    @cached_property
+    def _corners(self) -> NDArray[np.float64]:
+        return np.asarray(self.polygon, np.float64)
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,3 @@ class ZonePlan:
 
 def _area(zone: ZoneConfig) -> Area:
     return Area(zone.polygon, zone.anchor, zone.minimum_overlap)
-
-
-def _clip(value: float) -> float:
-    return min(1.0, max(0.0, value))
