@@ -24,7 +24,8 @@ from safetygear_inference.outbox.order import COPY_EVICTION_RANK, RESEND_EVICTIO
 
 BUSY_S = 2.0
 """For the last process's lock, which goes with it."""
-MAX_WAL_BYTES = 8 * 1024 * 1024
+MAX_WAL_PAGES = 256
+"""1 MB. A longer log would hold room on a volume that has become full, where nothing can be moved out of it."""
 _APPLICATION_ID = 0x53474F42  # "SGOB"
 _LAYOUT = 1
 _SCHEMA = f"""
@@ -123,7 +124,8 @@ class Store:
     def _configure(self) -> None:
         self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute(f"PRAGMA journal_size_limit = {MAX_WAL_BYTES}")
+        self._db.execute(f"PRAGMA wal_autocheckpoint = {MAX_WAL_PAGES}")
+        self._db.execute(f"PRAGMA journal_size_limit = {MAX_WAL_PAGES * 4096}")
         self._db.execute("PRAGMA synchronous = FULL")
 
     def _check(self) -> None:
