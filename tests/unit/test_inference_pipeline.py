@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
+from typing import TypeVar, cast
 
 import numpy as np
 import pytest
@@ -13,16 +14,22 @@ import pytest
 from safetygear.clock import FakeClock, rfc3339
 from safetygear.errors import FrameError, ModelError
 from safetygear.hub.fake import FakeHub
-from safetygear.hub.port import IncomingMessage
-from safetygear.messages.codec import Message, encode
-from safetygear.messages.detections import ModelIdentity
+from safetygear.hub.port import HubHandlers, IncomingMessage
+from safetygear.messages.codec import Message, decode, encode
+from safetygear.messages.detections import DetectionsMessage, ModelIdentity
+from safetygear.messages.event import EventMessage
 from safetygear.messages.frames import CamerasMessage, CameraStatus, FrameReference, FramesMessage
 from safetygear.telemetry import ModuleMetrics
 from safetygear_inference.analysis import Analysed, PictureWanted
 from safetygear_inference.analysis_pool import AnalysisPool
+from safetygear_inference.compliance.zone_config import RulesConfig
+from safetygear_inference.config import DetectionsConfig, InferenceTwin
 from safetygear_inference.coverage import Coverage
 from safetygear_inference.detectors import Model
+from safetygear_inference.event_keeper import EventKeeper
 from safetygear_inference.intake import Arrival
+from safetygear_inference.judging.judges import Judges
+from safetygear_inference.judging_desk import JudgingDesk
 from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.picture import DetectedBoxes
@@ -30,9 +37,12 @@ from safetygear_inference.pipeline import FAILURE_SHOWN_S, HUNG_AFTER_S, Pipelin
 from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.budget import MessageBudget
 from safetygear_inference.publishing.publisher import Publisher
+from support.outbox import inline
 
+M = TypeVar("M", bound=Message)
 NOTHING = DetectedBoxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
 IDENTITY = ModelIdentity(name="m", version="1", sha256="0")
+LABELS = ("Person", "hard hat", "vest", "head", "no_vest")
 
 
 def works() -> None:
@@ -44,7 +54,8 @@ class Pool(AnalysisPool):
 
     def __init__(self) -> None:
         self.workers = 1
-        self._model = cast(Model, SimpleNamespace(labels=("person",), identity=IDENTITY))
+        self._model = cast(Model, SimpleNamespace(labels=LABELS, identity=IDENTITY))
+        self.boxes = NOTHING
         self.outcome: Callable[[], None] = works
         self.go = asyncio.Event()
         self.go.set()
@@ -55,21 +66,32 @@ class Pool(AnalysisPool):
         await self.go.wait()
         self.outcome()
         assert self._model is not None
-        return Analysed(NOTHING, arrival.decoded_s, 1.0, None, None), self._model
+        return Analysed(self.boxes, arrival.decoded_s, 1.0, None, None), self._model
 
 
 class World:
-    def __init__(self) -> None:
+    """A pipeline with everything but a detector and a disk of its own."""
+
+    def __init__(self, folder: Path) -> None:
         self.clock = FakeClock()
         self.pool = Pool()
         self.problems = Problems()
         self.coverage = Coverage(self.clock.monotonic_s())
-        self.publisher = Publisher(FakeHub(), self.clock, MessageBudget(), run="r")
+        self.hub = FakeHub()
+        self.publisher = Publisher(self.hub, self.clock, MessageBudget(), run="r")
+        self.publisher.detections_config = DetectionsConfig(policy="all")
+        self.judges = Judges(origin="d/i", token="t")
+        self.keeper = EventKeeper(
+            folder, self.judges, self.publisher.event, self.problems, self.clock, shard="default", off_loop=inline
+        )
+        self.publisher.on_event_sent = self.keeper.pump.sent
+        self.desk = JudgingDesk(self.judges, self.keeper, self.problems, self.clock)
         self.pipeline = Pipeline(
             shards=("default",),
             pool=self.pool,
             publisher=self.publisher,
             coverage=self.coverage,
+            judging=self.desk,
             live=LiveState(),
             metrics=InferenceMetrics(ModuleMetrics("safetygear_inference_", {})),
             problems=self.problems,
@@ -82,17 +104,29 @@ class World:
         self._frames += 1
         now = rfc3339(self.clock.now_s())
         reference = FrameReference(
-            camera=camera, frame=self._frames, ring=camera, epoch=1, slot=0, sequence=2, width=64, height=36, stride=64,
+            camera=camera, frame=self._frames, ring=camera, epoch=1, slot=0, sequence=2, width=1280, height=720, stride=1280,
             pixel_format="i420", captured_at=now, clock="arrival", decoded_at=now,
         )  # fmt: skip
         await self._put("frames", FramesMessage(shard="default", references=[reference]))
 
-    async def status(self, *cameras: str) -> None:
+    async def watch(self, seconds: float, boxes: DetectedBoxes, camera: str = "gate") -> None:
+        """The camera shows these boxes for so long."""
+        self.pool.boxes = boxes
+        for _ in range(round(seconds * 5)):
+            await self.frame(camera)
+            self.desk.tick()
+
+    def sent(self, kind: type[M]) -> list[M]:
+        """What the hub has taken of one kind."""
+        output = "events" if kind is EventMessage else "detections"
+        return [decode(message.body, kind) for message in self.hub.sent if message.output == output]
+
+    async def status(self, *cameras: str, reason: str = "ok") -> None:
         """Capture tells which cameras it has."""
         now = rfc3339(self.clock.now_s())
         statuses = [
             CameraStatus(
-                camera=camera, state="streaming", reason="ok", since=now, stall_budget_s=10.0, frames_decoded=1,
+                camera=camera, state="streaming", reason=reason, since=now, stall_budget_s=10.0, frames_decoded=1,
                 frames_sent=1, dropped={}, decoded_fps=5.0,
             )
             for camera in cameras
@@ -110,17 +144,20 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = World()
-    task = asyncio.create_task(made.pipeline.run())
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    made = World(tmp_path)
+    await made.hub.open(HubHandlers())
+    works = (made.pipeline.run(), made.keeper.run(), made.publisher.sender.run())
+    tasks = [asyncio.create_task(work) for work in works]
     yield made
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
+    for task in tasks:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
-def fails(error: Exception) -> Callable[[], None]:
-    def outcome() -> None:
+def fails(error: Exception) -> Callable[..., None]:
+    def outcome(*args: object, **kwargs: object) -> None:
         raise error
 
     return outcome
@@ -167,8 +204,8 @@ async def test_a_camera_that_is_removed_during_its_analysis_does_not_come_back(
     assert not world.publisher.reasons, "nothing is said of it"
 
 
-async def test_an_analysis_that_does_not_come_back_ends_the_module() -> None:
-    world = World()
+async def test_an_analysis_that_does_not_come_back_ends_the_module(tmp_path: Path) -> None:
+    world = World(tmp_path)
     task = asyncio.create_task(world.pipeline.run())
     world.pool.go.clear()
     await world.frame("gate")
@@ -185,3 +222,95 @@ async def test_many_analyses_in_a_row_are_not_one_that_hangs(world: World) -> No
         await world.frame("gate")
         await world.clock.advance(0.8)
     assert world.health()["gate"] == (3 * HUNG_AFTER_S, {})
+
+
+def person(*gear: int) -> DetectedBoxes:
+    """Somebody standing, with a box of each class in `gear` where it belongs (1 helmet, 2 vest, 3 head, 4 no-vest)."""
+    places = {0: (600, 300, 700, 560), 1: (632, 300, 668, 336), 2: (620, 342, 680, 440)}
+    rows = [0, *gear]
+    xyxy = np.array([places[row if row < 3 else row - 2] for row in rows], np.float32)
+    return DetectedBoxes(
+        xyxy / np.array([1280, 720, 1280, 720], np.float32), np.array(rows), np.full(len(rows), 0.9, np.float32)
+    )
+
+
+async def test_a_frame_s_message_says_who_wears_what(world: World) -> None:
+    await world.watch(3, person(1, 2))
+    message = world.sent(DetectionsMessage)[-1]
+    (one,) = message.people
+    assert (one.helmet, one.vest, one.status, one.reason) == ("worn", "worn", "compliant", "all-worn")
+    assert [detection.track for detection in message.detections] == [one.track] * 3
+    assert [detection.label for detection in message.detections] == ["Person", "hard hat", "vest"]
+
+
+async def test_a_violation_is_told_once_from_its_opening_to_its_end(world: World) -> None:
+    await world.watch(6, person(3, 2))
+    await world.watch(4, person(1, 2))
+    events = world.sent(EventMessage)
+    assert [(one.state, one.rule, one.close_reason) for one in events] == [
+        ("open", "no-helmet", None),
+        ("closed", "no-helmet", "complied"),
+    ]
+    assert [one.event_sequence for one in events] == [1, 2]
+    message = next(message for message in world.hub.sent if message.output == "events")
+    assert message.properties == {
+        "schema": "safetygear.event/1", "camera": "gate", "shard": "default", "rule": "no-helmet",
+        "severity": "medium", "state": "open",
+    }  # fmt: skip
+
+
+async def test_a_verdict_that_changes_is_worth_a_message(world: World) -> None:
+    world.publisher.detections_config = DetectionsConfig(policy="changes")
+    await world.watch(8, person(3, 2))
+    reasons = [message.people[0].reason for message in world.sent(DetectionsMessage) if message.people]
+    assert "missing-helmet" in reasons
+    assert len(world.sent(DetectionsMessage)) < 6
+
+
+async def test_a_frozen_picture_is_not_judged_and_its_episodes_end(world: World) -> None:
+    await world.watch(6, person(3, 2))
+    for _ in range(20):
+        await world.status("gate", reason="frozen")
+        await world.watch(1, person(3, 2))
+    assert world.sent(DetectionsMessage)[-1].people == []
+    assert [(one.state, one.close_reason) for one in world.sent(EventMessage)][1:] == [("closed", "camera-lost")]
+
+
+async def test_a_camera_that_was_removed_ends_its_episodes(world: World) -> None:
+    await world.status("gate")
+    await world.watch(6, person(3, 2))
+    await world.status()
+    assert [one.close_reason for one in world.sent(EventMessage)] == [None, "camera-lost"]
+
+
+async def test_a_camera_that_sends_nothing_ends_its_episodes(world: World) -> None:
+    await world.watch(6, person(3, 2))
+    for _ in range(20):
+        await world.clock.advance(1.0)
+        world.desk.tick()
+    await world.clock.advance(0.1)
+    assert [one.close_reason for one in world.sent(EventMessage)] == [None, "camera-lost"]
+
+
+async def test_a_rule_that_the_model_can_not_judge_is_named(world: World) -> None:
+    world.desk.configure(InferenceTwin(rules=RulesConfig(requires=("gloves",))))
+    await world.watch(6, person(3, 2))
+    assert world.problems.as_document()["rules"]["code"] == "label-missing"
+    assert [(error.path, error.code) for error in world.desk.errors] == [("rules.requires", "unknown-label")]
+    assert world.sent(DetectionsMessage)[-1].people[0].reason == "label-missing"
+    assert world.sent(EventMessage) == []
+    world.desk.configure(InferenceTwin())
+    assert "rules" not in world.problems.as_document()
+
+
+async def test_a_model_without_people_is_named(world: World) -> None:
+    world.pool._model = cast(Model, SimpleNamespace(labels=("helmet", "vest"), identity=IDENTITY))
+    await world.watch(1, NOTHING)
+    assert [error.code for error in world.desk.errors] == ["no-person-label"]
+
+
+async def test_a_surprise_in_the_judging_costs_no_detection(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.judges, "judge", fails(ZeroDivisionError("x")))
+    await world.watch(2, person(3, 2))
+    assert len(world.sent(DetectionsMessage)) == 10
+    assert world.problems.as_document()["rules"]["code"] == "internal"

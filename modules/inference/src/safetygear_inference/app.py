@@ -10,6 +10,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from safetygear.clock import Clock
+from safetygear.errors import UserError
 from safetygear.hub.port import HubHandlers, HubPort, Json, MethodRequest, MethodResponse
 from safetygear.lifecycle import Lifecycle
 from safetygear.logs import set_level
@@ -20,22 +21,31 @@ from safetygear_inference.budget_keeper import BudgetKeeper
 from safetygear_inference.config import InferenceTwin
 from safetygear_inference.coverage import Coverage
 from safetygear_inference.environment import Environment
+from safetygear_inference.event_keeper import EventKeeper
 from safetygear_inference.health import HealthPeriods
 from safetygear_inference.heartbeat import Heartbeat
+from safetygear_inference.judging.judges import Judges
+from safetygear_inference.judging_desk import JudgingDesk
 from safetygear_inference.last_model import LastModelFile
 from safetygear_inference.live import LiveState
+from safetygear_inference.methods import Acknowledge, MethodArgumentError, ResendEvents, acknowledge, resend_events
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.model_keeper import ModelKeeper
+from safetygear_inference.outbox.store import OutboxError
 from safetygear_inference.pipeline import Pipeline
 from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.publisher import Publisher
 from safetygear_inference.publishing.send_queue import PRIORITY
 from safetygear_inference.reporting import reported
+from safetygear_inference.tracking.ids import SALTS, start_token
 
+METHODS = ("ping", "status", "resendEvents", "acknowledge")
 TICK_S = 1.0
 RINGS_RELEASED_EVERY_S = 10.0
 FPS_REPORTED_EVERY_S = 600.0
 """Each change of a reported property is a message of the hub's quota: rates are told seldom."""
+STORE_S = 3.0
+"""For writes to the disk that are under way at the stop."""
 DRAIN_S = 2.0
 """For the messages that wait when the module is stopped; edgeAgent kills it 10 s after SIGTERM."""
 
@@ -58,6 +68,20 @@ class InferenceApp:
         self._publisher = Publisher(hub, clock, self._budget.load(), run=secrets.token_hex(4))
         self._coverage = Coverage(clock.monotonic_s())
         self._coverage.expect(environment.shards, clock.monotonic_s())
+        self._judges = Judges(
+            origin=f"{environment.device}/{environment.instance}",
+            token=start_token(clock.now_s(), secrets.randbelow(SALTS)),
+        )
+        self._events = EventKeeper(
+            environment.data_dir,
+            self._judges,
+            self._publisher.event,
+            self.problems,
+            clock,
+            shard=environment.shards[0],
+        )
+        self._publisher.on_event_sent, self._publisher.on_event_lost = self._events.pump.sent, self._events.pump.lost
+        self._judging = JudgingDesk(self._judges, self._events, self.problems, clock)
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
         self._pool = AnalysisPool(environment.workers, environment.frames_dir)
         self._models = ModelKeeper(
@@ -71,6 +95,7 @@ class InferenceApp:
             pool=self._pool,
             publisher=self._publisher,
             coverage=self._coverage,
+            judging=self._judging,
             live=self.live,
             metrics=metrics,
             problems=self.problems,
@@ -108,6 +133,7 @@ class InferenceApp:
     async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:
         """Work on an open hub; `watches` run beside it and end it by raising. Raises HubError, and what they do."""
         await self._twin.load()
+        await self._events.begin()
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._publisher.sender.run(), name="sender")
             working = [
@@ -120,16 +146,21 @@ class InferenceApp:
                     ("reported", self._twin.keep_reported()),
                     ("health", self._send_health()),
                     ("budget", self._budget.run()),
+                    ("events", self._events.run()),
                     ("tick", self._tick()),
                 )
             ] + [group.create_task(watch) for watch in watches]
             await lifecycle.stopping.wait()
             for task in working:
                 task.cancel()
+            # The disk first: what is still in memory can be sent after the next start, if need be.
+            await asyncio.wait(working, timeout=STORE_S)
+            await self._events.stop()
             left = await self._publisher.sender.drain(DRAIN_S)
             if left:
                 log.warning("%d messages could not be sent before the stop", left)
             sending.cancel()
+            await self._events.flush()
 
     def close(self) -> None:
         """What must happen even where `run` failed."""
@@ -142,6 +173,8 @@ class InferenceApp:
         self._pipeline.config = config
         self._publisher.detections_config, self._publisher.budget_config = config.detections, config.budget
         self._budget.configured(config.budget)
+        self._events.configure(config.outbox)
+        self._judging.configure(config)
         self._models.want(config.model)
 
     async def _send_health(self) -> None:
@@ -164,6 +197,9 @@ class InferenceApp:
             silent_shards=self._coverage.silent_shards(now_s),
             now_s=self._clock.now_s(),
             monotonic_s=now_s,
+            outbox=self._events.health,
+            open_episodes=len(self._judges.open_episodes()),
+            kpi=self._judges.kpi,
         )
         self._publisher.health(message, shard=",".join(self._environment.shards))
         self._metrics.health(message)
@@ -180,6 +216,7 @@ class InferenceApp:
             self.live.model(self._models.state.as_document())
             self.live.problems(self.problems.as_document())
             self.live.forget_pictures(self._clock.monotonic_s())
+            self._judging.tick()
             sender = self._publisher.sender
             self._metrics.tick(
                 budget=budget,
@@ -192,6 +229,13 @@ class InferenceApp:
                 waiting=self._pipeline.waiting(),
                 problems=self.problems.as_document(),
             )
+            self._metrics.judging(
+                people=self._judges.people(),
+                open_episodes=Counter(episode.camera for episode in self._judges.open_episodes()),
+                events=self._events.told,
+                outbox=self._events.health,
+                in_memory=self._events.waiting,
+            )
             if self._clock.monotonic_s() - released_s >= RINGS_RELEASED_EVERY_S:
                 released_s = self._clock.monotonic_s()
                 self._pool.release_rings()
@@ -202,7 +246,7 @@ class InferenceApp:
             instance=self._environment.instance,
             shards=self._environment.shards,
             desired_version=self._twin.desired_version,
-            errors=(*self._twin.errors, *self._models.errors),
+            errors=(*self._twin.errors, *self._models.errors, *self._judging.errors),
             model=self._models.state,
             budget=self._publisher.budget(),
             analysed_fps=self._analysed_fps,
@@ -217,7 +261,41 @@ class InferenceApp:
             )
         if request.name == "status":
             return MethodResponse(200, self._status() | {"uptimeS": uptime_s})
-        return MethodResponse(404, {"error": f"no method {request.name}; there are ping and status"})
+        try:
+            if request.name == "resendEvents":
+                return await self._resend_events(resend_events(request.payload))
+            if request.name == "acknowledge":
+                return await self._acknowledge(acknowledge(request.payload))
+        except MethodArgumentError as exc:
+            return MethodResponse(400, {"error": str(exc), "field": exc.field, "code": exc.code})
+        except OutboxError as exc:
+            return MethodResponse(503, {"error": str(exc), "code": exc.code})
+        return MethodResponse(404, {"error": f"no method {request.name}; there are {', '.join(METHODS)}"})
+
+    async def _resend_events(self, asked: ResendEvents) -> MethodResponse:
+        try:
+            resend = await self._events.resend(asked.first, asked.last, asked.outbox_epoch)
+        except UserError as exc:
+            return MethodResponse(
+                404, {"error": f"outboxEpoch: {exc}", "field": "outboxEpoch", "code": "unknown-epoch"}
+            )
+        return MethodResponse(
+            200,
+            {
+                "outboxEpoch": resend.epoch,
+                "queued": resend.queued,
+                "waiting": resend.waiting,
+                "evicted": [list(span) for span in resend.evicted],
+                "notKept": [list(span) for span in resend.not_kept],
+                "notGiven": [list(span) for span in resend.not_given],
+            },
+        )
+
+    async def _acknowledge(self, said: Acknowledge) -> MethodResponse:
+        if not await self._events.acknowledge(said.event_id, said.verdict, said.note):
+            message = "eventId: no such event is open or kept here"
+            return MethodResponse(404, {"error": message, "field": "eventId", "code": "unknown-event"})
+        return MethodResponse(200, {"eventId": said.event_id, "verdict": said.verdict})
 
     def _status(self) -> dict[str, Json]:
         sender = self._publisher.sender
@@ -230,11 +308,24 @@ class InferenceApp:
             "retries": sender.retries,
             "maybeDuplicated": sender.maybe_duplicated,
             "dropped": self._lost(),
+            "events": {"/".join(key): count for key, count in sorted(self._events.told.items())},
+            "openEpisodes": len(self._judges.open_episodes()),
         }
 
     def _queued(self) -> dict[str, int]:
-        return {lane: self._publisher.sender.depth(lane) for lane in PRIORITY}
+        queued: dict[str, int] = {lane: self._publisher.sender.depth(lane) for lane in PRIORITY}
+        outbox = self._events.health
+        # What is in the sender's lane is still in the outbox.
+        return queued | {"events": self._events.waiting + (outbox.depth if outbox is not None else queued["events"])}
 
     def _lost(self) -> dict[str, int]:
         """Messages in and out that were dropped since the start, by reason."""
-        return dict(Counter(self._publisher.sender.evicted()) + self._pipeline.inbox.dropped + self._pipeline.refused)
+        outbox = self._events.health
+        return dict(
+            Counter(self._publisher.sender.evicted())
+            + self._pipeline.inbox.dropped
+            + self._pipeline.refused
+            + self._events.dropped
+            + Counter(outbox.evicted if outbox is not None else {})
+            + Counter({"too-many-people": self._judges.refused()})
+        )

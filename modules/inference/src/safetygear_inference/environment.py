@@ -37,6 +37,8 @@ class Environment:
     transport: FramesTransport
     instance: str
     workers: int
+    device: str = ""
+    """The edge device's id; empty outside of IoT Edge."""
 
 
 def read_environment(environ: Mapping[str, str], *, cores: int | None = None) -> Environment:
@@ -61,6 +63,7 @@ def read_environment(environ: Mapping[str, str], *, cores: int | None = None) ->
         shards=tuple(dict.fromkeys(shards)),
         transport=variables.frames_transport(),
         instance=variables.instance(),
+        device=variables.text("IOTEDGE_DEVICEID", ""),
         workers=_workers(variables.text("SAFETYGEAR_WORKERS", "0"), cores if cores is not None else available_cores()),
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import get_args
 
-from safetygear.messages.detections import LatencyMs
+from safetygear.messages.detections import LatencyMs, Status
 from safetygear.messages.health import BudgetHealth, HealthMessage
 from safetygear.telemetry import CounterFamily, ModuleMetrics
+from safetygear_inference.outbox.outbox import OutboxHealth
 
 LATENCY_BUCKETS_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 
@@ -42,6 +44,11 @@ class InferenceMetrics:
         self._problem = metrics.gauge("problem", "1 for each named problem", ["part", "code"])
         self._watched = metrics.gauge("camera_watched_ratio", "Watched share of the last health period", ["camera"])
         self._silent = metrics.gauge("silent_shards", "Capture shards from which nothing is heard")
+        self._people = metrics.gauge("people", "People seen in the newest judged frame", ["camera", "status"])
+        self._open = metrics.gauge("open_episodes", "Violation episodes that are open", ["camera"])
+        self._events = metrics.counter("events_total", "Event messages made", ["rule", "severity", "state"])
+        self._outbox_depth = metrics.gauge("outbox_messages", "Event messages that the hub has not taken", ["where"])
+        self._outbox_bytes = metrics.gauge("outbox_bytes", "Event messages kept on the disk, sent ones too")
         self._counted: Counter[tuple[str, str]] = Counter()
 
     def received(self, camera: str) -> None:
@@ -94,6 +101,33 @@ class InferenceMetrics:
         self._problem.clear()
         for part, problem in problems.items():
             self._problem.set(1, part=part, code=problem["code"])
+
+    def judging(
+        self,
+        *,
+        people: Mapping[str, Mapping[Status, int]],
+        open_episodes: Mapping[str, int],
+        events: Mapping[tuple[str, str, str], int],
+        outbox: OutboxHealth | None,
+        in_memory: int,
+    ) -> None:
+        """Once a second, likewise. `events` by rule, severity and state; `in_memory`: not on the disk yet."""
+        self._people.clear()
+        for camera, by_status in people.items():
+            for status in get_args(Status):
+                self._people.set(by_status.get(status, 0), camera=camera, status=status)
+        self._open.clear()
+        for camera in people.keys() | open_episodes.keys():
+            self._open.set(open_episodes.get(camera, 0), camera=camera)
+        for (rule, severity, state), count in events.items():
+            key = ("events", f"{rule}/{severity}/{state}")
+            if count > self._counted[key]:
+                self._events.add(count - self._counted[key], rule=rule, severity=severity, state=state)
+                self._counted[key] = count
+        self._outbox_depth.set(in_memory, where="memory")
+        if outbox is not None:
+            self._outbox_depth.set(outbox.depth, where="disk")
+            self._outbox_bytes.set(outbox.size_bytes)
 
     def _raise_to(self, family: CounterFamily, label: str, counts: Mapping[str, int]) -> None:
         for value, count in counts.items():

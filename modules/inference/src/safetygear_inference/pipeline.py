@@ -10,7 +10,6 @@ from safetygear.clock import Clock
 from safetygear.errors import ModelError, SafetyGearError
 from safetygear.hub.port import IncomingMessage
 from safetygear.messages.codec import MessageError
-from safetygear.messages.detections import DetectionsMessage
 from safetygear.messages.frames import CamerasMessage
 from safetygear_inference.analysis import Analysed, PictureWanted
 from safetygear_inference.analysis_pool import AnalysisPool
@@ -18,6 +17,7 @@ from safetygear_inference.config import InferenceTwin
 from safetygear_inference.coverage import Coverage
 from safetygear_inference.detectors import Model
 from safetygear_inference.intake import CAMERAS_INPUT, Arrival, Inbox, read_cameras, read_frames
+from safetygear_inference.judging_desk import JudgingDesk
 from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.problems import Problems
@@ -48,6 +48,7 @@ class Pipeline:
         pool: AnalysisPool,
         publisher: Publisher,
         coverage: Coverage,
+        judging: JudgingDesk,
         live: LiveState,
         metrics: InferenceMetrics,
         problems: Problems,
@@ -61,6 +62,7 @@ class Pipeline:
         self._pool = pool
         self._publisher = publisher
         self._coverage = coverage
+        self._judging = judging
         self._live = live
         self._metrics = metrics
         self._problems = problems
@@ -105,7 +107,9 @@ class Pipeline:
             return
         now_s = self._clock.monotonic_s()
         self._live.cameras(message, now_s)
-        for camera in self._coverage.cameras(message, now_s):
+        removed = self._coverage.cameras(message, now_s)
+        self._judging.cameras(message, removed)
+        for camera in removed:
             self._scheduler.forget(camera)
             self._publisher.forget(camera)
             self._visibility.pop(camera, None)
@@ -207,6 +211,10 @@ class Pipeline:
             self._failed_s = None
             self._problems.solved("analysis")
         self._sequences[camera] += 1
+        visibility = self._visible(camera, analysed, now_s)
+        limits = self.config.visibility
+        dark = visibility is not None and visibility.dark(limits.dark_below)
+        judged = self._judging.judge(arrival, analysed, model, dark=dark)
         latency = latency_ms(
             reference,
             analysis_started_s=analysed.started_s,
@@ -222,28 +230,28 @@ class Pipeline:
             sequence=self._sequences[camera],
             latency=latency,
             minimum_probability=self.config.detections.minimum_probability,
+            judged=judged,
         )
         self._publisher.detections(message)
-        self._account(message, analysed, now_s)
-        self._live.analysed(message, now_s)
-        if analysed.jpeg is not None:
-            self._live.picture(camera, message.sequence, analysed.jpeg, now_s)
-
-    def _account(self, message: DetectionsMessage, analysed: Analysed, now_s: float) -> None:
-        camera = message.camera
-        if analysed.visibility is not None:
-            self._visibility[camera] = (now_s, analysed.visibility)
-        _, visibility = self._visibility.get(camera, (now_s, None))
-        limits = self.config.visibility
         self._coverage.analysed(
             camera,
             message.shard,
-            dark=visibility is not None and visibility.dark(limits.dark_below),
+            dark=dark,
             blurred=visibility is not None and visibility.blurred(limits.blurred_below, dark_below=limits.dark_below),
             latency_ms=message.latency_ms.total,
             now_s=now_s,
         )
         self._metrics.analysed(camera, message.latency_ms)
+        self._live.analysed(message, now_s)
+        if analysed.jpeg is not None:
+            self._live.picture(camera, message.sequence, analysed.jpeg, now_s)
+
+    def _visible(self, camera: str, analysed: Analysed, now_s: float) -> Visibility | None:
+        """How well one sees on the camera, as measured last; None before the first time."""
+        if analysed.visibility is not None:
+            self._visibility[camera] = (now_s, analysed.visibility)
+        _, visibility = self._visibility.get(camera, (now_s, None))
+        return visibility
 
     def _dropped(self, camera: str, reason: str) -> None:
         self._metrics.dropped(camera, reason)
