@@ -15,7 +15,8 @@ from safetygear.messages.codec import decode
 from safetygear.messages.event import EventMessage
 from safetygear_inference.outbox import outbox as outbox_module
 from safetygear_inference.outbox.config import OutboxConfig
-from safetygear_inference.outbox.outbox import Outbox, new_epoch
+from safetygear_inference.outbox.file import new_epoch
+from safetygear_inference.outbox.outbox import Outbox
 from safetygear_inference.outbox.store import EventKey, OutboxError
 from support.outbox import Scene, event
 
@@ -322,6 +323,41 @@ def test_what_waits_in_a_damaged_file_is_saved_as_far_as_it_can_be_read(scene: S
     assert len(saved) > 20
     assert len(set(saved)) == len(saved)
     assert keys[-1].epoch != "e1"
+
+
+def test_saving_what_waits_in_a_damaged_file_goes_on_after_a_kill(scene: Scene) -> None:
+    """The file was renamed, and the process killed before it had read it."""
+    for number in range(3):
+        scene.append(str(number), "open", "high")
+    scene.acknowledge(2)
+    scene.outbox.close()
+    scene.path.rename(scene.path.with_name("outbox-damaged.sqlite"))
+    scene.restart()
+    scene.append("new", "open", "high")
+    keys = [stored.key for stored in scene.outbox.next_unsent(10)]
+    assert [key.sequence for key in keys] == [1, 3, 1]
+    assert keys[0].epoch == keys[1].epoch == "e1"
+    assert keys[2].epoch != "e1"
+    assert scene.problems == ["outbox-corrupt"]
+    assert not scene.path.with_name("outbox-damaged.sqlite").exists()
+    assert len(list(scene.path.parent.glob("outbox-set-aside-*.sqlite"))) == 1
+    scene.restart()
+    assert scene.outbox.health().depth == 3
+    assert scene.problems == ["outbox-corrupt"]
+
+
+def test_a_row_that_names_another_event_than_its_message_is_not_saved(scene: Scene) -> None:
+    for number in range(3):
+        scene.append(str(number), "open", "high")
+    scene.outbox.close()
+    with sqlite3.connect(scene.path) as database:
+        database.execute("UPDATE event SET sequence = 9 WHERE sequence = 2")
+        database.execute("UPDATE event SET size_bytes = 'x', label = 7 WHERE sequence = 3")
+    database.close()
+    scene.path.rename(scene.path.with_name("outbox-damaged.sqlite"))
+    assert scene.unsent() == [1, 3]
+    size_bytes = scene.outbox.health().size_bytes
+    assert 1500 < size_bytes < 2500
 
 
 def test_few_files_set_aside_are_kept(scene: Scene) -> None:

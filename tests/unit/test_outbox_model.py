@@ -17,7 +17,7 @@ from safetygear.messages.codec import decode, encode
 from safetygear.messages.event import EventMessage, EventState, Severity
 from safetygear_inference.outbox.config import OutboxConfig
 from safetygear_inference.outbox.order import Range
-from safetygear_inference.outbox.outbox import ROW_BYTES
+from safetygear_inference.outbox.row import ROW_BYTES
 from safetygear_inference.outbox.store import EventKey
 from support.campaigns import share
 from support.outbox import Scene, event

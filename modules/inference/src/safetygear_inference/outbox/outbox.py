@@ -10,13 +10,10 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import secrets
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
@@ -28,12 +25,11 @@ from safetygear.hub.port import MAX_BODY_BYTES
 from safetygear.messages.codec import MessageError, decode, encode
 from safetygear.messages.event import EventMessage
 from safetygear_inference.outbox.config import OutboxConfig
-from safetygear_inference.outbox.order import Range, as_ranges, eviction_rank, send_rank, without
-from safetygear_inference.outbox.set_aside import set_aside
-from safetygear_inference.outbox.store import EventKey, OutboxError, Store, StoredEvent
+from safetygear_inference.outbox.file import OutboxFile, new_epoch
+from safetygear_inference.outbox.order import Range, as_ranges, without
+from safetygear_inference.outbox.row import row_of
+from safetygear_inference.outbox.store import EventKey, Store, StoredEvent
 
-ROW_BYTES = 320
-"""What a row takes beside its body and properties, indexes included."""
 MAX_TOMBSTONES = 100_000
 """About 5 MB; the oldest go, and their sequences then count as no longer kept."""
 EXPIRED_AT_A_TIME = 500
@@ -86,11 +82,6 @@ class _Tally:
     evicted: Counter[str] = field(default_factory=Counter)
 
 
-def new_epoch(now_s: float) -> str:
-    """Sorts by time, as far as the clock is right, and is unique even where it is not."""
-    return f"{datetime.fromtimestamp(now_s, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-
-
 class Outbox:
     """Every method blocks for the disk, may be called from any thread, and raises OutboxError.
 
@@ -110,19 +101,9 @@ class Outbox:
     ) -> None:
         self.config = config
         """May be replaced; holds from the next call on."""
-        self._path = path
         self._clock = clock
         self._on_problem = on_problem
-        self._new_epoch = new_epoch
-        self._lock = threading.Lock()
-        self._store: Store | None = None
-        self._file_id = 0
-        self._displaced: list[Store] = []
-        """Open files that no longer stand at the path: what waits in them is moved."""
-        self._distrusted: OutboxError | None = None
-        """Why the file at the path has to be set aside."""
-        self._set_aside_for: OutboxError | None = None
-        """Why the last one was, until that has been told."""
+        self._file = OutboxFile(path, clock, on_open=self._count, on_problem=on_problem, new_epoch=new_epoch)
         self._tally = _Tally()
 
     def append(self, event: EventMessage, *, shard: str) -> int:
@@ -139,7 +120,7 @@ class Outbox:
         """
         for event in events:
             _check_size(event)
-        with self._opened() as store, self._changing(store, synced=True) as tally:
+        with self._file.opened() as store, self._changing(store, synced=True) as tally:
             keys = [self._add(store, tally, event, shard) for event in events]
             self._make_room(store, tally)
             for name, value in (keep or {}).items():
@@ -148,18 +129,18 @@ class Outbox:
 
     def keep(self, values: Mapping[str, bytes], *, synced: bool = False) -> None:
         """Store some bytes by name beside the events; `synced`: a power cut does not forget them either."""
-        with self._opened() as store, store.writing(synced=synced):
+        with self._file.opened() as store, store.writing(synced=synced):
             for name, value in values.items():
                 store.keep(name, value)
 
     def kept(self, name: str) -> bytes | None:
         """What was kept under `name` last; None: nothing."""
-        with self._opened() as store:
+        with self._file.opened() as store:
             return store.kept_value(name)
 
     def newest_of_episode(self, episode_id: str) -> EventMessage | None:
         """The newest event of this id that is still here, sent or not."""
-        with self._opened() as store:
+        with self._file.opened() as store:
             body = store.newest_of_episode(episode_id)
         try:
             return None if body is None else decode(body, EventMessage)
@@ -168,25 +149,25 @@ class Outbox:
 
     def next_unsent(self, limit: int, *, exclude: AbstractSet[EventKey] = frozenset()) -> list[StoredEvent]:
         """The next events for the hub, the first first, without those of `exclude` (in flight)."""
-        with self._opened() as store:
+        with self._file.opened() as store:
             rows = store.waiting(limit + len(exclude))
             return list(islice((event for event in rows if event.key not in exclude), limit))
 
     def acknowledged(self, keys: Sequence[EventKey]) -> None:
         """The hub has taken them: they are kept as sent. Keys that are unknown or known as sent change nothing."""
-        with self._opened() as store, self._changing(store, synced=False) as tally:
+        with self._file.opened() as store, self._changing(store, synced=False) as tally:
             for key in keys:
                 tally.waiting -= store.note_sent(key, self._clock.now_s())
 
     def refused(self, keys: Sequence[EventKey]) -> None:
         """The hub will never take them: they go, and leave a tombstone."""
-        with self._opened() as store, self._changing(store, synced=False) as tally:
+        with self._file.opened() as store, self._changing(store, synced=False) as tally:
             for key in keys:
                 self._evict(store, tally, key)
 
     def resend(self, first: int, last: int, *, epoch: str | None = None) -> Resend:
         """Put what was sent of `first..last` in line again, after everything new. Raises UserError: unknown epoch."""
-        with self._opened() as store:
+        with self._file.opened() as store:
             newest = {name: newest for name, newest, _ in store.epochs()}
             epoch = epoch or list(newest)[-1]
             if epoch not in newest:
@@ -209,7 +190,7 @@ class Outbox:
     def expire(self) -> int:
         """Forget some of the copies that are older than `keepSentDays`; 0: no more of them."""
         before_s = self._clock.now_s() - self.config.keep_sent_days * DAY_S
-        with self._opened() as store:
+        with self._file.opened() as store:
             with store.writing(synced=False):
                 removed = store.remove_sent_before(before_s, EXPIRED_AT_A_TIME)
             if removed:
@@ -218,19 +199,20 @@ class Outbox:
 
     def seen_elsewhere(self, epoch: str, sequence: int) -> None:
         """Somebody knows `sequence` of `epoch` (the module twin does): if that is news, the file is an older state."""
-        with self._opened() as store:
+        with self._file.opened() as store:
             name, newest, _ = store.epochs()[-1]
             if name == epoch and newest < sequence:
-                self._begin_epoch(store)
+                with store.writing(synced=True):
+                    self._file.begin_epoch(store)
                 self._on_problem(
                     "outbox-replaced",
-                    f"{self._path} is older than what was sent from it (sequence {newest}, seen {sequence}): "
+                    f"{self._file.path} is older than what was sent from it (sequence {newest}, seen {sequence}): "
                     "a new epoch begins",
                 )
 
     def health(self) -> OutboxHealth:
         """Figures as they stand."""
-        with self._opened() as store:
+        with self._file.opened() as store:
             name, newest, _ = store.epochs()[-1]
             oldest_s = store.oldest_waiting_s()
         return OutboxHealth(
@@ -246,35 +228,15 @@ class Outbox:
 
     def close(self) -> None:
         """The next call would open the file again."""
-        with self._lock:
-            self._shut()
+        self._file.close()
 
     def _add(self, store: Store, tally: _Tally, event: EventMessage, shard: str) -> EventKey:
         key = store.next_key()
-        body = encode(msgspec.structs.replace(event, event_sequence=key.sequence, outbox_epoch=key.epoch))
-        properties = {
-            "schema": event.schema,
-            "camera": event.camera,
-            "shard": shard,
-            "rule": event.rule,
-            "severity": event.severity,
-            "state": event.state,
-        }
-        size_bytes = ROW_BYTES + len(body) + sum(len(name) + len(value) for name, value in properties.items())
-        store.add(
-            StoredEvent(
-                key=key,
-                label=f"{event.state}-{event.severity}",
-                send_rank=send_rank(event.state, event.severity),
-                eviction_rank=eviction_rank(event.state, event.severity),
-                size_bytes=size_bytes,
-                appended_s=self._clock.now_s(),
-                properties=properties,
-                body=body,
-            )
-        )
+        numbered = msgspec.structs.replace(event, event_sequence=key.sequence, outbox_epoch=key.epoch)
+        row = row_of(numbered, shard=shard, appended_s=self._clock.now_s())
+        store.add(row)
         tally.waiting += 1
-        tally.size_bytes += size_bytes
+        tally.size_bytes += row.size_bytes
         return key
 
     def _make_room(self, store: Store, tally: _Tally) -> None:
@@ -309,122 +271,11 @@ class Outbox:
             yield tally
         self._tally = tally
 
-    # The file
-
-    @contextlib.contextmanager
-    def _opened(self) -> Iterator[Store]:
-        with self._lock:
-            if self._store is not None and self._file_id != _file_id(self._path):
-                self._displaced.append(self._store)
-                self._store = None
-            store = self._store or self._open()
-            try:
-                yield store
-            except OutboxError as exc:
-                if exc.code == "outbox-corrupt":
-                    self._distrusted = exc  # the check at the opening looks less deep than some statements do
-                self._shut()
-                raise
-
-    def _open(self) -> Store:
-        try:
-            if self._distrusted is not None:
-                raise self._distrusted
-            store = Store(self._path)
-        except OutboxError as exc:
-            if exc.code not in {"outbox-corrupt", "outbox-other-layout"}:
-                raise
-            self._distrusted = exc
-            self._set_aside(exc)
-            store = Store(self._path)
-        try:
-            self._take_over(store)
-        except BaseException:
-            store.close()
-            raise
-        for old in self._displaced:
-            old.close()
-        self._displaced.clear()
-        self._set_aside_for = None
-        self._store = store
-        return store
-
-    def _set_aside(self, reason: OutboxError) -> None:
-        try:
-            aside = set_aside(self._path, self._new_epoch(self._clock.now_s()))
-        except OSError as exc:
-            raise OutboxError(f"{reason}, and it can't be renamed ({exc.strerror})", code=reason.code) from exc
-        self._distrusted, self._set_aside_for = None, reason
-        with contextlib.suppress(OutboxError):  # not even its first page can be read
-            self._displaced.append(Store(aside, damaged=True))
-
-    def _take_over(self, store: Store) -> None:
-        """Begin a new epoch where the count in the file can't be trusted, and move what waits in displaced files."""
-        epochs, file_id = store.epochs(), _file_id(self._path)
-        copied = bool(epochs) and epochs[-1][2] != file_id
-        saved = 0
-        if not epochs or copied or self._displaced:
-            with store.writing(synced=True):
-                for old in self._displaced:
-                    saved += _move_waiting(old, store)
-                store.add_epoch(self._new_epoch(self._clock.now_s()), 0, file_id)
-        self._file_id = file_id
-        self._count(store)
-        if self._set_aside_for is not None:
-            self._on_problem(
-                self._set_aside_for.code,
-                f"{self._set_aside_for}: it was set aside, {saved} waiting events were saved, a new epoch begins",
-            )
-        elif copied or self._displaced:
-            self._on_problem(
-                "outbox-replaced",
-                f"{self._path} was replaced: {saved} waiting events of the old file were saved, a new epoch begins",
-            )
-
-    def _begin_epoch(self, store: Store) -> None:
-        with store.writing(synced=True):
-            store.add_epoch(self._new_epoch(self._clock.now_s()), 0, self._file_id)
-
     def _count(self, store: Store) -> None:
         totals = store.totals()
         self._tally.waiting = totals.waiting
         self._tally.size_bytes = totals.size_bytes
         self._tally.tombstones = totals.tombstones
-
-    def _shut(self) -> None:
-        if self._store is not None:
-            self._store.close()
-            self._store = None
-
-
-def _move_waiting(old: Store, new: Store) -> int:
-    """Copy what waits in `old` and is sound, with its epochs; how many were new to `new`."""
-    newest: Counter[str] = Counter()
-    with contextlib.suppress(OutboxError):
-        newest.update({name: sequence for name, sequence, _ in old.epochs()})
-    saved = 0
-    for event in old.readable():
-        if not _sound(event):
-            continue
-        newest[event.key.epoch] = max(newest[event.key.epoch], event.key.sequence)
-        saved += new.add(event)
-    for name in sorted(newest):
-        new.add_epoch(name, newest[name], 0)
-    with contextlib.suppress(OutboxError):
-        for name in old.kept_names():
-            value = old.kept_value(name)
-            if value is not None and new.kept_value(name) is None:
-                new.keep(name, value)
-    return saved
-
-
-def _sound(event: StoredEvent) -> bool:
-    """Whether a row of a damaged file says the same as the message in it."""
-    try:
-        message = decode(event.body, EventMessage)
-    except MessageError:
-        return False
-    return (message.outbox_epoch, message.event_sequence) == event.key
 
 
 def _check_size(event: EventMessage) -> None:
@@ -435,11 +286,3 @@ def _check_size(event: EventMessage) -> None:
             hint=f"The limit is {MAX_BODY_BYTES}.",
             code="event-too-large",
         )
-
-
-def _file_id(path: Path) -> int:
-    """The inode; 0: there is no file. The device's number is left out: a restart may change it."""
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return 0
