@@ -251,7 +251,8 @@ INFERENCE = TwinEntry(
         "budget.shedding": "Whether detections are being left out.",
         "cameras": "The cameras whose frames are analysed, by id.",
         "cameras.<id>.analysedFps": "Frames analysed per second; told anew every ten minutes.",
-        "problems": "What is wrong now, by part of the module (model, frames, data, page, …); empty: nothing.",
+        "problems": "What is wrong now, by part of the module (model, rules, outbox, frames, data, page, …); empty: "
+        "nothing.",
         "problems.<id>.code": "What, for programs.",
         "problems.<id>.message": "What, and what to do.",
     },
@@ -261,7 +262,22 @@ INFERENCE = TwinEntry(
             "status",
             "none",
             "200 and what is reported, with counters since the start: `frames` by what became of them, `sent`, "
-            "`queued`, `dropped`, `retries`, `maybeDuplicated`, `silentShards`, `workers`, `uptimeS`.",
+            "`queued`, `dropped`, `retries`, `maybeDuplicated`, `silentShards`, `workers`, `uptimeS`, `events` by "
+            "rule, severity and state, and `openEpisodes`.",
+        ),
+        Method(
+            "resendEvents",
+            '`{"from": 318, "to": 325}`, and `outboxEpoch` where it is not the one in force',
+            "200 and `{outboxEpoch, queued, waiting, evicted, notKept, notGiven}`: how many were sent before and are "
+            "in line again, how many were in line anyway, and ranges of sequences that were dropped for want of room, "
+            "are no longer kept, or were never given. What is sent again has the same `dedupKey`.",
+        ),
+        Method(
+            "acknowledge",
+            '`{"eventId": "ep-…", "verdict": "true", "note": "…"}`: `verdict` is `true`, `false` or `unsure`; `note` '
+            "(at most 200 characters) may be left out",
+            "200 once it is on the disk. The newest verdict of an event counts for its zone's `precision` in the "
+            "health message. 404: no such event is open or kept here.",
         ),
     ),
     patches=(

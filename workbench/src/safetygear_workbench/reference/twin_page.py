@@ -75,7 +75,8 @@ def _section(entry: TwinEntry) -> str:
         table(("path", "meaning"), [(code(path), text) for path, text in entry.reported_meanings.items()]),
         f"### Direct methods of {entry.module}",
         table(("method", "payload", "answer"), [(code(m.name), m.payload, m.answer) for m in entry.methods]),
-        "Any other name is answered with 404 and the names there are.",
+        "A wrong argument is answered with 400 and `{error, field, code}`, any other name with 404 and the names that "
+        "there are.",
     )
 
 
