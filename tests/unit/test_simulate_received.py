@@ -61,9 +61,14 @@ HEALTH: dict[str, Any] = {
 EVENT: dict[str, Any] = {
     "schema": "safetygear.event/1", "id": "e1", "eventSequence": 1, "outboxEpoch": "e", "dedupKey": "k",
     "rule": "no-helmet", "severity": "high", "state": "open", "camera": "gate-2", "zone": "crane", "track": "12",
-    "openedAt": rfc3339(NOON_S), "updatedAt": rfc3339(NOON_S), "reason": "no helmet for 3 s", "confidence": 0.9,
+    "openedAt": rfc3339(NOON_S), "updatedAt": rfc3339(NOON_S), "reason": "missing-helmet", "confidence": 0.9,
     "model": {"name": "m", "version": "1", "sha256": "0"}, "configHash": "c",
 }  # fmt: skip
+
+
+def event(state: str, **more: Any) -> dict[str, Any]:
+    """The episode's next message."""
+    return {**EVENT, "state": state, "dedupKey": f"k-{state}", **more}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +86,19 @@ EVENT: dict[str, Any] = {
         ),
         (
             record(EVENT, "events"),
-            "12:00:00.000  EVENT  gate-2  no-helmet open (high), zone crane: no helmet for 3 s",
+            "12:00:00.000  EVENT  opened no-helmet gate-2 zone=crane track=12: missing-helmet (high)",
+        ),
+        (
+            record(event("update", updatedAt=rfc3339(NOON_S + 30)), "events"),
+            "12:00:00.000  EVENT  goes on no-helmet gate-2 zone=crane track=12 after 30.0 s",
+        ),
+        (
+            record(event("closed", closedAt=rfc3339(NOON_S + 12.4), closeReason="complied"), "events"),
+            "12:00:00.000  EVENT  closed no-helmet gate-2 zone=crane track=12 after 12.4 s: complied",
+        ),
+        (
+            record(event("closed", closedAt="then", closeReason="left"), "events"),
+            "12:00:00.000  EVENT  closed no-helmet gate-2 zone=crane track=12 at an unknown time: left",
         ),
         (record({"x": 1}, "other"), "12:00:00.000  inference/other  (no message of SafetyGear's)"),
     ],
@@ -116,6 +133,15 @@ def test_duplicates_gaps_and_latency_are_counted_per_start_of_inference() -> Non
     for _ in range(2):
         received.take(record(EVENT, "events", "event-1"), 9.0)
     assert received.duplicates == 3
+
+
+def test_episodes_are_counted_once_however_often_they_are_told() -> None:
+    received = Received()
+    told = [EVENT, EVENT, event("closed", closeReason="left"), event("open", id="e2", dedupKey="k2", rule="no-vest")]
+    for number, body in enumerate(told):
+        received.take(record(body, "events", f"event-{number}"), 9.0)
+    assert (received.opened, received.closed) == ({"no-helmet": 1, "no-vest": 1}, {"left": 1})
+    assert list(received.still_open) == ["e2"]
 
 
 @given(st.lists(st.integers(1, 30), max_size=60))
@@ -240,6 +266,7 @@ def test_the_summary_says_it_all() -> None:
     received, processes, totals = Received(), Processes(), Totals()
     received.take(detections(1, total_ms=80.4), 104.2)
     received.take(record(HEALTH, "health"), 110.0)
+    received.take(record(EVENT, "events"), 110.0)
     totals.scraped(METRICS.format(start="a", decoded=10))
     summary = summarise(received, processes, totals, started_s=100.0, ended_s=130.0, waiting=2)
     assert dict(summary.rows()) == {
@@ -248,7 +275,8 @@ def test_the_summary_says_it_all() -> None:
         "frames analysed": "1",
         "frames dropped": "5 above-rate",
         "frames torn": "none analysed; 0 overwritten and dropped",
-        "messages to IoT Hub": "1 detections, 1 health",
+        "messages to IoT Hub": "1 detections, 1 event, 1 health",
+        "violations": "opened 1 no-helmet; closed none; 1 open",
         "duplicates": "0",
         "missing": "0",
         "still waiting": "2 messages for IoT Hub",

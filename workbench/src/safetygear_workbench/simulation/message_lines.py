@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from safetygear.camera_reasons import explain
+from safetygear.clock import epoch_s
 from safetygear.messages.detections import DetectionsMessage
 from safetygear.messages.event import EventMessage
 from safetygear.messages.health import CameraHealth, HealthMessage
@@ -28,9 +29,7 @@ def _content(message: Message) -> str:
     if isinstance(known, HealthMessage):
         return f"HEALTH  {_health(known)}"
     if isinstance(known, EventMessage):
-        return (
-            f"EVENT  {known.camera}  {known.rule} {known.state} ({known.severity}), zone {known.zone}: {known.reason}"
-        )
+        return f"EVENT  {_event(known)}"
     where = f"{message.record.get('moduleId')}/{message.record.get('output')}"
     if message.problem:
         return f"INVALID  {where}: {message.problem}"
@@ -41,6 +40,25 @@ def _detections(message: DetectionsMessage) -> str:
     counts = Counter(detection.label for detection in message.detections)
     seen = ", ".join(f"{count} {label}" for label, count in sorted(counts.items())) or "nothing"
     return f"{message.camera:<{_NAME_WIDTH}}  {seen}  {message.latency_ms.total:.0f} ms"
+
+
+def _event(message: EventMessage) -> str:
+    """`opened no-helmet demo zone=default track=…: missing-helmet (medium)`; a closed one with duration and reason."""
+    what = f"{message.rule} {message.camera} zone={message.zone} track={message.track}"
+    if message.state == "open":
+        return f"opened {what}: {message.reason} ({message.severity})"
+    lasted = f"after {duration_s(message):.1f} s" if duration_s(message) is not None else "at an unknown time"
+    if message.state == "closed":
+        return f"closed {what} {lasted}: {message.close_reason}"
+    return f"goes on {what} {lasted}"
+
+
+def duration_s(message: EventMessage) -> float | None:
+    """Seconds from the opening to the newest news; None where the times can't be read."""
+    try:
+        return max(0.0, epoch_s(message.closed_at or message.updated_at) - epoch_s(message.opened_at))
+    except ValueError:
+        return None
 
 
 def _health(message: HealthMessage) -> str:

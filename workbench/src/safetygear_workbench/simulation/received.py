@@ -56,9 +56,16 @@ class Received:
     unreadable: int = 0
     first_detection_s: float | None = None
     """Monotonic, seconds."""
+    opened: Counter[str] = field(default_factory=Counter)
+    """Episodes that opened, by rule; a message that came again counts once. So do the closed ones, by reason."""
+    closed: Counter[str] = field(default_factory=Counter)
+    still_open: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    """Ids of episodes that have opened and not closed."""
     latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
     _series: OrderedDict[str, Series] = field(default_factory=OrderedDict)
     _ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    _events: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    """Dedup keys."""
     _closed_missing: int = 0
     _closed_analysed: int = 0
 
@@ -78,7 +85,23 @@ class Received:
                 self.first_detection_s = now_s
             if not again:
                 self.latencies_ms.append(known.latency_ms.total)
+        elif isinstance(known, EventMessage):
+            self._event(known)
         return Message(record, kind, known, again, problem)
+
+    def _event(self, event: EventMessage) -> None:
+        """By the episode, not by the message: after a restart one may come again under another sequence."""
+        if event.dedup_key in self._events:
+            return
+        self._events[event.dedup_key] = None
+        if len(self._events) > IDS_KEPT:
+            self._events.popitem(last=False)
+        if event.state == "open":
+            self.opened[event.rule] += 1
+            self.still_open[event.id] = None
+        elif event.state == "closed":
+            self.closed[str(event.close_reason)] += 1
+            self.still_open.pop(event.id, None)
 
     @property
     def missing(self) -> int:

@@ -40,6 +40,12 @@ class Summary:
     latency_p95_ms: float | None
     restarts: Mapping[str, int]
     recoveries_s: Sequence[tuple[str, float]] = field(default_factory=tuple)
+    episodes_opened: Mapping[str, int] = field(default_factory=dict)
+    """By rule."""
+    episodes_closed: Mapping[str, int] = field(default_factory=dict)
+    """By reason."""
+    episodes_open: int = 0
+    """At the end of the run."""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -58,6 +64,11 @@ class Summary:
             "waiting": self.waiting,
             "latencyMs": {"p50": self.latency_p50_ms, "p95": self.latency_p95_ms},
             "restarts": dict(self.restarts),
+            "episodes": {
+                "opened": dict(self.episodes_opened),
+                "closed": dict(self.episodes_closed),
+                "open": self.episodes_open,
+            },
             "recoveriesS": [{"process": process, "seconds": seconds} for process, seconds in self.recoveries_s],
         }
 
@@ -74,19 +85,27 @@ class Summary:
             ("frames dropped", listed(self.frames_dropped)),
             ("frames torn", f"none analysed; {self.frames_overwritten} overwritten and dropped"),
             ("messages to IoT Hub", listed(self.messages)),
+            ("violations", self._violations()),
             ("duplicates", str(self.duplicates)),
             ("missing", str(self.missing)),
             ("latency", latency),
             ("restarts", listed(self.restarts)),
         ]
         if self.waiting:
-            rows.insert(8, ("still waiting", f"{self.waiting} messages for IoT Hub"))
+            rows.insert(9, ("still waiting", f"{self.waiting} messages for IoT Hub"))
         if self.not_sent:
             rows.insert(6, ("not to be sent", listed(self.not_sent)))
         if self.recoveries_s:
             recovered = ", ".join(f"{process} {seconds:.1f} s" for process, seconds in self.recoveries_s)
             rows.append(("recovered after", recovered))
         return rows
+
+    def _violations(self) -> str:
+        if not self.episodes_opened and not self.episodes_closed:
+            return "no episode opened"
+        return (
+            f"opened {listed(self.episodes_opened)}; closed {listed(self.episodes_closed)}; {self.episodes_open} open"
+        )
 
 
 def summarise(
@@ -114,6 +133,9 @@ def summarise(
         latency_p95_ms=received.latency_ms(95),
         restarts=dict(sorted(processes.restarts.items())),
         recoveries_s=tuple(processes.recoveries_s),
+        episodes_opened=dict(sorted(received.opened.items())),
+        episodes_closed=dict(sorted(received.closed.items())),
+        episodes_open=len(received.still_open),
     )
 
 
