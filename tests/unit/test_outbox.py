@@ -6,6 +6,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from safetygear_inference.outbox import outbox as outbox_module
 from safetygear_inference.outbox.config import OutboxConfig
 from safetygear_inference.outbox.file import new_epoch
 from safetygear_inference.outbox.outbox import Outbox
-from safetygear_inference.outbox.store import EventKey, OutboxError
+from safetygear_inference.outbox.store import EventKey, OutboxError, Store
 from support.outbox import Scene, event
 
 
@@ -89,6 +90,24 @@ def test_all_or_none_of_a_batch_is_stored(scene: Scene) -> None:
         scene.outbox.append_all([event("a"), too_large], shard="default")
     assert scene.append("c") == 1
     assert scene.outbox.append_all([event("d"), event("e")], shard="default") == [2, 3]
+
+
+def test_what_gives_a_sequence_is_synced_to_the_disk(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut must not take back a sequence that the hub has seen. That it is one sync each, only strace shows."""
+    scene.append("a")
+    synced: list[bool] = []
+    writing = Store.writing
+
+    def noted(store: Store, **how: bool) -> AbstractContextManager[None]:
+        synced.append(how["synced"])
+        return writing(store, **how)
+
+    monkeypatch.setattr(Store, "writing", noted)
+    scene.outbox.append_all([event("b"), event("c")], shard="s")
+    scene.outbox.seen_elsewhere("e1", 9)
+    assert synced == [True, True]
+    scene.acknowledge(1)
+    assert synced == [True, True, False]
 
 
 def test_a_resend_has_the_same_bytes_and_goes_after_everything_new(scene: Scene) -> None:
