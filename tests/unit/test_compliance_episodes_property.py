@@ -45,7 +45,7 @@ CONFIGS = [
 ]
 cameras = st.sampled_from(["gate", "dock"])
 gear_states = st.sampled_from(["worn", "missing", "missing", "carried", "unknown"])
-one_person = st.tuples(st.integers(0, 5), st.integers(1, 9), gear_states, gear_states)
+one_person = st.tuples(st.integers(0, 2), st.integers(1, 9), gear_states, gear_states)
 
 
 class Story(RuleBasedStateMachine):
@@ -98,7 +98,7 @@ class Story(RuleBasedStateMachine):
     def judge(self, camera: str, people: list[tuple[int, int, Any, Any]]) -> list[EpisodeChange]:
         judged = [
             JudgedPerson(
-                f"{self.starts // 2}-{track}",  # every other start gives the same tracks again, which no tracker does
+                f"{self.starts // 4}-{track}",  # most starts give the same tracks again, which no tracker does
                 np.array([x / 10 - 0.05, 0.4, x / 10 + 0.05, 0.8], np.float32),
                 {"helmet": helmet, "vest": vest},
                 {},
