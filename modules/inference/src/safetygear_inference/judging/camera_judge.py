@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from safetygear.geometry import as_xyxy
 from safetygear.messages.detections import Status
 from safetygear_inference.compliance.episodes import EpisodeChange, Episodes
 from safetygear_inference.compliance.judging_config import VoteConfig, WearingConfig
@@ -99,7 +100,7 @@ class CameraJudge:
         people = [self._vote(person, found[person.track], gear, now_s) for person in tracked]
         changes = self._episodes.update(self._camera, people, now_s=now_s, wall_s=wall_s)
         return JudgedFrame(
-            people=tuple(self._verdict(person, wall_s) for person in people),
+            people=self._verdicts(people, wall_s),
             tracks=_tracks(len(boxes.label), tracked, found),
             changes=tuple(changes),
         )
@@ -127,12 +128,20 @@ class CameraJudge:
         )
         return JudgedPerson(person.track, person.xyxy_norm, states, reasons, confidence)
 
-    def _verdict(self, person: JudgedPerson, wall_s: float) -> Verdict:
-        inside = self._zones.of(person.xyxy_norm)
-        required = dict.fromkeys(
-            name for zone in self._zones.rules if zone.id in inside and zone.active(wall_s) for name in zone.requires
+    def _verdicts(self, people: Sequence[JudgedPerson], wall_s: float) -> tuple[Verdict, ...]:
+        if not people:
+            return ()
+        xyxy_norm = as_xyxy([person.xyxy_norm for person in people])
+        required: list[dict[Gear, None]] = [{} for _ in people]
+        for zone in self._zones.rules:
+            if zone.active(wall_s):
+                for of_person, depth in zip(required, zone.area.depths(xyxy_norm), strict=True):
+                    if depth >= 0:
+                        of_person |= dict.fromkeys(zone.requires)
+        return tuple(
+            Verdict(person, *status(person.gear, tuple(of_person), person.reasons))
+            for person, of_person in zip(people, required, strict=True)
         )
-        return Verdict(person, *status(person.gear, tuple(required), person.reasons))
 
 
 def _tracks(
