@@ -60,6 +60,18 @@ def test_boxes_numbers_and_picture_are_of_the_frame(tmp_path: Path, model: Model
     assert (plainly.visibility, plainly.jpeg) == (None, None)
 
 
+def test_nobody_sees_what_is_private(tmp_path: Path, model: Model, source: FrameSource) -> None:
+    arrival, left_half = Arrival("north", source.reference(), 0.0), ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+    wanted = PictureWanted(max_width_px=320, quality=90, black_out=(left_half,))
+    detector, reader = model.detector(default_threshold=0.0), FrameRingReader(tmp_path)
+    analysed = analyse(arrival, detector, reader, with_visibility=False, picture_wanted=wanted)
+    assert analysed.jpeg is not None
+    shown = decode_jpeg(analysed.jpeg).planes[0].astype(int)
+    assert shown[:, :152].max() <= 8
+    assert np.abs(shown[:, 176:] - np.array(COLOUR)).max() <= 8
+    assert colours(analysed.boxes) == pytest.approx(COLOUR, abs=4), "the detector still sees it"
+
+
 def source_luma(source: FrameSource) -> float:
     return float(source._planes[0].mean())
 

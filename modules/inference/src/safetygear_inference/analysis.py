@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from safetygear.frames.ring import FrameRingReader
 from safetygear_inference.detectors import Detector
 from safetygear_inference.intake import Arrival
 from safetygear_inference.picture import DetectedBoxes, Picture
-from safetygear_inference.pixels import decode_jpeg, encode_jpeg, to_bgr
+from safetygear_inference.pixels import black_out, decode_jpeg, encode_jpeg, to_bgr
 from safetygear_inference.visibility import Visibility, measure
 
 
@@ -19,6 +20,8 @@ class PictureWanted:
 
     max_width_px: int
     quality: int
+    black_out: Sequence[Sequence[tuple[float, float]]] = ()
+    """Polygons in 0..1 of the picture that nobody may see."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ def analyse(
     visibility = measure(picture.luma()) if with_visibility else None
     jpeg = None
     if picture_wanted is not None:
-        jpeg = encode_jpeg(to_bgr(picture, max_width_px=picture_wanted.max_width_px), picture_wanted.quality)
+        bgr = to_bgr(picture, max_width_px=picture_wanted.max_width_px)
+        black_out(bgr, picture_wanted.black_out)
+        jpeg = encode_jpeg(bgr, picture_wanted.quality)
     if view is not None:
         view.check()
     return Analysed(boxes, started_s, inference_ms, visibility, jpeg)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from safetygear.clock import Clock
 from safetygear.messages.detections import ModelIdentity
@@ -74,6 +74,10 @@ class JudgingDesk:
             message = f"unexpected {kind} in the judging of a frame; the log has the details"
             self._problems.raised("rules", "internal", message)
             return JudgedFrame()
+
+    def privacy(self, camera: str) -> Sequence[Sequence[tuple[float, float]]]:
+        """Polygons in 0..1 of the camera's picture to black out."""
+        return self._judges.privacy(camera)
 
     def tick(self) -> None:
         """Once a second: ends what no frame will end."""

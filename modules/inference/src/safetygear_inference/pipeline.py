@@ -173,7 +173,9 @@ class Pipeline:
         measured = self._visibility.get(camera)
         wanted = None
         if self._live.wants_picture(camera, now_s):
-            wanted = PictureWanted(self.config.page.max_width_px, self.config.page.quality)
+            wanted = PictureWanted(
+                self.config.page.max_width_px, self.config.page.quality, self._judging.privacy(camera)
+            )
         try:
             analysed, model = await self._pool.analyse(
                 worker,

@@ -6,6 +6,7 @@ YUV is taken as BT.601 with video range (16..235), which is what H.264 cameras s
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -87,6 +88,16 @@ def to_bgr(picture: Picture, *, max_width_px: int | None = None) -> Bgr:
     bgr = np.empty((height, width, 3), np.uint8)
     BgrScaler(width, height).scale(picture, bgr)
     return bgr
+
+
+def black_out(bgr: Bgr, polygons: Sequence[Sequence[tuple[float, float]]]) -> None:
+    """Fill polygons, corners in 0..1 of the picture, with black, in place: `bgr` is (height, width, 3) uint8."""
+    height, width = bgr.shape[:2]
+    for polygon in polygons:
+        # Outwards to whole pixels is not defined for a polygon; the line around it covers what rounding leaves over.
+        corners = np.round(np.asarray(polygon) * (width, height)).astype(np.int32)
+        cv2.fillPoly(bgr, [corners], (0, 0, 0))
+        cv2.polylines(bgr, [corners], True, (0, 0, 0), 2)
 
 
 def encode_jpeg(bgr: Bgr, quality: int) -> bytes:

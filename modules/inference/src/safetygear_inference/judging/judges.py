@@ -134,6 +134,10 @@ class Judges:
         """Those that are open now; not to be changed."""
         return self._episodes.open_episodes(camera)
 
+    def privacy(self, camera: str) -> tuple[tuple[tuple[float, float], ...], ...]:
+        """Polygons in 0..1 of the camera's picture to black out before anybody sees it."""
+        return self._plan.camera(camera).privacy
+
     def people(self) -> dict[str, Counter[Status]]:
         """How many people each camera shows, by status."""
         return {camera: Counter(one.status for one in judged.people) for camera, judged in self._frames.items()}
