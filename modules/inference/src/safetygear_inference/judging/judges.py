@@ -49,8 +49,11 @@ class Judges:
         return self._episodes.kpi
 
     def configure(self, config: InferenceTwin, *, now_s: float) -> list[EpisodeChange]:
-        """Other rules from now on."""
-        self._config, self._plan, self.config_hash = config, _plan(config), _hash(config)
+        """Other rules from now on; a twin that changes nothing of them interrupts nothing."""
+        before, self.config_hash = self.config_hash, _hash(config)
+        if self.config_hash == before:
+            return []
+        self._config, self._plan = config, _plan(config)
         for camera, judge in self._cameras.items():
             judge.configure(self._plan.camera(camera), _judging(config))
         return self._episodes.change_rules(self._plan, config.episodes, now_s=now_s)
