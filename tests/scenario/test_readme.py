@@ -38,6 +38,7 @@ RUN_HERE = {
     f"CAMERA={CAMERA_URL} make demo",
     ".venv/bin/safetygear simulate --camera gate=clip.mp4 --camera yard=clip.mp4 --for 40 --offline-after 10 "
     "--offline-for 10 --messages out.jsonl",
+    ".venv/bin/safetygear replay out.jsonl --config twin.json",
     ".venv/bin/safetygear model inspect export.zip",
     ".venv/bin/safetygear detect export.zip picture.jpg --save out",
 }
@@ -141,13 +142,17 @@ def test_a_camera_of_ones_own(clone: Path, environment: dict[str, str]) -> None:
             assert wanted in done.stdout
 
 
-def test_several_cameras_and_an_outage(clone: Path, environment: dict[str, str]) -> None:
+def test_several_cameras_an_outage_and_other_rules(clone: Path, environment: dict[str, str]) -> None:
     (command,) = (line for line in readme_commands() if "simulate" in line)
     output = run(command, clone, environment)
     assert "Summary" in output
     written = (clone / "out.jsonl").read_text()
     assert '"gate"' in written
     assert '"yard"' in written
+    (clone / "twin.json").write_text('{"rules":{"requires":["helmet"],"minimumDurationS":0}}')
+    output = run(".venv/bin/safetygear replay out.jsonl --config twin.json", clone, environment)
+    assert "frames of gate, yard" in output
+    assert "compliance" in output
 
 
 def test_a_model_of_ones_own(clone: Path, environment: dict[str, str]) -> None:

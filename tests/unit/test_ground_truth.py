@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from support.replaying import replayed, story_episodes
 from support.scoring import Score
-from support.storyboards import Storyboard, clip_frames, clip_truths, quiet, stories
+from support.storyboards import YARD_ONLY, Storyboard, clip_frames, clip_truths, quiet, stories
 
 each_rate = pytest.mark.parametrize("fps", [2, 5, 10])
 
@@ -35,6 +37,27 @@ def test_nothing_is_told_of_compliant_people_and_of_whoever_is_outside_the_zone(
     assert content["episodes"] == []
     (hour,) = content["kpi"]
     assert hour["secondsCompliant"] > 250
+
+
+@pytest.mark.parametrize(
+    ("name", "twin"),
+    [
+        ("along a zone's edge, inside", {**YARD_ONLY, "episodes": {"edgeMargin": 0, "settleS": 0}}),
+        (
+            "wholly behind a container for two seconds",
+            {"tracking": {"occlusionS": 0.2}, "episodes": {"mergeWindowS": 0}},
+        ),
+        ("helmets carried outside the zone", {}),
+        ("shift ends while inside", YARD_ONLY),
+        ("helmet carried, then put on", {"votes": {"wornAfterS": 20}}),
+        ("bare head", {"votes": {"missingAfterS": 6}}),
+    ],
+)
+def test_a_story_fails_without_what_it_is_about(name: str, twin: dict[str, Any], tmp_path: Path) -> None:
+    (story,) = (replace(story, twin=twin) for story in stories() if story.name == name)
+    score = Score()
+    score.take(name, story.truths, story_episodes(tmp_path, story, 5))
+    assert score.false or score.missed
 
 
 def test_an_episode_that_is_not_true_is_counted_as_false_and_one_that_fails_as_missed() -> None:

@@ -205,9 +205,15 @@ def test_two_people_in_one_place_are_told_apart_by_their_boxes_not_by_track_ids(
             box = (left, 300.0, left + 100, 560.0)
             rows += [("person", box), *bare.rows(0, box)]
         frames.append((number / 5, rows))
-    ignored = {"polygon": [[0, 0], [0.4, 0], [0.4, 1], [0, 1]], "kind": "ignore"}
-    found = compared(read(bodies(frames)), {}, {"zones": {"cam": {"poster": ignored}}})
+    recording = read(bodies(frames))
+    left, right = (
+        {"zones": {"cam": {"poster": {"polygon": [[x, 0], [x + 0.4, 0], [x + 0.4, 1], [x, 1]], "kind": "ignore"}}}}
+        for x in (0.0, 0.6)
+    )
+    found = compared(recording, {}, left)
     assert (len(found.only_first), found.only_second, found.changed, found.same) == (1, (), (), 1)
+    found = compared(recording, right, left)
+    assert (len(found.only_first), len(found.only_second), found.changed, found.same) == (1, 1, (), 0)
 
 
 @pytest.mark.parametrize(
