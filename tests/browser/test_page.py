@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from safetygear.clock import rfc3339
 from safetygear.messages.codec import BoundingBox
-from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity
+from safetygear.messages.detections import (
+    Detection,
+    DetectionsMessage,
+    FrameSize,
+    LatencyMs,
+    ModelIdentity,
+    Person,
+    Status,
+)
+from safetygear.messages.event import CloseReason, EventMessage
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
 from safetygear.messages.health import BudgetHealth
+from safetygear_inference.compliance.kpi import KpiHour
 from safetygear_inference.live import LiveState
 from safetygear_inference.pixels import decode_picture, encode_jpeg
 from safetygear_inference.web.viewers import Limits
@@ -43,6 +55,8 @@ class Scene:
     reason: str = "ok"
     stall_budget_s: float = 10.0
     sends_frames: bool = True
+    people: tuple[tuple[Status, str], ...] = ()
+    """Status and reason; they stand beside each other in the mark, with tracks `t0`, `t1` …"""
 
     def jpeg(self) -> bytes:
         width, height = self.size
@@ -56,12 +70,26 @@ class Scene:
     def message(self, sequence: int) -> DetectionsMessage:
         left, top, width, height = self.mark
         box = BoundingBox(left=left, top=top, width=width, height=height)
+        people = [
+            Person(
+                track=f"t{number}", helmet="unknown", vest="unknown", status=status, reason=reason,
+                bounding_box=BoundingBox(
+                    left=left + number * width / len(self.people), top=top, width=width / len(self.people),
+                    height=height,
+                ),
+            )
+            for number, (status, reason) in enumerate(self.people)
+        ]  # fmt: skip
+        tracked = [
+            Detection(label="person", probability=0.8, bounding_box=person.bounding_box, track=person.track)
+            for person in people
+        ]
         return DetectionsMessage(
             camera=self.camera, shard="default", sequence=sequence, frame_number=sequence,
-            captured_at=rfc3339(time.time()), clock="arrival", people=[],
+            captured_at=rfc3339(time.time()), clock="arrival", people=people,
             frame=FrameSize(width=self.size[0], height=self.size[1]),
             model=ModelIdentity(name="m", version="1", sha256="0"),
-            detections=[Detection(label=label, probability=0.9, bounding_box=box) for label in self.labels],
+            detections=[Detection(label=label, probability=0.9, bounding_box=box) for label in self.labels] + tracked,
             latency_ms=LatencyMs(capture=0, queue=5, inference=10, total=42),
         )  # fmt: skip
 
@@ -264,6 +292,129 @@ def test_a_tile_says_what_it_sees(browser: Browser, served: ServedPage, feeds: A
         )
         assert len({colour for _, colour, _ in looks}) == len({label for label, _, _ in looks}) == 5
         assert {label for label, _, style in looks if style == "dashed"} == {"head", "no-vest"}
+        clean(findings)
+
+
+JUDGED: tuple[tuple[Status, str], ...] = (
+    ("compliant", "all-worn"),
+    ("violation", "carried-helmet"),
+    ("indeterminate", "too-small"),
+    ("violation", "missing-ear-muffs"),
+)
+
+
+def test_people_look_as_their_status_says(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feeds(Scene(labels=("vest",), mark=(0.1, 0.25, 0.8, 0.5), people=JUDGED))
+    with open_page(browser, served.url, viewport={"width": 1280, "height": 860}) as (page, findings):
+        expect_box(page)
+        people = tile(page).locator(".box[data-status]")
+        expect(people).to_have_count(4)
+        said = people.evaluate_all(
+            "boxes => Object.fromEntries(boxes.map(box => [box.dataset.track, [box.dataset.status, box.textContent]]))"
+        )
+        assert said == {
+            "t0": ["compliant", "\u2713 compliant"],
+            "t1": ["violation", "\u2715 carried helmet"],
+            "t2": ["indeterminate", "? too small to tell"],
+            "t3": ["violation", "\u2715 missing ear muffs"],
+        }
+        looks = people.evaluate_all(
+            """boxes => boxes.map((box) => {
+                const { borderTopColor, borderTopStyle, borderTopWidth } = getComputedStyle(box);
+                return [box.dataset.status, borderTopColor, `${borderTopStyle} ${borderTopWidth}`];
+            })"""
+        )
+        assert len({colour for _, colour, _ in looks}) == len({line for *_, line in looks}) == 3
+        # A small tile says what is wrong and nothing else.
+        page.set_viewport_size({"width": 390, "height": 844})
+        expect(people.locator("span")).to_have_text(["\u2715 carried helmet", "\u2715 missing ear muffs"])
+        clean(findings)
+
+
+def test_a_person_whose_box_is_not_told_is_drawn_all_the_same(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feed = feeds(replace(Scene(people=JUDGED[:1]), sends_frames=False))
+    message = Scene(people=(("violation", "missing-vest"),)).message(5)
+    with open_page(browser, served.url) as (page, findings):
+        expect(tile(page)).to_be_visible(timeout=WAIT_MS)
+        page.wait_for_timeout(1500)  # until it has looked
+
+        def frame(live: LiveState, now_s: float) -> None:
+            live.analysed(replace_detections(message), now_s)
+            live.look("gate", now_s)
+            live.picture("gate", 5, Scene().jpeg(), now_s)
+
+        served.do(frame)
+        expect(tile(page).locator(".box[data-status='violation']")).to_have_count(1, timeout=WAIT_MS)
+        feed.stop()
+        clean(findings)
+
+
+def replace_detections(message: DetectionsMessage) -> DetectionsMessage:
+    return msgspec.structs.replace(message, detections=[])
+
+
+def event(name: str, began_s: float, closed_s: float | None = None, reason: CloseReason = "left") -> EventMessage:
+    """Of an episode that began then: open, or closed at `closed_s`."""
+    closed_at = rfc3339(closed_s) if closed_s is not None else None
+    return EventMessage(
+        id=name, event_sequence=1, outbox_epoch="x", dedup_key=name, rule="no-helmet", severity="high",
+        state="open" if closed_at is None else "closed", camera="gate", zone="dock", track="t1",
+        began_at=rfc3339(began_s), opened_at=rfc3339(began_s), updated_at=rfc3339(began_s), closed_at=closed_at,
+        reason="carried-helmet", close_reason=None if closed_at is None else reason, confidence=0.9,
+        model=ModelIdentity(name="m", version="1", sha256="0"), config_hash="c",
+    )  # fmt: skip
+
+
+def test_a_violation_is_listed_while_it_is_open_and_after(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feeds(Scene())
+    began_s = time.time() - 3700
+    with open_page(browser, served.url, viewport={"width": 1280, "height": 860}) as (page, findings):
+        count, still, over = page.locator("#episodes-count"), page.locator("#episodes-open li"), page.locator(
+            "#episodes-closed li"
+        )  # fmt: skip
+        expect(count).to_have_text("Nothing open.", timeout=WAIT_MS)
+        served.do(lambda live, _: live.event(event("one", began_s)))
+        expect(count).to_have_text("1 open", timeout=WAIT_MS)
+        expect(still).to_contain_text("no helmet")
+        expect(still).to_contain_text("gate \u00b7 zone dock")
+        expect(still).to_contain_text("high severity")
+        expect(still).to_contain_text("carried helmet")
+        duration = still.locator(".duration")
+        expect(duration).to_have_text(re.compile(r"^1 h 1 min$"))
+        # A minute and more is told in seconds, and they run without another event.
+        served.do(lambda live, _: live.event(event("two", time.time() - 70)))
+        expect(count).to_have_text("2 open", timeout=WAIT_MS)
+        shown = still.first.locator(".duration").text_content()
+        expect(still.first.locator(".duration")).not_to_have_text(shown or "", timeout=WAIT_MS)
+        served.do(lambda live, _: live.event(event("one", began_s, began_s + 83, "complied")))
+        expect(count).to_have_text("1 open", timeout=WAIT_MS)
+        expect(still).to_have_count(1)
+        expect(over.locator(".duration")).to_have_text("1 min 23 s")
+        expect(over).to_contain_text("gear put on")
+        page.wait_for_timeout(1200)
+        expect(over.locator(".duration")).to_have_text("1 min 23 s")
+        clean(findings)
+
+
+def test_the_outbox_and_the_hour_are_told(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feeds(Scene())
+    with open_page(browser, served.url, viewport={"width": 1280, "height": 860}) as (page, findings):
+        expect_box(page)
+        expect(page.locator("#outbox")).to_have_text("\u2013")
+        expect(page.locator("#hour-section")).to_be_hidden()
+        row = KpiHour(camera="gate", zone="dock", hour_s=0, compliant_s=90, violating_s=30, indeterminate_s=0)
+        served.do(lambda live, _: live.outbox(3, 127))
+        served.do(lambda live, _: live.compliance([row]))
+        expect(page.locator("#outbox")).to_have_text("3 \u00b7 newest #127", timeout=WAIT_MS)
+        expect(page.locator("#hour")).to_contain_text("gate \u00b7 dock")
+        expect(page.locator("#hour .minutes span")).to_have_text(
+            ["\u2713 1.5 compliant", "\u2715 0.5 violation", "? 0.0 can't tell"]
+        )
+        widths = page.locator("#hour .bar-of-hour span").evaluate_all(
+            "parts => parts.map(part => part.getBoundingClientRect().width)"
+        )
+        assert widths[0] == pytest.approx(3 * widths[1], rel=0.05)
+        assert widths[2] == 0
         clean(findings)
 
 

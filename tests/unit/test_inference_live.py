@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from safetygear.clock import rfc3339
 from safetygear.messages.codec import BoundingBox
-from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity
+from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity, Person
+from safetygear.messages.event import CloseReason, EventMessage
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
+from safetygear_inference.compliance.kpi import ComplianceKpi
 from safetygear_inference.coverage import Coverage
 from safetygear_inference.live import (
     LATENCIES_OVER_S,
@@ -19,12 +22,14 @@ from safetygear_inference.live import (
     MAX_CAMERAS,
     PICTURES_KEPT,
     SIGHTINGS_KEPT,
+    ZONES_KEPT,
     Condition,
     LiveState,
     since_epoch_s,
 )
+from safetygear_inference.live_episodes import CLOSED_KEPT, OPEN_KEPT
 from safetygear_inference.watched import WINDOW_S, WatchedTime
-from safetygear_inference.web.view import PageCounts, frame_view, state_view
+from safetygear_inference.web.view import CLOSED_SHOWN, OPEN_SHOWN, PageCounts, StateView, frame_view, state_view
 from safetygear_inference.web.wording import explain
 
 STARTED = "2026-11-24T08:00:00.000Z"
@@ -357,3 +362,102 @@ def test_without_gaps_every_second_is_watched() -> None:
         watched.analysed(tick * 0.2)
     assert watched.shares(99.9) == pytest.approx([1.0] * WINDOW_S)
     assert sum(watched.shares(99.8 + WINDOW_S)) == pytest.approx(2.0)
+
+
+def episode(
+    name: str = "e", *, began_s: float = 1000.0, camera: str = "gate", closed_s: float | None = None,
+    reason: CloseReason = "left",
+) -> EventMessage:  # fmt: skip
+    """Open, or closed at `closed_s`."""
+    closed_at = rfc3339(closed_s) if closed_s is not None else None
+    return EventMessage(
+        id=name, event_sequence=1, outbox_epoch="x", dedup_key=f"{name}:{closed_at}", rule="no-helmet",
+        severity="high", state="open" if closed_at is None else "closed", camera=camera, zone="dock", track="t1",
+        began_at=rfc3339(began_s), opened_at=rfc3339(began_s + 2), updated_at=rfc3339(began_s + 2),
+        closed_at=closed_at, reason="missing-helmet", close_reason=None if closed_at is None else reason,
+        confidence=0.9, model=ModelIdentity(name="m", version="1", sha256="0"), config_hash="c",
+    )  # fmt: skip
+
+
+def view_of(live: LiveState) -> StateView:
+    counts = PageCounts(token_needed=False, viewers=0, viewers_at_most=1, dropped={})
+    return state_view(live, version="1", page=counts, now_s=1_900_000_000.0, monotonic_s=31.0)
+
+
+def test_an_episode_is_listed_from_its_beginning_to_its_end() -> None:
+    live, told = LiveState(), []
+    live.on_change = lambda: told.append(live.revision)
+    live.event(episode())
+    (shown,) = view_of(live).episodes.open
+    assert (shown.camera, shown.zone, shown.rule, shown.severity) == ("gate", "dock", "no-helmet", "high")
+    assert (shown.since, shown.until, shown.close_reason) == (rfc3339(1000.0), None, None)
+    live.event(episode(closed_s=1030.0, reason="complied"))
+    assert view_of(live).episodes.open == []
+    (shown,) = view_of(live).episodes.closed
+    assert (shown.since, shown.until, shown.close_reason) == (rfc3339(1000.0), rfc3339(1030.0), "complied")
+    assert told == [1, 2], "each is told at once"
+
+
+def test_an_episode_that_was_open_before_the_module_started_is_listed_with_its_next_message() -> None:
+    live = LiveState()
+    live.event(msgspec.structs.replace(episode(), state="update"))
+    assert [shown.id for shown in view_of(live).episodes.open] == ["e"]
+
+
+def test_an_episode_that_has_closed_does_not_open_again() -> None:
+    live = LiveState()
+    for message in (episode(closed_s=1030.0), episode(), episode(closed_s=1030.0)):
+        live.event(message)
+    assert view_of(live).episodes.open == []
+    assert len(view_of(live).episodes.closed) == 1
+
+
+def test_the_lists_of_episodes_are_bounded_and_the_newest_come_first() -> None:
+    live = LiveState()
+    for number in range(OPEN_KEPT + 3):
+        live.event(episode(f"open-{number}", began_s=1000.0 + number))
+    for number in range(CLOSED_KEPT + 3):
+        live.event(episode(f"closed-{number}", closed_s=5000.0 + number))
+    shown = view_of(live).episodes
+    assert [one.id for one in shown.open] == [f"open-{OPEN_KEPT + 2 - number}" for number in range(OPEN_SHOWN)]
+    assert (shown.open_in_all, live.episodes.left_out) == (OPEN_KEPT, 3)
+    assert [one.id for one in shown.closed] == [f"closed-{CLOSED_KEPT + 2 - number}" for number in range(CLOSED_SHOWN)]
+    assert len(live.episodes.closed()) == CLOSED_KEPT
+
+
+def test_the_outbox_is_unknown_until_it_was_asked() -> None:
+    live = LiveState()
+    assert view_of(live).outbox is None
+    live.outbox(3, 127)
+    outbox = view_of(live).outbox
+    assert outbox is not None
+    assert (outbox.depth, outbox.newest_sequence) == (3, 127)
+
+
+def test_the_hour_that_runs_is_shown_with_the_worst_zones_first() -> None:
+    live, kpi = LiveState(), ComplianceKpi()
+    kpi.add("gate", "a", "violation", 500.0, 3599.0)
+    kpi.add("gate", "a", "compliant", 60.0, 3600.0)
+    kpi.add("yard", "b", "violation", 7.04, 3700.0)
+    kpi.add("yard", "b", "indeterminate", 3.0, 3700.0)
+    live.compliance(kpi.hour(3800.0))
+    shown = [
+        (row.camera, row.zone, row.compliant_s, row.violating_s, row.indeterminate_s) for row in view_of(live).hour
+    ]
+    assert shown == [("yard", "b", 0.0, 7.0, 3.0), ("gate", "a", 60.0, 0.0, 0.0)]
+    for number in range(ZONES_KEPT + 5):
+        kpi.add("many", f"z{number}", "compliant", 1.0, 3700.0)
+    live.compliance(kpi.hour(3800.0))
+    assert len(view_of(live).hour) == ZONES_KEPT
+    live.compliance(kpi.hour(7200.0))
+    assert view_of(live).hour == []
+
+
+def test_people_come_with_their_boxes() -> None:
+    live = watching()
+    box = BoundingBox(left=0.1, top=0.2, width=0.3, height=0.4)
+    person = Person(
+        track="t1", bounding_box=box, helmet="missing", vest="worn", status="violation", reason="missing-helmet"
+    )
+    message = msgspec.structs.replace(detections(1, "person"), people=[person])
+    assert frame_view(live, message).people == [person]

@@ -81,6 +81,7 @@ class InferenceApp:
             shard=environment.shards[0],
         )
         self._publisher.on_event_sent, self._publisher.on_event_lost = self._events.pump.sent, self._events.pump.lost
+        self._events.on_event = self.live.event
         self._judging = JudgingDesk(self._judges, self._events, self.problems, clock)
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
         self._pool = AnalysisPool(environment.workers, environment.frames_dir)
@@ -215,6 +216,10 @@ class InferenceApp:
             self.live.budget(budget)
             self.live.model(self._models.state.as_document())
             self.live.problems(self.problems.as_document())
+            outbox = self._events.health
+            if outbox is not None:
+                self.live.outbox(self._queued()["events"], outbox.newest_sequence)
+            self.live.compliance(self._judges.kpi.hour(self._clock.now_s()))
             self.live.forget_pictures(self._clock.monotonic_s())
             self._judging.tick()
             sender = self._publisher.sender
@@ -233,7 +238,7 @@ class InferenceApp:
                 people=self._judges.people(),
                 open_episodes=Counter(episode.camera for episode in self._judges.open_episodes()),
                 events=self._events.told,
-                outbox=self._events.health,
+                outbox=outbox,
                 in_memory=self._events.waiting,
             )
             if self._clock.monotonic_s() - released_s >= RINGS_RELEASED_EVERY_S:

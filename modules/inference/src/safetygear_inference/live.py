@@ -8,14 +8,17 @@ picture, a picture that is late, or, from the stall budget on, pictures that nob
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from safetygear.clock import epoch_s
 from safetygear.messages.detections import DetectionsMessage
+from safetygear.messages.event import EventMessage
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
 from safetygear.messages.health import BudgetHealth
+from safetygear_inference.compliance.kpi import KpiHour
 from safetygear_inference.coverage import COVERS_S, SILENT_AFTER_S, percentiles
+from safetygear_inference.live_episodes import LiveEpisodes
 from safetygear_inference.watched import WatchedTime
 
 LOOKED_AT_S = 5.0
@@ -33,6 +36,8 @@ DEFAULT_STALL_BUDGET_S = 10.0
 TOLD_WITHIN_S = 0.5
 """What it takes until a viewer sees it: what has to show within the stall budget counts that much earlier."""
 MAX_CAMERAS = 256
+ZONES_KEPT = 50
+"""Zones whose hour is shown: those with the most violations."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,14 @@ class Sighting:
     at: str
     sequence: int
     counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class OutboxCount:
+    """Events on this device that the hub has not taken yet, and the newest one's sequence, if there is one."""
+
+    depth: int
+    newest_sequence: int | None
 
 
 @dataclass
@@ -105,11 +118,16 @@ class LiveState:
         self.newest_problems: Mapping[str, Mapping[str, str]] = {}
         self.sightings: deque[Sighting] = deque(maxlen=SIGHTINGS_KEPT)
         """The newest last."""
+        self.episodes = LiveEpisodes()
+        self.newest_outbox: OutboxCount | None = None
+        """None: it could not be asked yet."""
+        self.hour: tuple[KpiHour, ...] = ()
+        """Of the zones in this hour, those with the most violations first."""
         self.left_out: dict[str, tuple[str, str | None]] = {}
         """Cameras beyond `MAX_CAMERAS`, with shard and instance; no more than that many are remembered."""
         self.on_change: Callable[[], None] = lambda: None
         self.revision = 0
-        """Another one: a camera has come, gone, or changed its state."""
+        """Another one: a camera has come, gone, or changed its state, or an event has come."""
         self._cameras: dict[str, LiveCamera] = {}
         self._heard_s: dict[tuple[str, str | None], float] = {}
 
@@ -168,6 +186,21 @@ class LiveState:
     def budget(self, budget: BudgetHealth) -> None:
         """Today's message budget as it stands."""
         self.newest_budget = budget
+
+    def event(self, message: EventMessage) -> None:
+        """An episode opens, goes on or closes."""
+        self.episodes.take(message)
+        self.revision += 1
+        self.on_change()
+
+    def outbox(self, depth: int, newest_sequence: int | None) -> None:
+        """How many events wait, and which is the newest."""
+        self.newest_outbox = OutboxCount(depth, newest_sequence)
+
+    def compliance(self, hour: Iterable[KpiHour]) -> None:
+        """The person-seconds of the hour that runs, one entry per zone."""
+        rows = sorted(hour, key=lambda row: (-row.violating_s, row.camera, row.zone))
+        self.hour = tuple(rows[:ZONES_KEPT])
 
     def model(self, document: Mapping[str, object]) -> None:
         """Which model is in use: `state`, and where there is one its name, version and sha256."""

@@ -102,6 +102,10 @@ class Episode:
         self.told_s = now_s
         return self._change("update", now_s, f"{self.id}:update:{self.updates}")
 
+    def stands(self) -> EpisodeChange:
+        """What was told last, for those who came later; no message of its own."""
+        return self._change("update", self.told_s, f"{self.id}:update:{self.updates}")
+
     def closes(self, reason: CloseReason, ended_s: float) -> EpisodeChange:
         """The last message."""
         return self._change("closed", max(ended_s, self.told_s), f"{self.id}:closed", reason)

@@ -89,6 +89,11 @@ class ComplianceKpi:
         """Every zone and hour, by camera, zone and time."""
         return tuple(self._hours[key] for key in sorted(self._hours))
 
+    def hour(self, wall_s: float) -> tuple[KpiHour, ...]:
+        """Every zone in the hour of `wall_s`, as far as somebody was seen there, by camera and zone."""
+        hour_s = int(wall_s // HOUR_S) * HOUR_S
+        return tuple(self._hours[key] for key in sorted(key for key in self._hours if key[2] == hour_s))
+
     def precision(self, camera: str | None = None, zone: str | None = None) -> float | None:
         """Events said to be true of those said to be true or false; None where nobody said anything."""
         said = [

@@ -8,11 +8,16 @@ from collections.abc import Mapping
 import msgspec
 
 from safetygear.clock import rfc3339
-from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs
+from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, Person
+from safetygear.messages.event import CloseReason, EventMessage, Severity
 from safetygear.messages.health import BudgetHealth
 from safetygear_inference.live import LiveCamera, LiveState, since_epoch_s
+from safetygear_inference.live_episodes import since
 from safetygear_inference.watched import WINDOW_S
 from safetygear_inference.web.wording import explain
+
+OPEN_SHOWN = 50
+CLOSED_SHOWN = 10
 
 _encoder = msgspec.json.Encoder()
 
@@ -64,6 +69,49 @@ class SightingView(_View, frozen=True, kw_only=True):
     counts: Mapping[str, int]
 
 
+class EpisodeView(_View, frozen=True, kw_only=True):
+    """One violation; `until` and `closeReason` are null while it is open."""
+
+    id: str
+    camera: str
+    zone: str
+    rule: str
+    reason: str
+    """Why it opened."""
+    severity: Severity
+    since: str
+    """When the violation was first seen, before its minimum duration."""
+    until: str | None
+    close_reason: CloseReason | None
+
+
+class EpisodesView(_View, frozen=True, kw_only=True):
+    """The newest first."""
+
+    open: list[EpisodeView]
+    open_in_all: int
+    """With those that are too many to be listed."""
+    closed: list[EpisodeView]
+
+
+class OutboxView(_View, frozen=True, kw_only=True):
+    """Events on this device."""
+
+    depth: int
+    """Those that the hub has not taken yet."""
+    newest_sequence: int | None
+
+
+class HourView(_View, frozen=True, kw_only=True):
+    """Person-seconds in one zone since the hour began (UTC)."""
+
+    camera: str
+    zone: str
+    compliant_s: float
+    violating_s: float
+    indeterminate_s: float
+
+
 class PageCounts(_View, frozen=True, kw_only=True):
     """How the page itself is used."""
 
@@ -84,6 +132,11 @@ class StateView(_View, frozen=True, kw_only=True):
     cameras_left_out: int
     sightings: list[SightingView]
     """The newest first."""
+    episodes: EpisodesView
+    outbox: OutboxView | None
+    """Null: it could not be asked yet."""
+    hour: list[HourView]
+    """Zones with the most violations first."""
     budget: BudgetHealth | None
     model: Mapping[str, object]
     problems: Mapping[str, Mapping[str, str]]
@@ -98,6 +151,7 @@ class FrameView(_View, frozen=True, kw_only=True):
     captured_at: str
     frame: FrameSize
     detections: list[Detection]
+    people: list[Person]
     latency_ms: LatencyMs
     picture: str | None
 
@@ -113,6 +167,18 @@ def state_view(live: LiveState, *, version: str, page: PageCounts, now_s: float,
         sightings=[
             SightingView(camera=seen.camera, at=seen.at, sequence=seen.sequence, counts=seen.counts)
             for seen in reversed(live.sightings)
+        ],
+        episodes=_episodes(live),
+        outbox=_outbox(live),
+        hour=[
+            HourView(
+                camera=row.camera,
+                zone=row.zone,
+                compliant_s=round(row.compliant_s, 1),
+                violating_s=round(row.violating_s, 1),
+                indeterminate_s=round(row.indeterminate_s, 1),
+            )
+            for row in live.hour
         ],
         budget=live.newest_budget,
         model=live.newest_model,
@@ -130,6 +196,7 @@ def frame_view(live: LiveState, message: DetectionsMessage) -> FrameView:
         captured_at=message.captured_at,
         frame=message.frame,
         detections=message.detections,
+        people=message.people,
         latency_ms=message.latency_ms,
         picture=f"/pictures/{message.camera}/{message.sequence}.jpg" if has_picture else None,
     )
@@ -143,6 +210,34 @@ def to_json(view: _View) -> bytes:
 def event(name: str, view: _View) -> bytes:
     """A server-sent event. JSON has no raw line break in it, so one `data` line holds it."""
     return b"event: " + name.encode() + b"\ndata: " + to_json(view) + b"\n\n"
+
+
+def _episodes(live: LiveState) -> EpisodesView:
+    still_open = live.episodes.open()
+    return EpisodesView(
+        open=[_episode(message) for message in still_open[:OPEN_SHOWN]],
+        open_in_all=len(still_open),
+        closed=[_episode(message) for message in live.episodes.closed()[:CLOSED_SHOWN]],
+    )
+
+
+def _episode(message: EventMessage) -> EpisodeView:
+    return EpisodeView(
+        id=message.id,
+        camera=message.camera,
+        zone=message.zone,
+        rule=message.rule,
+        reason=message.reason,
+        severity=message.severity,
+        since=since(message),
+        until=message.closed_at,
+        close_reason=message.close_reason,
+    )
+
+
+def _outbox(live: LiveState) -> OutboxView | None:
+    outbox = live.newest_outbox
+    return OutboxView(depth=outbox.depth, newest_sequence=outbox.newest_sequence) if outbox is not None else None
 
 
 def _camera(live: LiveState, camera: LiveCamera, now_s: float, monotonic_s: float) -> CameraView:

@@ -1,6 +1,6 @@
 // Boxes over a picture. Coordinates come as 0..1 of the camera's full picture and leave as CSS pixels of the stage.
 
-import { labelled } from "./words.js";
+import { STATUSES, because, labelled } from "./words.js";
 
 const ROOM_FOR_WORDS_PX = 420;
 const ROOM_FOR_PEOPLE_PX = 640;
@@ -15,18 +15,24 @@ export function fit(stage, picture) {
   return { left: (stage.width - width) / 2, top: (stage.height - height) / 2, width, height };
 }
 
-// Draws `detections` into `layer`, an element of the stage's size. Without room only what is missing gets its words.
-export function drawBoxes(layer, stage, picture, detections) {
+// Draws `detections` into `layer`, an element of the stage's size; who is among `people` looks as his status says.
+// Without room only what is missing gets its words.
+export function drawBoxes(layer, stage, picture, detections, people) {
   const inner = fit(stage, picture);
   const roomy = inner.width >= ROOM_FOR_WORDS_PX;
   const roomier = inner.width >= ROOM_FOR_PEOPLE_PX;
-  const order = [...detections].sort((a, b) => rank(a) - rank(b));
-  layer.replaceChildren(...order.map((detection) => {
+  const order = judged(detections, people).sort((a, b) => rank(a) - rank(b));
+  layer.replaceChildren(...order.map(({ detection, person }) => {
     const { left, top, width, height } = detection.boundingBox;
     const { one, kind, missing } = labelled(detection.label);
+    const violation = person?.status === "violation";
     const box = document.createElement("div");
     box.className = `box ${kind}`;
     box.dataset.label = detection.label;
+    if (person) {
+      box.dataset.status = person.status;
+      box.dataset.track = person.track;
+    }
     // Its words stay inside the picture.
     box.classList.toggle("at-top", top * inner.height < WORDS_HIGH_PX);
     box.classList.toggle("at-bottom", (1 - top - height) * inner.height < WORDS_HIGH_PX);
@@ -35,16 +41,33 @@ export function drawBoxes(layer, stage, picture, detections) {
     box.style.top = `${inner.top + top * inner.height}px`;
     box.style.width = `${width * inner.width}px`;
     box.style.height = `${height * inner.height}px`;
-    if (missing || (kind === "person" ? roomier : roomy)) {
+    if (missing || violation || (kind === "person" ? roomier : roomy)) {
       const words = document.createElement("span");
-      words.textContent = roomy ? `${one} ${Math.round(100 * detection.probability)}%` : one;
+      if (person) words.textContent = `${STATUSES[person.status]?.sign ?? ""} ${because(person.reason)}`;
+      else words.textContent = roomy ? `${one} ${Math.round(100 * detection.probability)}%` : one;
       box.append(words);
     }
     return box;
   }));
 }
 
-function rank(detection) {
+// Each box, with the person whose own box it is. People whose box is too improbable to be told have theirs all the same.
+function judged(detections, people) {
+  const byTrack = new Map(people.map((person) => [person.track, person]));
+  const boxes = detections.map((detection) => {
+    const person = labelled(detection.label).kind === "person" ? byTrack.get(detection.track) : undefined;
+    if (person) byTrack.delete(person.track);
+    return { detection, person };
+  });
+  const unseen = [...byTrack.values()].map((person) => (
+    { detection: { label: "person", boundingBox: person.boundingBox }, person }
+  ));
+  return [...unseen, ...boxes];
+}
+
+// Drawn later is drawn over.
+function rank({ detection, person }) {
   const { kind, missing } = labelled(detection.label);
-  return kind === "person" ? 0 : missing ? 2 : 1;
+  if (kind === "person") return person?.status === "violation" ? 1 : 0;
+  return missing ? 3 : 2;
 }

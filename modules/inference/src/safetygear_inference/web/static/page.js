@@ -1,8 +1,10 @@
 // The live page: what the module tells goes to the tiles, the bar and the list.
 
 import { Link } from "./link.js";
+import { Episodes } from "./episodes.js";
+import { showHour } from "./hour.js";
 import { Tile } from "./tile.js";
-import { LEGEND, labelled, lasting, milliseconds, number, soon, time } from "./words.js";
+import { LEGEND, STATUSES, labelled, lasting, milliseconds, number, soon, time } from "./words.js";
 
 const LOST_AFTER_MS = 3000;
 const SHOWN_WITHIN_MS = 300;
@@ -15,6 +17,7 @@ let lostMs = null;
 let lostWhy = "";
 let clockOffsetMs = 0;
 let newestSighting = "";
+const episodes = new Episodes(at("episodes-count"), at("episodes-open"), at("episodes-closed"));
 
 // Pictures are asked for only while their tile can be seen.
 const seen = new IntersectionObserver((entries) => {
@@ -42,6 +45,9 @@ function show(state) {
   showFacts(state);
   showProblems(state);
   showSightings(state.sightings);
+  if (state.episodes) episodes.show(state.episodes, clockOffsetMs);
+  showHour(at("hour"), state.hour ?? []);
+  at("hour-section").hidden = !state.hour?.length;
   at("instance").textContent = state.instance;
   at("instance").title = `Version ${state.version}`;
   at("logout").hidden = !state.page.tokenNeeded;
@@ -98,6 +104,10 @@ function showFacts(state) {
   at("rate").textContent = `${cameras.reduce((sum, camera) => sum + camera.analysedFps, 0).toFixed(1)} fps`;
   const latencies = cameras.map((camera) => camera.latencyMs.p50).filter((value) => value !== null);
   at("latency").textContent = milliseconds(latencies.length ? Math.max(...latencies) : null);
+  if (state.outbox) {
+    const newest = state.outbox.newestSequence;
+    at("outbox").textContent = `${number(state.outbox.depth)}${newest === null ? "" : ` \u00b7 newest #${newest}`}`;
+  }
   if (!budget) return;
   const percent = Math.min(100, (100 * budget.usedBlocks) / Math.max(1, budget.dailyBlocks));
   const left = number(Math.max(0, budget.dailyBlocks - budget.usedBlocks));
@@ -204,11 +214,18 @@ at("legend").replaceChildren(...LEGEND.map((kind) => {
   const line = document.createElement("li");
   line.append(chip(kind, labelled(kind).one));
   return line;
+}), ...Object.entries(STATUSES).map(([status, { one, sign }]) => {
+  const line = document.createElement("li");
+  const made = chip("person", `${sign} ${one}`);
+  made.dataset.status = status;
+  line.append(made);
+  return line;
 }));
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && enlargedTile !== null) enlarge(enlargedTile);
 });
 setInterval(() => {
   for (const tile of tiles.values()) tile.age();
+  if (lostMs === null) episodes.age();
 }, AGE_EVERY_MS);
 link.open();

@@ -161,7 +161,7 @@ export class Tile {
   #drawBoxes() {
     if (this.#shown === null) return;
     const stage = { width: this.stage.clientWidth, height: this.stage.clientHeight };
-    drawBoxes(this.layer, stage, this.#shown.picture, this.#shown.frame.detections);
+    drawBoxes(this.layer, stage, this.#shown.picture, this.#shown.frame.detections, this.#shown.frame.people ?? []);
   }
 
   #drawStrip(camera) {

@@ -24,6 +24,44 @@ export function labelled(label) {
   return others.get(label);
 }
 
+// What a person's status looks like: colour, line and sign, so that no one of them is needed.
+export const STATUSES = {
+  "compliant": { one: "compliant", sign: "\u2713" },
+  "violation": { one: "violation", sign: "\u2715" },
+  "indeterminate": { one: "can't tell", sign: "?" },
+};
+
+const REASONS = {
+  "all-worn": "compliant",
+  "nothing-required": "nothing required",
+  "too-small": "too small to tell",
+  "occluded": "hidden",
+  "truncated": "cut off by the edge",
+  "low-light": "too dark to tell",
+  "low-confidence": "not sure",
+  "not-seen": "gear not seen",
+  "undecided": "not decided yet",
+  "label-missing": "the model can't tell",
+};
+
+// Why a person has that status, or what an episode is about: also of gear that this page has never heard of.
+export function because(reason) {
+  return Object.hasOwn(REASONS, reason) ? REASONS[reason] : reason.replaceAll("-", " ");
+}
+
+const ENDS = {
+  "complied": "gear put on",
+  "left": "left",
+  "track-lost": "out of sight",
+  "camera-lost": "camera lost",
+  "shift-end": "rule no longer in force",
+  "restart": "ended by a restart",
+};
+
+export function ending(closeReason) {
+  return Object.hasOwn(ENDS, closeReason) ? ENDS[closeReason] : closeReason.replaceAll("-", " ");
+}
+
 const CLOCK = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat([], { day: "numeric", month: "short" });
 const NUMBER = new Intl.NumberFormat("en");
