@@ -74,6 +74,22 @@ def test_boxes_of_people_helmets_and_vests_appear(page: Page) -> None:
     _until(page, all_seen, 60, f"person, helmet and vest of both cameras, only {seen}")
 
 
+def test_a_violation_of_the_clip_is_listed_and_drawn(page: Page) -> None:
+    """The clip takes 29.5 s, and somebody without a helmet walks through it."""
+    listed = page.locator("#episodes-open li, #episodes-closed li").filter(has_text="no helmet")
+    drawn: set[str] = set()
+
+    def both() -> bool:
+        drawn.update(
+            page.evaluate("[...document.querySelectorAll('.box[data-status=violation]')].map(b => b.textContent)")
+        )
+        return listed.count() > 0 and any("missing helmet" in words for words in drawn)
+
+    _until(page, both, 60, f"a person without a helmet, only {drawn}")
+    expect(page.locator("#hour li").first).to_contain_text("violation", timeout=15_000)
+    expect(page.locator("#outbox")).to_contain_text("newest #", timeout=15_000)
+
+
 def test_every_person_found_is_one_of_the_clip(simulation: RunningSimulation) -> None:
     clip = json.loads(TRUTH.read_text())
     size = np.array([clip["width"], clip["height"]] * 2)

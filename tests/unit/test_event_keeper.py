@@ -127,6 +127,22 @@ async def test_a_restart_goes_on_with_the_same_episode(module: Module, tmp_path:
     await again.kill()
 
 
+async def test_whoever_listens_hears_of_events_and_after_a_restart_of_what_is_still_open(
+    module: Module, tmp_path: Path, clock: FakeClock
+) -> None:
+    heard: list[EventMessage] = []
+    module.keeper.on_event = heard.append
+    await module.watch(6)
+    assert [(one.id, one.state) for one in heard] == [(module.events()[0].id, "open")]
+    await module.stop()
+    again = Module(tmp_path, clock, "b")
+    again.keeper.on_event = heard.append
+    await again.start()
+    assert [(one.id, one.state, one.began_at) for one in heard[1:]] == [(heard[0].id, "update", heard[0].began_at)]
+    assert again.events() == [], "only the listener is told"
+    await again.kill()
+
+
 async def test_a_killed_module_closes_what_it_had_told_and_nothing_else(
     module: Module, tmp_path: Path, clock: FakeClock
 ) -> None:
