@@ -104,8 +104,8 @@ class World:
         self._frames += 1
         now = rfc3339(self.clock.now_s())
         reference = FrameReference(
-            camera=camera, frame=self._frames, ring=camera, epoch=1, slot=0, sequence=2, width=1280, height=720, stride=1280,
-            pixel_format="i420", captured_at=now, clock="arrival", decoded_at=now,
+            camera=camera, frame=self._frames, ring=camera, epoch=1, slot=0, sequence=2, width=1280, height=720,
+            stride=1280, pixel_format="i420", captured_at=now, clock="arrival", decoded_at=now,
         )  # fmt: skip
         await self._put("frames", FramesMessage(shard="default", references=[reference]))
 
