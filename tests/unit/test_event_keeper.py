@@ -106,6 +106,16 @@ async def module(tmp_path: Path, clock: FakeClock) -> AsyncIterator[Module]:
     await made.kill()
 
 
+async def test_a_page_that_fails_costs_no_event(module: Module, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(event: EventMessage) -> None:
+        raise TypeError(event.id)
+
+    module.keeper.on_event = fail
+    await module.watch(6)
+    assert [(event.state, event.rule) for event in module.events()] == [("open", "no-helmet")]
+    assert "could not be shown" in caplog.text
+
+
 async def test_a_violation_becomes_an_event_with_its_place_and_its_rules(module: Module) -> None:
     await module.watch(6)
     (event,) = module.events()

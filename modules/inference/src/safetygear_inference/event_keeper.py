@@ -91,7 +91,9 @@ class EventKeeper:
             off_loop=off_loop,
         )
         self.on_event: Callable[[EventMessage], None] = lambda _: None
-        """Called with every event when it is made, before it is on the disk, and with those open after a restart."""
+        """Called with every event when it is made, before it is on the disk, and with those open after a restart.
+
+        What it raises is logged and costs nothing else."""
         self.health: OutboxHealth | None = None
         """The outbox as it was a few seconds ago; None: it could not be asked yet."""
         self.told: Counter[tuple[str, str, str]] = Counter()
@@ -130,8 +132,8 @@ class EventKeeper:
         for change in changes:
             event = event_message(change, model=self._context.model, config_hash=self._judges.config_hash)
             self.told[(event.rule, event.severity, event.state)] += 1
-            self.on_event(event)
             self._pending.append(_Waiting(event, self._context.shards.get(event.camera, self._shard)))
+            self._show(event)
         if changes:
             self._bound()
             self._wake.set()
@@ -260,9 +262,14 @@ class EventKeeper:
             return
         self.tell(changes)
         for episode in self._judges.open_episodes():
-            self.on_event(
-                event_message(episode.stands(), model=self._context.model, config_hash=self._judges.config_hash)
-            )
+            self._show(event_message(episode.stands(), model=self._context.model, config_hash=self._judges.config_hash))
+
+    def _show(self, event: EventMessage) -> None:
+        try:
+            self.on_event(event)
+        except Exception:
+            # Whoever only looks on must not cost an event.
+            log.exception("an event of camera %s could not be shown", event.camera)
 
     def _read_kept(self) -> dict[str, bytes]:
         found = {name: self._outbox.kept(name) for name in (CONTEXT, EPISODES, KPI)}
