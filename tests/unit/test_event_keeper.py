@@ -170,6 +170,17 @@ async def test_a_killed_module_closes_what_it_had_told_and_nothing_else(
     await again.kill()
 
 
+async def test_a_kill_right_after_an_opening_forgets_it_not(module: Module, tmp_path: Path, clock: FakeClock) -> None:
+    while not module.events():
+        await module.watch(0.2)
+    await module.kill()
+    again = Module(tmp_path, clock, "b")
+    await again.start()
+    await again.watch(20, helmet=True)
+    assert [(one.id, one.state) for one in again.events()] == [(module.events()[0].id, "closed")]
+    await again.kill()
+
+
 async def test_while_the_disk_fails_events_wait_and_a_problem_says_so(
     module: Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
