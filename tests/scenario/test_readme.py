@@ -117,7 +117,9 @@ def demo(clone: Path, environment: dict[str, str]) -> Iterator[Path]:
 
 def test_the_demo_and_what_is_done_beside_it(demo: Path, clone: Path, environment: dict[str, str]) -> None:
     assert "http://localhost:" in demo.read_text()
-    assert "streaming" in run(".venv/bin/safetygear twin get capture", clone, environment)
+    twin = ".venv/bin/safetygear twin get capture"
+    # A camera that had no reader while inference was starting is reported anew a minute later at most.
+    wait_until(lambda: "streaming" in run(twin, clone, environment), START_S, "the camera's state in the twin")
     run(""".venv/bin/safetygear twin set inference '{"detections":{"policy":"changes"}}'""", clone, environment)
     assert "ok" in run(".venv/bin/safetygear method call inference status", clone, environment)
 
