@@ -48,7 +48,11 @@ def _schema(kind: type[msgspec.Struct]) -> dict[str, Any]:
     """msgspec's schema with the fields' own texts in it."""
     schema = msgspec.json.schema(kind)
     for struct in _structs(kind):
-        properties = schema["$defs"][struct.__name__]["properties"]
+        own = schema["$defs"][struct.__name__]
+        if "description" in own:
+            # Python 3.13 takes a docstring's indent away by itself; the text must not depend on it.
+            own["description"] = " ".join(own["description"].split())
+        properties = own["properties"]
         for info in msgspec.structs.fields(struct):
             text = meanings(struct).get(info.name)
             form = properties[info.encode_name]
