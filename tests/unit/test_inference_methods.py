@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetygear_inference.methods import MethodArgumentError, acknowledge, resend_events
+from safetygear.hub.methods import MethodArgumentError
+from safetygear_inference.event_methods import acknowledge, resend_events
 
 EVENT = "ep-0123456789abcdef01234567"
 anything = st.recursive(

@@ -14,7 +14,8 @@ import msgspec
 from safetygear.clock import Clock, rfc3339
 from safetygear.errors import CameraError
 from safetygear.frames.ring import sweep_dead_rings
-from safetygear.hub.port import HubHandlers, HubPort, IncomingMessage, Json, MethodRequest, MethodResponse
+from safetygear.hub.methods import Methods
+from safetygear.hub.port import HubHandlers, HubPort, IncomingMessage, Json
 from safetygear.lifecycle import Lifecycle
 from safetygear.logs import set_level
 from safetygear.messages.codec import MessageError, decode
@@ -39,6 +40,8 @@ from safetygear_capture.source import OpenSource
 from safetygear_capture.status_sender import DEFAULT_SHARD, StatusSender
 
 READERS_INPUT: Final = "readers"
+STATUS_METHODS: Final = ("getStatus", "status")
+"""The second name is that of version 0.1's first weeks."""
 WATCH_EVERY_S: Final = 0.5
 TICK_S: Final = 1.0
 STOP_S: Final = 2.0
@@ -86,6 +89,10 @@ class CaptureApp:
         )
         self._reported = ReportedCameras()
         self._twin = TwinSession(CaptureTwin, hub, clock, apply=self._apply, report=self._report)
+        self.methods = Methods()
+        self.methods.add("ping", self._ping)
+        for name in STATUS_METHODS:
+            self.methods.add(name, self._get_status)
         self._unreadable = 0
         self._unusable: list[CameraStatus] = []
 
@@ -95,7 +102,7 @@ class CaptureApp:
             on_message=self._message,
             on_desired_patch=self._twin.on_patch,
             on_connection=self._twin.on_connection,
-            on_method=self._method,
+            on_method=self.methods,
         )
 
     async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:
@@ -222,15 +229,16 @@ class CaptureApp:
             self._unreadable += 1
             log.debug("a message of the input readers was dropped: %s", exc)
 
-    async def _method(self, request: MethodRequest) -> MethodResponse:
-        uptime_s = round(self._clock.monotonic_s() - self._started_s, 1)
-        if request.name == "ping":
-            return MethodResponse(
-                200, {"instance": self._environment.instance, "version": __version__, "uptimeS": uptime_s}
-            )
-        if request.name == "status":
-            return MethodResponse(200, self._status_document() | {"uptimeS": uptime_s})
-        return MethodResponse(404, {"error": f"no method {request.name}; there are ping and status"})
+    async def _ping(self, payload: Json) -> Json:
+        del payload
+        return {"instance": self._environment.instance, "version": __version__, "uptimeS": self._uptime_s()}
+
+    async def _get_status(self, payload: Json) -> Json:
+        del payload
+        return self._status_document() | {"uptimeS": self._uptime_s()}
+
+    def _uptime_s(self) -> float:
+        return round(self._clock.monotonic_s() - self._started_s, 1)
 
     def _status_document(self) -> dict[str, Json]:
         return self._report() | {

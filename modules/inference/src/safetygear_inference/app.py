@@ -10,8 +10,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from safetygear.clock import Clock
-from safetygear.errors import UserError
-from safetygear.hub.port import HubHandlers, HubPort, Json, MethodRequest, MethodResponse
+from safetygear.hub.methods import Methods
+from safetygear.hub.port import HubHandlers, HubPort, Json
 from safetygear.lifecycle import Lifecycle
 from safetygear.logs import set_level
 from safetygear.twin.session import TwinSession
@@ -22,24 +22,25 @@ from safetygear_inference.config import InferenceTwin
 from safetygear_inference.coverage import Coverage
 from safetygear_inference.environment import Environment
 from safetygear_inference.event_keeper import EventKeeper
+from safetygear_inference.event_methods import EventMethods
 from safetygear_inference.health import HealthPeriods
 from safetygear_inference.heartbeat import Heartbeat
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.judging_desk import JudgingDesk
 from safetygear_inference.last_model import LastModelFile
 from safetygear_inference.live import LiveState
-from safetygear_inference.methods import Acknowledge, MethodArgumentError, ResendEvents, acknowledge, resend_events
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.model_keeper import ModelKeeper
-from safetygear_inference.outbox.store import OutboxError
 from safetygear_inference.pipeline import Pipeline
 from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.publisher import Publisher
 from safetygear_inference.publishing.send_queue import PRIORITY
 from safetygear_inference.reporting import reported
+from safetygear_inference.side_analysis import SideAnalysis
 from safetygear_inference.tracking.ids import SALTS, start_token
 
-METHODS = ("ping", "status", "resendEvents", "acknowledge")
+STATUS_METHODS = ("getStatus", "status")
+"""The second name is that of version 0.1's first weeks."""
 TICK_S = 1.0
 RINGS_RELEASED_EVERY_S = 10.0
 FPS_REPORTED_EVERY_S = 600.0
@@ -85,6 +86,7 @@ class InferenceApp:
         self._judging = JudgingDesk(self._judges, self._events, self.problems, clock)
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
         self._pool = AnalysisPool(environment.workers, environment.frames_dir)
+        self._side = SideAnalysis(environment.frames_dir)
         self._models = ModelKeeper(
             self._pool,
             (environment.data_dir / "models", environment.models_dir),
@@ -119,6 +121,11 @@ class InferenceApp:
             problems=self.problems,
             clock=clock,
         )
+        self.methods = Methods()
+        self.methods.add("ping", self._ping)
+        for name in STATUS_METHODS:
+            self.methods.add(name, self._get_status)
+        EventMethods(self._events).add_to(self.methods)
         self._analysed_fps: dict[str, float] = {}
         self._fps_told_s: float | None = None
 
@@ -128,7 +135,7 @@ class InferenceApp:
             on_message=self._pipeline.inbox.put,
             on_desired_patch=self._twin.on_patch,
             on_connection=self._twin.on_connection,
-            on_method=self._method,
+            on_method=self.methods,
         )
 
     async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:
@@ -166,6 +173,7 @@ class InferenceApp:
     def close(self) -> None:
         """What must happen even where `run` failed."""
         self._pool.close()
+        self._side.close()
         self._budget.save()
 
     def _apply(self, config: InferenceTwin) -> None:
@@ -244,6 +252,7 @@ class InferenceApp:
             if self._clock.monotonic_s() - released_s >= RINGS_RELEASED_EVERY_S:
                 released_s = self._clock.monotonic_s()
                 self._pool.release_rings()
+                self._side.release_rings()
             await self._clock.sleep(TICK_S)
 
     def _report(self) -> dict[str, Json]:
@@ -258,49 +267,16 @@ class InferenceApp:
             problems=self.problems.as_document(),
         )
 
-    async def _method(self, request: MethodRequest) -> MethodResponse:
-        uptime_s = round(self._clock.monotonic_s() - self._started_s, 1)
-        if request.name == "ping":
-            return MethodResponse(
-                200, {"instance": self._environment.instance, "version": __version__, "uptimeS": uptime_s}
-            )
-        if request.name == "status":
-            return MethodResponse(200, self._status() | {"uptimeS": uptime_s})
-        try:
-            if request.name == "resendEvents":
-                return await self._resend_events(resend_events(request.payload))
-            if request.name == "acknowledge":
-                return await self._acknowledge(acknowledge(request.payload))
-        except MethodArgumentError as exc:
-            return MethodResponse(400, {"error": str(exc), "field": exc.field, "code": exc.code})
-        except OutboxError as exc:
-            return MethodResponse(503, {"error": str(exc), "code": exc.code})
-        return MethodResponse(404, {"error": f"no method {request.name}; there are {', '.join(METHODS)}"})
+    async def _ping(self, payload: Json) -> Json:
+        del payload
+        return {"instance": self._environment.instance, "version": __version__, "uptimeS": self._uptime_s()}
 
-    async def _resend_events(self, asked: ResendEvents) -> MethodResponse:
-        try:
-            resend = await self._events.resend(asked.first, asked.last, asked.outbox_epoch)
-        except UserError as exc:
-            return MethodResponse(
-                404, {"error": f"outboxEpoch: {exc}", "field": "outboxEpoch", "code": "unknown-epoch"}
-            )
-        return MethodResponse(
-            200,
-            {
-                "outboxEpoch": resend.epoch,
-                "queued": resend.queued,
-                "waiting": resend.waiting,
-                "evicted": [list(span) for span in resend.evicted],
-                "notKept": [list(span) for span in resend.not_kept],
-                "notGiven": [list(span) for span in resend.not_given],
-            },
-        )
+    async def _get_status(self, payload: Json) -> Json:
+        del payload
+        return self._status() | {"uptimeS": self._uptime_s()}
 
-    async def _acknowledge(self, said: Acknowledge) -> MethodResponse:
-        if not await self._events.acknowledge(said.event_id, said.verdict, said.note):
-            message = "eventId: no such event is open or kept here"
-            return MethodResponse(404, {"error": message, "field": "eventId", "code": "unknown-event"})
-        return MethodResponse(200, {"eventId": said.event_id, "verdict": said.verdict})
+    def _uptime_s(self) -> float:
+        return round(self._clock.monotonic_s() - self._started_s, 1)
 
     def _status(self) -> dict[str, Json]:
         sender = self._publisher.sender

@@ -16,6 +16,7 @@ from safetygear_inference.analysis_pool import AnalysisPool
 from safetygear_inference.config import InferenceTwin
 from safetygear_inference.coverage import Coverage
 from safetygear_inference.detectors import Model
+from safetygear_inference.frame_listeners import FrameListeners, SeenFrame
 from safetygear_inference.intake import CAMERAS_INPUT, Arrival, Inbox, read_cameras, read_frames
 from safetygear_inference.judging_desk import JudgingDesk
 from safetygear_inference.live import LiveState
@@ -58,6 +59,7 @@ class Pipeline:
         self.inbox = Inbox()
         self.refused: Counter[str] = Counter()
         """Messages since the start that could not be used, by reason."""
+        self.listeners = FrameListeners()
         self._shards = frozenset(shards)
         self._pool = pool
         self._publisher = publisher
@@ -247,6 +249,7 @@ class Pipeline:
         self._live.analysed(message, now_s)
         if analysed.jpeg is not None:
             self._live.picture(camera, message.sequence, analysed.jpeg, now_s)
+        self.listeners.tell(SeenFrame(arrival, analysed, model, judged, message, dark))
 
     def _visible(self, camera: str, analysed: Analysed, now_s: float) -> Visibility | None:
         """How well one sees on the camera, as measured last; None before the first time."""
