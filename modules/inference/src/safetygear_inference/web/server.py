@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 
 from aiohttp import web
@@ -51,6 +51,8 @@ CONTENT_TYPES = {
 WITHOUT_TOKEN = ("/login", "/healthz")
 SHORT_TOKEN = 16
 SHUTDOWN_S = 1.0
+StoredPicture = Callable[[str], Awaitable[bytes | None]]
+"""The JPEG of a stored picture by its id; None: there is none of that name, or no more."""
 WRONG_HOST = "This page does not answer to that name. Use localhost, or add the name to SAFETYGEAR_PAGE_HOSTS.\n"
 
 log = logging.getLogger(__name__)
@@ -85,6 +87,7 @@ async def serve_page(
     clock: Clock,
     problems: Problems,
     limits: Limits = Limits(),  # noqa: B008  # frozen
+    stored_picture: StoredPicture | None = None,
 ) -> Page | None:
     """Serve the page; None where that can't be: the problem `page` says why, and the module goes on without."""
     if not listen.is_loopback and token is None:
@@ -98,6 +101,7 @@ async def serve_page(
     if token is not None and len(token.reveal()) < SHORT_TOKEN:
         log.warning("the page token is shorter than %d characters: it may be guessed", SHORT_TOKEN)
     site = _Site(live, HostList(listen, hosts), TokenGate(token) if token is not None else None, clock, limits)
+    site.stored_picture = stored_picture
     runner = web.AppRunner(
         site.application(),
         access_log=None,
@@ -161,6 +165,7 @@ class _Site:
         self._gate = gate
         self._clock = clock
         self._attempts = FailedAttempts()
+        self.stored_picture: StoredPicture | None = None
         # A handful of small files: read once, so that no request ever names a path.
         self._files = {
             entry.name: entry.read_bytes()
@@ -182,6 +187,7 @@ class _Site:
                 web.get("/api/events", self._events),
                 web.get(r"/pictures/{camera}/newest.jpg", self._newest_picture),
                 web.get(r"/pictures/{camera}/{sequence:\d{1,18}}.jpg", self._picture),
+                web.get(r"/evidence/{picture:[a-z0-9-]{1,64}}.jpg", self._evidence),
                 web.get("/static/{name}", self._static),
             ]
         )
@@ -305,6 +311,13 @@ class _Site:
         if not self._live.look(camera, self._clock.monotonic_s()):
             raise web.HTTPNotFound(text="There is no such camera.\n")
         return _jpeg(self._live.jpeg(camera, int(request.match_info["sequence"])))
+
+    async def _evidence(self, request: web.Request) -> web.Response:
+        read = self.stored_picture
+        jpeg = await read(request.match_info["picture"]) if read is not None else None
+        if jpeg is None:
+            raise web.HTTPNotFound(text="There is no such picture, or no longer.\n")
+        return web.Response(body=jpeg, content_type="image/jpeg")
 
     async def _static(self, request: web.Request) -> web.Response:
         if request.match_info["name"] not in self._files:
