@@ -35,6 +35,7 @@ COMMANDS = (
     Command("camera", "camera", "Serve clips as RTSP cameras, and find out what a camera sends."),
     Command("detect", "detect", "Run a detector on pictures."),
     Command("model", "model", "Say which format a model has, and why; or why it is refused."),
+    Command("bench", "bench", "Measure what the solution costs on this machine."),
     Command("replay", "replay", "Judge recorded detections again, under any rules, or two sets of them."),
     Command("twin", "twin", "Read and change a module's twin: stand-in or real IoT Hub."),
     Command("method", "method", "Call a module's direct method: stand-in or real IoT Hub."),

@@ -1,0 +1,110 @@
+"""What the solution costs per analysed frame, over the floor: both in one run, in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetygear.errors import SafetyGearError
+from safetygear_workbench.bench.camera_site import CameraSite
+from safetygear_workbench.bench.figures import median
+from safetygear_workbench.bench.solution import SOLUTION, STAND_IN, Solution
+from safetygear_workbench.edge_runtime.leash import leashed
+
+WARM_UP_S = 5.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A clip, a model, and how often it is analysed."""
+
+    stream: str
+    clip: Path
+    model_name: str
+    model: Path
+    manifest: Path
+    state: Path
+    cameras: int = 1
+    fps: float = 5.0
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One measurement of one of the two: milliseconds of processor time per analysed frame."""
+
+    ms_per_frame: float
+    analysed_fps: float
+    """Of all cameras together."""
+
+
+async def measure(case: Case, *, seconds: float, repeats: int, say: Say) -> dict[str, Any]:
+    """Floor and solution `repeats` times, in alternating order. Raises SafetyGearError."""
+    floors: list[Pass] = []
+    solutions: list[Pass] = []
+    parts: list[dict[str, float]] = []
+    for repeat in range(repeats):
+        for what in ("floor", "solution") if repeat % 2 == 0 else ("solution", "floor"):
+            say(f"{case.stream}, {case.model_name}: {what}, {repeat + 1} of {repeats}")
+            with CameraSite(case.clip, case.cameras, case.state.with_suffix(".cameras.log")) as site:
+                if what == "floor":
+                    floors.append(await asyncio.to_thread(floor, case, list(site.urls.values()), seconds))
+                else:
+                    measured, by_part = await _solution(case, site, seconds)
+                    solutions.append(measured)
+                    parts.append(by_part)
+    ratios = [above.ms_per_frame / below.ms_per_frame for above, below in zip(solutions, floors, strict=True)]
+    return {
+        "stream": case.stream,
+        "model": case.model_name,
+        "cameras": case.cameras,
+        "overhead_ratio": round(median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+        "floor_ms": round(median([one.ms_per_frame for one in floors]), 2),
+        "solution_ms": round(median([one.ms_per_frame for one in solutions]), 2),
+        "parts_ms": {name: round(median([part[name] for part in parts]), 2) for name in parts[0]},
+        "analysed_fps": {
+            "floor": round(median([one.analysed_fps for one in floors]), 2),
+            "solution": round(median([one.analysed_fps for one in solutions]), 2),
+        },
+    }
+
+
+def floor(case: Case, urls: list[str], seconds: float) -> Pass:
+    """One pass of the floor's process. Raises SafetyGearError where it failed."""
+    command = [sys.executable, "-m", "safetygear_workbench.bench.floor", str(case.model), str(case.fps)]
+    command += [str(WARM_UP_S), str(seconds), *urls]
+    done = subprocess.run(
+        leashed(command, starter_pid=os.getpid(), death_signal=signal.SIGTERM),
+        capture_output=True,
+        text=True,
+        timeout=seconds + 120,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SafetyGearError(f"the floor's process failed: {done.stderr.strip()[-400:]}", code="bench-floor")
+    result = json.loads(done.stdout)
+    analysed = sum(result["analysed"])
+    if not analysed:
+        raise SafetyGearError("the floor's process has analysed nothing", code="bench-floor")
+    return Pass(result["cpuS"] / analysed * 1000, analysed / result["seconds"])
+
+
+async def _solution(case: Case, site: CameraSite, seconds: float) -> tuple[Pass, dict[str, float]]:
+    async with Solution(site.urls, case.state, manifest=case.manifest, model=case.model, fps=case.fps) as solution:
+        await solution.warm_up(WARM_UP_S)
+        window = await solution.watch(seconds)
+    analysed = len(window.detections())
+    if not analysed:
+        raise SafetyGearError("the solution has sent no detections", code="bench-solution")
+    parts = {kind: window.cpu_s(kind) / analysed * 1000 for kind in SOLUTION}
+    parts["stand_in"] = window.cpu_s(*STAND_IN) / analysed * 1000
+    return Pass(window.cpu_s(*SOLUTION) / analysed * 1000, analysed / window.seconds), parts

@@ -1,0 +1,216 @@
+"""`safetygear bench`: what the solution costs here. Each measurement prints a table, or with --json one JSON value.
+
+Figures are of processor time (user and system, all threads of the processes named) beside wall time. Machines differ
+and are shared: ratios of one run say more than milliseconds.
+
+Exit codes: 0 measured, whatever came out; 1 a measurement failed; 2 bad input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from safetygear.errors import UserError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
+Streams = Annotated[
+    list[str] | None,
+    typer.Option("--stream", metavar="main|sub", help="1080p main stream or 360p sub-stream, 25 fps; repeatable."),
+]
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="v8n (that size, random weights), default, a shipped model's name, or a file; repeatable.",
+    ),
+]
+Seconds = Annotated[float, typer.Option(help="Of each measurement, after its warm-up.")]
+Fps = Annotated[float, typer.Option(help="Analysed frames per second and camera.")]
+Manifest = Annotated[Path, typer.Option(help="The deployment template that says which modules run.")]
+Folder = Annotated[Path, typer.Option(help="For clips, models and the runs' state.")]
+TEMPLATE, FOLDER = Path("deployment.template.json"), Path(".safetygear/bench")
+
+
+@app.command()
+def overhead(
+    stream: Streams = None,
+    model: Models = None,
+    seconds: Seconds = 20.0,
+    repeats: Annotated[int, typer.Option(help="Floor and solution in turn, so often each.")] = 3,
+    cameras: Annotated[int, typer.Option(help="Served at once.")] = 1,
+    fps: Fps = 5.0,
+    manifest: Manifest = TEMPLATE,
+    folder: Folder = FOLDER,
+    as_json: AsJson = False,
+) -> int:
+    """Processor time per analysed frame of capture and inference together, over that of the barest process.
+
+    The floor receives the same stream, decodes every picture, resizes as we do and runs the same network: no ring, no
+    hub, no rules, no messages.
+    """
+    _positive(seconds=seconds, repeats=repeats, cameras=cameras, fps=fps)
+    from dataclasses import replace
+
+    from safetygear_workbench.bench import overhead as measuring
+
+    results = []
+    for case in _cases(stream or ["main", "sub"], model or ["v8n", "default"], folder, manifest):
+        wanted = replace(case, cameras=cameras, fps=fps)
+        results.append(asyncio.run(measuring.measure(wanted, seconds=seconds, repeats=repeats, say=_say)))
+    first = results[0]
+    keys = ("overhead_ratio", "floor_ms", "solution_ms")
+    document = {key: first[key] for key in keys} | {"cases": results} | _about(folder, results)
+    rows = [
+        [
+            one["stream"],
+            one["model"],
+            f"{one['overhead_ratio']:.3f}",
+            *(f"{one[key]:.1f}" for key in ("floor_ms", "solution_ms")),
+            *(f"{one['parts_ms'][part]:.1f}" for part in ("capture", "inference", "stand_in")),
+        ]
+        for one in results
+    ]
+    head = ["stream", "model", "ratio", "floor ms", "solution ms", "capture", "inference", "(stand-in)"]
+    return _out(as_json, document, "Processor time per analysed frame", head, rows)
+
+
+@app.command()
+def streams(
+    stream: Streams = None,
+    model: Models = None,
+    seconds: Seconds = 120.0,
+    first: Annotated[int, typer.Option(help="Number of cameras to begin with.")] = 8,
+    fps: Fps = 5.0,
+    manifest: Manifest = TEMPLATE,
+    folder: Folder = FOLDER,
+    as_json: AsJson = False,
+) -> int:
+    """The largest number of live cameras each of which is analysed at its rate, with one more shown to fail.
+
+    Policy all, no motion gate, no shedding; the camera server and the stand-in runtime work on the same cores.
+    """
+    _positive(seconds=seconds, first=first, fps=fps)
+    from dataclasses import replace
+
+    from safetygear_workbench.bench import streams as measuring
+
+    results = []
+    for case in _cases(stream or ["sub"], model or ["default"], folder, manifest):
+        results.append(asyncio.run(measuring.measure(replace(case, fps=fps), seconds=seconds, first=first, say=_say)))
+    document = results[0] | ({"cases": results} if len(results) > 1 else {}) | _about(folder, results)
+    rows = [_trial_row(one, trial) for one in results for trial in one["cameras"]]
+    head = ["stream", "model", "cameras", "works", "least fps", "solution %", "stand-in %", "cameras' server %"]
+    return _out(as_json, document, "Cameras at once (percent of one core)", head, rows)
+
+
+def _trial_row(case: Mapping[str, Any], trial: Mapping[str, Any]) -> list[str]:
+    row = [case["stream"], case["model"], str(trial["cameras"]), "yes" if trial["works"] else "no"]
+    if "fps_min" not in trial:
+        return [*row, "-", "-", "-", "-"]
+    percents = (trial["cpu_percent"][part] for part in ("solution", "stand_in", "camera_server"))
+    return [*row, f"{trial['fps_min']:.2f}", *(f"{percent:.0f}" for percent in percents)]
+
+
+@app.command()
+def latency(
+    cameras: Annotated[str, typer.Option(metavar="N,N,…", help="Numbers of cameras to measure with.")] = "1,4",
+    stream: Streams = None,
+    model: Models = None,
+    seconds: Seconds = 60.0,
+    fps: Fps = 5.0,
+    manifest: Manifest = TEMPLATE,
+    folder: Folder = FOLDER,
+    as_json: AsJson = False,
+) -> int:
+    """From the picture being taken to IoT Hub having its message, in total and by stage.
+
+    With the model v8n each message tells the number burnt into its picture; the result says how many were read and
+    whether each is the picture that the message's time claims.
+    """
+    try:
+        numbers = [int(part) for part in cameras.split(",")]
+    except ValueError:
+        raise UserError(f"--cameras is {cameras!r}:", hint="write numbers with commas, such as 1,4.") from None
+    _positive(seconds=seconds, fps=fps, cameras=min(numbers))
+    from dataclasses import replace
+
+    from safetygear_workbench.bench import latency as measuring
+    from safetygear_workbench.bench.clips import STREAMS
+
+    results: list[dict[str, Any]] = []
+    for case in _cases(stream or ["main"], model or ["v8n"], folder, manifest):
+        wanted = replace(case, fps=fps)
+        results += asyncio.run(measuring.measure(wanted, STREAMS[case.stream], numbers, seconds=seconds, say=_say))
+    rows = [
+        [
+            one["stream"],
+            one["model"],
+            str(one["cameras"]),
+            *(f"{one[key]:.0f}" for key in ("p50_ms", "p95_ms", "p99_ms")),
+            *(f"{stage['p50_ms']:.0f}/{stage['p95_ms']:.0f}" for stage in one["stages"].values()),
+            f"{one['numbers']['read']}, {one['numbers']['wrong_picture']} wrong",
+        ]
+        for one in results
+    ]
+    head = ["stream", "model", "cameras", "p50", "p95", "p99", *results[0]["stages"], "numbers read"]
+    return _out(as_json, results, "From the picture to its message, ms (stages: p50/p95)", head, rows)
+
+
+def _cases(streams: Sequence[str], models: Sequence[str], folder: Path, manifest: Path) -> list[Any]:
+    from safetygear_workbench.bench.cases import case
+
+    if not manifest.is_file():
+        raise UserError(f"there is no manifest {manifest}.", hint="Run it in the repository, or give --manifest.")
+    _say("preparing clips and models")
+    return [
+        case(stream, model, folder=folder, manifest=manifest, environ=os.environ)
+        for stream in streams
+        for model in models
+    ]
+
+
+def _about(folder: Path, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    from safetygear_workbench.bench.machine import machine, sha256
+
+    clips = sorted((folder / "clips").glob("*.mp4"))
+    used = {str(one["stream"]) for one in results}
+    return {
+        "machine": machine(),
+        "clips": {path.name: sha256(path) for path in clips if path.name.split("-")[0] in used},
+    }
+
+
+def _positive(**values: float) -> None:
+    for name, value in values.items():
+        if not 0 < value < 1e6:
+            raise UserError(f"--{name.replace('_', '-')} is {value:g}:", hint="give a number above 0.")
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(text, style="dim")
+
+
+def _out(as_json: bool, document: Any, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    if as_json:
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        return 0
+    table = Table(title=title, title_justify="left")
+    for name in head:
+        table.add_column(name, justify="left" if name in ("stream", "model") else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console(soft_wrap=True).print(table)
+    return 0
