@@ -82,14 +82,14 @@ def test_only_the_named_input_is_freed() -> None:
 
 def test_half_floats_come_out_as_floats() -> None:
     session = OnnxSession(custom_vision_compact(np.full((1, 35, 13, 13), 0.5, np.float32), dtype="float16"))
-    outputs = session.run("data", np.zeros((1, 3, 416, 416), np.float16))
+    outputs = session.run({"data": np.zeros((1, 3, 416, 416), np.float16)})
     assert outputs["model_outputs0"].dtype == np.float32
 
 
 def test_a_freed_network_takes_any_size() -> None:
     session = OnnxSession(with_free_size(WHOLE, "data"))
     assert session.signature.inputs[0].shape == (1, 3, "height", "width")
-    outputs = session.run("data", np.zeros((1, 3, 384, 704), np.float32))
+    outputs = session.run({"data": np.zeros((1, 3, 384, 704), np.float32)})
     assert outputs["model_outputs0"].shape == (1, 35, 12, 22)
 
 
@@ -152,7 +152,7 @@ def test_onnx_runtime_prints_nothing_of_its_own(capfd: pytest.CaptureFixture[str
 def test_a_run_that_fails_is_an_error_with_its_reason() -> None:
     session = OnnxSession(WHOLE)
     with pytest.raises(ModelError, match="Got invalid dimensions") as raised:
-        session.run("data", np.zeros((1, 3, 64, 64), np.float32))
+        session.run({"data": np.zeros((1, 3, 64, 64), np.float32)})
     assert raised.value.code == "model-failed"
     with pytest.raises(ModelError, match="Unexpected input data type"):
-        session.run("data", np.zeros((1, 3, 416, 416), np.float64))
+        session.run({"data": np.zeros((1, 3, 416, 416), np.float64)})

@@ -61,7 +61,7 @@ def manifest(**changes: object) -> bytes:
 )
 def test_an_export_zip(tmp_path: Path, files: dict[str, bytes]) -> None:
     found = read_model_files(zipped(tmp_path / "ppe-v3.zip", files))
-    assert (found.name, found.onnx, found.labels) == ("ppe-v3", b"the network", ("helmet", "vest"))
+    assert (found.name, found.network, found.labels) == ("ppe-v3", b"the network", ("helmet", "vest"))
     assert found.manifest is not None
     assert found.manifest.iteration_id == MANIFEST["IterationId"]
 
@@ -71,7 +71,7 @@ def test_a_folder(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(content)
     (tmp_path / "safetygear.json").write_text('{"version": "7", "defaultThreshold": 0.4}')
     found = read_model_files(tmp_path)
-    assert (found.name, found.onnx, found.labels) == (tmp_path.name, b"the network", ("helmet", "vest"))
+    assert (found.name, found.network, found.labels) == (tmp_path.name, b"the network", ("helmet", "vest"))
     assert (found.settings.version, found.settings.default_threshold) == ("7", 0.4)
 
 
@@ -84,7 +84,7 @@ def test_names_in_the_manifest_count(tmp_path: Path) -> None:
         "cvexport.manifest": manifest(ModelFileName="ppe.onnx", LabelFileName="names.txt"),
     }
     found = read_model_files(zipped(tmp_path / "x.zip", files))
-    assert (found.onnx, found.labels) == (b"this", ("helmet",))
+    assert (found.network, found.labels) == (b"this", ("helmet",))
 
 
 def test_a_single_file_and_what_lies_beside_it(tmp_path: Path) -> None:
@@ -149,18 +149,18 @@ Make = Callable[[Path], Path]
         (lambda p: zipped(p, EXPORT | {"labels.txt": b"\0" * (SMALL_BYTES + 1)}), "model-too-large", "than 256 KiB"),
         (lying_about_sizes, "model-zip", "is damaged"),
         (lambda p: zipped(p, {str(n): b"" for n in range(MAX_ENTRIES + 1)}), "model-zip", "2001 entries"),
-        (lambda p: zipped(p, {}), "model-refused", "holds no .onnx file: export the project for ONNX"),
+        (lambda p: zipped(p, {}), "model-refused", "holds no .onnx or .tflite file: export the project for ONNX"),
         (
             lambda p: zipped(p, {"model.pb": b"", "cvexport.manifest": manifest(Platform="TensorFlow")}),
             "model-refused",
-            r"an export for TensorFlow\): export the project for ONNX",
+            "export.zip: model.pb is a TensorFlow frozen graph.*export the Custom Vision iteration for ONNX",
+        ),
+        (
+            lambda p: zipped(p, {"model.xyz": b"", "cvexport.manifest": manifest(Platform="VAIDK")}),
+            "model-refused",
+            r"an export for VAIDK\): export the project for ONNX",
         ),
         (lambda p: zipped(p, {"a.onnx": b"", "b.onnx": b""}), "model-refused", r"2 .onnx files \(a.onnx, b.onnx\)"),
-        (
-            lambda p: zipped(p, EXPORT | {"cvexport.manifest": manifest(DomainType="Classification")}),
-            "model-refused",
-            "classification project",
-        ),
         (lambda p: zipped(p, EXPORT | {"cvexport.manifest": b"{"}), "model-refused", "cvexport.manifest can't be"),
         (lambda p: zipped(p, EXPORT | {"labels.txt": b"a\n\nb"}), "model-labels", "line 2"),
         (lambda p: zipped(p, EXPORT | {"safetygear.json": b'{"a": 1}'}), "model-settings", "safetygear.json: "),
@@ -177,9 +177,9 @@ def test_what_can_not_be_used_is_named(tmp_path: Path, make: Make, code: str, wh
 
 
 def test_a_file_of_another_kind(tmp_path: Path) -> None:
-    path = tmp_path / "model.tflite"
+    path = tmp_path / "model.jpg"
     path.write_bytes(b"")
-    with pytest.raises(ModelError, match=r"give a \.onnx, an export \.zip"):
+    with pytest.raises(ModelError, match=r"give a \.onnx or \.tflite, an export \.zip"):
         read_model_files(path)
 
 
@@ -207,4 +207,4 @@ def test_a_damaged_zip_is_whole_or_refused(tmp_path: Path, changes: list[tuple[i
     except ModelError as exc:
         assert str(exc)
     else:
-        assert found.onnx == b"the network"
+        assert found.network == b"the network"

@@ -27,7 +27,7 @@ def open_named_model(text: str, environ: Mapping[str, str]) -> Model:
         if text == DEFAULT:
             path = find_model(DEFAULT_MODEL, (models_dir(environ),))
         elif not path.exists():
-            looks_like_a_path = len(path.parts) > 1 or path.suffix in (".zip", ".onnx")
+            looks_like_a_path = len(path.parts) > 1 or path.suffix in (".zip", ".onnx", ".tflite")
             path = path if looks_like_a_path else find_model(text, (models_dir(environ),))
         return open_model(path)
     except ModelError as exc:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from safetygear.errors import ModelError
 
-SUFFIXES = ("", ".zip", ".onnx")
+SUFFIXES = ("", ".zip", ".onnx", ".tflite")
 
 
 def find_model(name: str, folders: Sequence[Path]) -> Path:
-    """The folder, zip or onnx file called `name` in the first of `folders` that has it.
+    """The folder, zip, onnx or tflite file called `name` in the first of `folders` that has it.
 
     Raises ModelError: `model-missing`, naming the models that are there; `model-unreadable`.
     """
@@ -33,6 +33,6 @@ def find_model(name: str, folders: Sequence[Path]) -> Path:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return [path for path in folder.iterdir() if path.is_dir() or path.suffix in (".zip", ".onnx")]
+        return [path for path in folder.iterdir() if path.is_dir() or path.suffix in SUFFIXES[1:]]
     except OSError:
         return []

@@ -16,6 +16,7 @@ from safetygear_inference.detectors.settings import ModelSettings
 from safetygear_inference.detectors.signature import Signature
 
 RULES: Final[tuple[FormatRule, ...]] = (custom_vision_compact_s1, custom_vision_compact, yolox)
+MORE_INPUTS: Final = ()
 FORMAT_ENTRY, NAMES_ENTRY = "format", "names"
 """Metadata entries that training/ writes; Ultralytics writes `names` too."""
 
@@ -24,7 +25,7 @@ def fingerprint(signature: Signature, labels: tuple[str, ...], settings: ModelSe
     """`settings_name` says in a refusal which file would decide. Raises ModelError."""
     if settings.format is not None:
         return _rule(settings.format).build(signature, labels, settings, f"the settings file says {settings.format}")
-    the_image_input(signature)
+    the_image_input(signature, beside=MORE_INPUTS)
     found = [(rule, seen) for rule in RULES if (seen := rule.evidence(signature, labels)) is not None]
     by: Literal["names", "shape"]
     for by in ("names", "shape"):
@@ -39,6 +40,7 @@ def fingerprint(signature: Signature, labels: tuple[str, ...], settings: ModelSe
         return _rule(said).build(signature, labels, settings, f"metadata entry {FORMAT_ENTRY} = {said}")
     if found:
         raise _ambiguous(found, settings_name)
+    the_image_input(signature)
     raise ModelError(
         f"the format is not known. Seen: {signature}; {len(labels)} labels. Possible are "
         f"{', '.join(rule.NAME for rule in RULES)}; `format` in {settings_name} names one",

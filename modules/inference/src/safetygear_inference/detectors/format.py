@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -19,8 +19,13 @@ Outputs = Mapping[str, NDArray[Any]]
 Size = tuple[int, int]
 """Width and height in px."""
 
+Fit = Literal["stretch", "center", "top-left", "pixel-count"]
+"""How a picture of another aspect ratio gets in: stretched, padded around or to the right and below, or (pixel-count)
+by an input of its own proportions."""
 PAD = 114
-"""YOLOX's grey around a picture of another aspect ratio, in 0..255."""
+"""The grey that YOLOX and Ultralytics put around a picture of another aspect ratio, in 0..255."""
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of red, green and blue in 0..1: what torchvision's pretrained networks are fed relative to."""
 PIXEL_COUNT, PIXEL_MULTIPLE = 512 * 512, 32
 """From `object_detection.py` in Custom Vision's export: about so many pixels, sides a multiple of 32."""
 
@@ -37,8 +42,12 @@ class NetworkInput:
     channels: Literal["bgr", "rgb"]
     scale: float
     offset: float
-    """Value in the tensor = `scale` * 0..255 + `offset`."""
-    fit: Literal["stretch", "top-left", "pixel-count"]
+    fit: Fit
+    pad: int = PAD
+    """Grey around a picture of another aspect ratio, in 0..255."""
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    """Value in the tensor = (`scale` * 0..255 + `offset` - `mean`) / `std`; these two in the order of `channels`."""
 
     def letterbox(self, source: Size) -> Letterbox:
         """How a picture of that size lies in the network's input."""
@@ -90,6 +99,10 @@ class Format:
     default_threshold: float
     nms_iou: float | None
     """Two boxes of a class that overlap more are one; None: the network has done that itself."""
+    more_inputs: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """Inputs beside the picture, with what is fed to them each time."""
+    labels: tuple[str, ...] | None = None
+    """Class names where they are others than those that were found: without the background's."""
     settle: Callable[[Outputs, Size], Format] | None = None
     """What only a run can tell: the format after looking at a run's outputs. Raises ModelError."""
 

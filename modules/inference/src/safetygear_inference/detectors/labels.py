@@ -6,11 +6,15 @@ import ast
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from safetygear.errors import ModelError
 
 MAX_LABELS = 1000
 MAX_LABEL_CHARACTERS = 128
 """As many as a threshold's name in the twin may have."""
+BACKGROUND = "--bg--"
+"""The name of no object in labels.json of AutoML's Faster R-CNN: class 0."""
 GUID = re.compile(r"\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")
 
 
@@ -35,6 +39,18 @@ def parse_labels_txt(data: bytes, *, name: str = "labels.txt") -> tuple[str, ...
         if not label:
             raise _refused(f"{name}, line {number}, is empty: each line is a class, in the order of the class ids")
     return checked_labels(lines, name)
+
+
+def parse_labels_json(data: bytes, *, name: str = "labels.json") -> tuple[str, ...]:
+    """A JSON list of names in the order of the class ids, as Azure ML's AutoML writes it. Raises ModelError.
+
+    A first name `--bg--` is the background and stays: the class ids count it.
+    """
+    try:
+        labels = msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=list[str])
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise _refused(f"{name} is no JSON list of names: {exc}") from exc
+    return checked_labels(labels, name)
 
 
 def parse_names(text: str) -> tuple[str, ...]:

@@ -1,11 +1,9 @@
-"""A model, opened and tried, and the detectors made from it."""
+"""A model that finds boxes, opened and tried, and the detectors made from it."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,23 +12,18 @@ from numpy.typing import NDArray
 from safetygear.errors import ModelError
 from safetygear.geometry import Letterbox, area
 from safetygear.messages.detections import ModelIdentity
-from safetygear_inference.detectors.fingerprint import find_labels, fingerprint
 from safetygear_inference.detectors.format import Format
 from safetygear_inference.detectors.nms import keep_best
-from safetygear_inference.detectors.package import ModelFiles, read_model_files
 from safetygear_inference.detectors.preprocess import Preprocessor
-from safetygear_inference.detectors.runtimes.onnx import OnnxSession
-from safetygear_inference.detectors.runtimes.onnx_file import with_free_size
+from safetygear_inference.detectors.runtimes.providers import Placement
+from safetygear_inference.detectors.runtimes.session import Session
 from safetygear_inference.picture import DetectedBoxes, Picture
-
-TRIAL_SIZE = (1280, 720)
-"""Width and height of the grey picture every model is tried with before it is used."""
 
 
 class Detector:
     """One network with its buffers, for one thread at a time. Its three steps can be called apart, to time them."""
 
-    def __init__(self, session: OnnxSession, format_: Format, thresholds: NDArray[np.float32]) -> None:
+    def __init__(self, session: Session, format_: Format, thresholds: NDArray[np.float32]) -> None:
         self._session = session
         self._format = format_
         self._thresholds = thresholds
@@ -48,7 +41,7 @@ class Detector:
 
     def run(self, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """The network's outputs. Raises ModelError."""
-        return self._session.run(self._format.input.name, tensor)
+        return self._session.run({self._format.input.name: tensor, **self._format.more_inputs})
 
     def decode(self, outputs: Mapping[str, NDArray[Any]], letterbox: Letterbox) -> DetectedBoxes:
         """The boxes in the outputs. Raises ModelError."""
@@ -77,7 +70,9 @@ class Model:
     own_thresholds: Mapping[str, float]
     """From the model's settings file, by label."""
     own_default_threshold: float
-    _onnx: bytes
+    placement: Placement
+    """On which hardware it was tried; its detectors are asked to run on the same."""
+    _new_session: Callable[[], Session]
 
     def detector(
         self, *, thresholds: Mapping[str, float] | None = None, default_threshold: float | None = None
@@ -86,7 +81,7 @@ class Model:
 
         Raises ModelError.
         """
-        return Detector(OnnxSession(self._onnx), self.format, self._by_class(thresholds or {}, default_threshold))
+        return Detector(self._new_session(), self.format, self._by_class(thresholds or {}, default_threshold))
 
     def _by_class(self, thresholds: Mapping[str, float], default: float | None) -> NDArray[np.float32]:
         values = []
@@ -94,70 +89,3 @@ class Model:
             own = self.own_thresholds.get(label, self.own_default_threshold) if default is None else default
             values.append(thresholds.get(label, own))
         return np.array(values, np.float32)
-
-
-def open_model(path: Path) -> Model:
-    """Read, recognise and try the model at `path`: a .onnx, a folder or an export zip.
-
-    Raises ModelError with the reason and what would be right; a model that is returned has run once.
-    """
-    files = read_model_files(path)
-    session = OnnxSession(files.onnx)
-    labels = find_labels(
-        session.signature,
-        files.settings,
-        files.settings_name,
-        own=files.labels,
-        neighbour=files.neighbour_labels,
-    )
-    format_ = fingerprint(session.signature, labels, files.settings, files.settings_name)
-    onnx, session, format_ = _try_out(files.onnx, session, format_, len(labels))
-    unknown = [label for label in files.settings.thresholds if label not in labels]
-    if unknown:
-        raise ModelError(
-            f"{files.settings_name}: thresholds.{unknown[0]}: the model has no such label; it has: {', '.join(labels)}",
-            code="model-settings",
-        )
-    default = files.settings.default_threshold
-    return Model(
-        identity=_identity(files),
-        labels=labels,
-        format=format_,
-        own_thresholds=files.settings.thresholds,
-        own_default_threshold=format_.default_threshold if default is None else default,
-        _onnx=onnx,
-    )
-
-
-def _try_out(onnx: bytes, session: OnnxSession, format_: Format, classes: int) -> tuple[bytes, OnnxSession, Format]:
-    """Run the model once, and settle what only a run can tell. Raises ModelError."""
-    if format_.input.fit == "pixel-count" and format_.input.size is not None:
-        declared = replace(format_.input, fit="stretch")
-        try:
-            free = with_free_size(onnx, format_.input.name)
-            free_format = replace(format_, input=replace(format_.input, size=None))
-            return (free, *_run_once(OnnxSession(free), free_format, classes))
-        except ModelError as exc:
-            # Not every network takes another size than the one it was exported with.
-            width, height = format_.input.size
-            why = f"{format_.why}; fed {width}x{height}, because a trial run with another size failed ({exc})"
-            format_ = replace(format_, input=declared, why=why)
-    return (onnx, *_run_once(session, format_, classes))
-
-
-def _run_once(session: OnnxSession, format_: Format, classes: int) -> tuple[OnnxSession, Format]:
-    width, height = TRIAL_SIZE
-    picture = Picture.from_bgr(np.full((height, width, 3), 114, np.uint8))
-    detector = Detector(session, format_, np.zeros(classes, np.float32))
-    tensor, letterbox = detector.prepare(picture)
-    outputs = detector.run(tensor)
-    if format_.settle is not None:
-        format_ = format_.settle(outputs, (letterbox.network_width_px, letterbox.network_height_px))
-    Detector(session, format_, np.ones(classes, np.float32)).decode(outputs, letterbox)
-    return session, format_
-
-
-def _identity(files: ModelFiles) -> ModelIdentity:
-    sha256 = hashlib.sha256(files.onnx).hexdigest()
-    iteration = files.manifest.iteration_id if files.manifest is not None else None
-    return ModelIdentity(name=files.name, version=files.settings.version or iteration or sha256[:12], sha256=sha256)

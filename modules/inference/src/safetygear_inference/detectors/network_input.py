@@ -7,11 +7,13 @@ is not asked: it says Normalized_0_1 of [S1] networks whose own script feeds 0..
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Final, Literal, get_args
 
 from safetygear.errors import ModelError
-from safetygear_inference.detectors.format import NetworkInput
-from safetygear_inference.detectors.settings import ModelSettings, PixelRange
+from safetygear_inference.detectors.format import IMAGENET_MEAN, IMAGENET_STD, PAD, Fit, NetworkInput, Size
+from safetygear_inference.detectors.settings import ModelSettings, PixelRange, Resize
 from safetygear_inference.detectors.signature import Dimension, Signature, Tensor
 
 PIXEL_FORMAT, PIXEL_RANGE, GAMMA = "Image.BitmapPixelFormat", "Image.NominalPixelRange", "Image.ColorSpaceGamma"
@@ -29,6 +31,12 @@ SCALE_AND_OFFSET: Final[dict[PixelRange, tuple[float, float]]] = {
     "0-1": (1 / 255, 0.0),
     "-1-1": (2 / 255, -1.0),
     "16-235": (219 / 255, 16.0),
+    "imagenet": (1 / 255, 0.0),
+}
+FITS: Final[dict[Resize, tuple[Fit, ...]]] = {
+    "stretch": ("stretch",),
+    "letterbox": ("center", "top-left"),
+    "pixel-count": ("pixel-count",),
 }
 DTypeName = Literal["float", "float16", "uint8"]
 
@@ -39,34 +47,71 @@ def read_network_input(
     *,
     channels: Literal["bgr", "rgb"],
     pixel_range: PixelRange,
-    fit: Literal["stretch", "top-left", "pixel-count"],
+    fits: tuple[Fit, ...],
+    pad: int = PAD,
+    free_size: Size | None = None,
+    beside: Collection[str] = (),
 ) -> NetworkInput:
-    """The format's own order and range are `channels` and `pixel_range`. Raises ModelError saying what was seen."""
-    tensor = the_image_input(signature)
+    """The format's own order and range are `channels` and `pixel_range`; the first of `fits` is its own, the others
+    are possible too. `free_size` is fed where the file leaves it open; `beside` names the inputs that hold no picture.
+
+    Raises ModelError saying what was seen.
+    """
+    tensor = the_image_input(signature, beside)
     dtype = _dtype(tensor)
     metadata = signature.metadata
     _refuse_linear(metadata.get(GAMMA))
     channels = settings.channels or _channels(metadata.get(PIXEL_FORMAT)) or channels
     pixel_range = settings.pixel_range or _range(metadata.get(PIXEL_RANGE)) or pixel_range
-    if dtype == "uint8" and pixel_range in ("0-1", "-1-1"):
+    if dtype == "uint8" and pixel_range in ("0-1", "-1-1", "imagenet"):
         raise ModelError(f"the input {tensor} takes whole numbers, but {PIXEL_RANGE} says values of {pixel_range}")
+    fit = _fit(settings.resize, fits)
     layout, size = _layout_and_size(tensor)
+    if settings.input_size is not None:
+        given = settings.input_size[0], settings.input_size[1]
+        if size not in (None, given):
+            raise ModelError(f"the input {tensor} has a fixed size: `inputSize` can't make it {given[0]}x{given[1]}")
+        size = given
+    size = size or free_size
     if size is None and fit != "pixel-count":
-        raise ModelError(f"the input {tensor} has no fixed height and width: export the network with a fixed size")
+        raise ModelError(
+            f"the input {tensor} has no fixed height and width: export the network with a fixed size, or say "
+            "`inputSize` in the settings file"
+        )
     scale, offset = SCALE_AND_OFFSET[pixel_range]
-    return NetworkInput(tensor.name, dtype, layout, size, channels, scale, offset, fit)
+    taken = NetworkInput(tensor.name, dtype, layout, size, channels, scale, offset, fit, pad)
+    if pixel_range != "imagenet":
+        return taken
+    if channels == "rgb":
+        return replace(taken, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    red, green, blue = zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)
+    return replace(taken, mean=(blue[0], green[0], red[0]), std=(blue[1], green[1], red[1]))
 
 
-def the_image_input(signature: Signature) -> Tensor:
-    """The only input. Raises ModelError where there are more or none, or where it holds no picture."""
-    if len(signature.inputs) != 1:
+def the_image_input(signature: Signature, beside: Collection[str] = ()) -> Tensor:
+    """The only input but those named in `beside`. Raises ModelError where there are more or none, or where it holds
+    no picture."""
+    inputs = [tensor for tensor in signature.inputs if tensor.name not in beside]
+    if len(inputs) != 1:
         raise ModelError(f"the network must have one input, the picture; it has: {signature}", code="model-unknown")
-    tensor = signature.inputs[0]
+    tensor = inputs[0]
     if len(tensor.shape) != 4:
         raise ModelError(f"the input {tensor} can't take a picture: it needs four dimensions", code="model-unknown")
     if isinstance(tensor.shape[0], int) and tensor.shape[0] != 1:
         raise ModelError(f"the input {tensor} takes {tensor.shape[0]} pictures at once: export with batch size 1")
     return tensor
+
+
+def _fit(wanted: Resize | None, possible: tuple[Fit, ...]) -> Fit:
+    if wanted is None:
+        return possible[0]
+    for fit in FITS[wanted]:
+        if fit in possible:
+            return fit
+    choices = [name for name, fits in FITS.items() if set(fits) & set(possible)]
+    raise ModelError(
+        f"`resize` is {wanted} in the settings file; this format takes {' or '.join(choices)}", code="model-settings"
+    )
 
 
 def _layout_and_size(tensor: Tensor) -> tuple[Literal["nchw", "nhwc"], tuple[int, int] | None]:

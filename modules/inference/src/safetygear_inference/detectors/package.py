@@ -1,20 +1,24 @@
-"""From a path to the files of a model: a .onnx, a folder, or the zip that Custom Vision exports."""
+"""From a path to the files of a model: a .onnx or .tflite, a folder, or the zip that Custom Vision exports."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from safetygear.errors import ModelError
-from safetygear_inference.detectors.labels import parse_labels_txt
+from safetygear_inference.detectors.foreign_files import first_foreign, foreign
+from safetygear_inference.detectors.labels import parse_labels_json, parse_labels_txt
 from safetygear_inference.detectors.settings import ModelSettings, read_settings
 from safetygear_inference.detectors.zip_reading import ZipFiles
 
-SETTINGS, LABELS, MANIFEST = "safetygear.json", "labels.txt", "cvexport.manifest"
+SETTINGS, LABELS, LABELS_JSON, MANIFEST = "safetygear.json", "labels.txt", "labels.json", "cvexport.manifest"
+RuntimeName = Literal["onnx", "tflite"]
+RUNTIMES: Final[dict[str, RuntimeName]] = {".onnx": "onnx", ".tflite": "tflite"}
+"""What runs a file, by its suffix. In a package with both, the first is taken."""
 MODEL_BYTES: Final = 512 * 2**20
 SMALL_BYTES: Final = 256 * 2**10
 
@@ -34,14 +38,16 @@ class ModelFiles:
     """Everything that belongs to one model."""
 
     name: str
-    onnx: bytes
+    network: bytes
+    """The .onnx or .tflite file."""
+    runtime: RuntimeName
     settings: ModelSettings
     settings_name: str
     """The settings file that is there, or would be looked at."""
     labels: tuple[str, ...] | None
     """From the labels file that belongs to the model."""
     neighbour_labels: tuple[str, ...] | None
-    """From a labels.txt in the folder of a single .onnx: of less weight than the file's own metadata."""
+    """From a labels.txt or labels.json in the folder of a single file: of less weight than the file's own metadata."""
     manifest: ExportManifest | None
 
 
@@ -49,18 +55,23 @@ def read_model_files(path: Path) -> ModelFiles:
     """Raises ModelError naming the file and the reason: model-missing, model-unreadable, model-zip, model-labels, …"""
     try:
         if path.is_dir():
+            if (other := foreign(path.name)) is not None:
+                raise ModelError(f"{path.name} {other}")
             names = [entry.name for entry in path.iterdir() if entry.is_file()]
             return _from_package(path, names, lambda name, limit: _read_file(path / name, limit))
         if path.suffix.lower() == ".zip":
             with ZipFiles(path) as members:
                 return _from_package(path, members.names, members.read)
-        if path.suffix.lower() == ".onnx":
+        if path.suffix.lower() in RUNTIMES:
             return _from_single_file(path)
     except OSError as exc:
         raise ModelError(f"{path} can't be read: {exc.strerror or exc}", code="model-missing") from exc
     if not path.exists():
         raise ModelError(f"there is no model {path}", code="model-missing")
-    raise ModelError(f"{path.name} is not a model: give a .onnx, an export .zip, or a folder with them")
+    other = foreign(path.name)
+    if other is not None:
+        raise ModelError(f"{path.name} {other}")
+    raise ModelError(f"{path.name} is not a model: give a .onnx or .tflite, an export .zip, or a folder with them")
 
 
 Read = Callable[[str, int], bytes]
@@ -69,18 +80,16 @@ Read = Callable[[str, int], bytes]
 def _from_package(path: Path, names: list[str], read: Read) -> ModelFiles:
     manifests = [name for name in names if PurePosixPath(name).name == MANIFEST]
     manifest = _manifest(read(manifests[0], SMALL_BYTES)) if len(manifests) == 1 else None
-    if manifest is not None and (manifest.domain_type or "").lower().startswith("classification"):
-        raise ModelError(
-            f"{path.name} is a classification project: an object detection project is needed", code="model-refused"
-        )
-    model = _the_onnx_file(path, names, manifest)
+    model = _the_network(path, names, manifest)
     folder = PurePosixPath(model).parent
     beside = {PurePosixPath(name).name: name for name in names if PurePosixPath(name).parent == folder}
-    labels_name = beside.get((manifest and manifest.label_file_name) or LABELS)
-    labels = None if labels_name is None else parse_labels_txt(read(labels_name, SMALL_BYTES))
+    named = manifest is not None and manifest.label_file_name
+    labels_name = beside.get(named or LABELS) or beside.get(LABELS_JSON)
+    labels = None if labels_name is None else _labels(PurePosixPath(labels_name).name, read(labels_name, SMALL_BYTES))
     return ModelFiles(
         name=path.name if path.is_dir() else path.stem,
-        onnx=read(model, MODEL_BYTES),
+        network=read(model, MODEL_BYTES),
+        runtime=RUNTIMES[PurePosixPath(model).suffix.lower()],
         settings=_settings(beside, read),
         settings_name=f"{SETTINGS} in {path.name}",
         labels=labels,
@@ -91,10 +100,12 @@ def _from_package(path: Path, names: list[str], read: Read) -> ModelFiles:
 
 def _from_single_file(path: Path) -> ModelFiles:
     own_labels, settings = path.with_suffix(".labels.txt"), path.with_suffix(".json")
-    neighbour = path.with_name(LABELS)
+    neighbours = (path.with_name(LABELS), path.with_name(LABELS_JSON))
+    neighbour = next((name for name in neighbours if name.is_file()), None)
     return ModelFiles(
         name=path.stem,
-        onnx=_read_file(path, MODEL_BYTES),
+        network=_read_file(path, MODEL_BYTES),
+        runtime=RUNTIMES[path.suffix.lower()],
         settings=read_settings(_read_file(settings, SMALL_BYTES), settings.name)
         if settings.is_file()
         else ModelSettings(),
@@ -102,22 +113,31 @@ def _from_single_file(path: Path) -> ModelFiles:
         labels=parse_labels_txt(_read_file(own_labels, SMALL_BYTES), name=own_labels.name)
         if own_labels.is_file()
         else None,
-        neighbour_labels=parse_labels_txt(_read_file(neighbour, SMALL_BYTES)) if neighbour.is_file() else None,
+        neighbour_labels=None if neighbour is None else _labels(neighbour.name, _read_file(neighbour, SMALL_BYTES)),
         manifest=None,
     )
 
 
-def _the_onnx_file(path: Path, names: list[str], manifest: ExportManifest | None) -> str:
-    onnx = sorted(name for name in names if name.lower().endswith(".onnx"))
-    if manifest is not None and manifest.model_file_name:
-        named = [name for name in onnx if PurePosixPath(name).name == manifest.model_file_name]
-        onnx = named or onnx
-    if len(onnx) == 1:
-        return onnx[0]
-    if not onnx:
-        platform = f" (it is an export for {manifest.platform})" if manifest is not None and manifest.platform else ""
-        raise ModelError(f"{path.name} holds no .onnx file{platform}: export the project for ONNX")
-    raise ModelError(f"{path.name} holds {len(onnx)} .onnx files ({', '.join(onnx[:4])}): give the path of one")
+def _the_network(path: Path, names: list[str], manifest: ExportManifest | None) -> str:
+    for suffix in RUNTIMES:
+        networks = sorted(name for name in names if name.lower().endswith(suffix))
+        if manifest is not None and manifest.model_file_name:
+            networks = [name for name in networks if PurePosixPath(name).name == manifest.model_file_name] or networks
+        if len(networks) == 1:
+            return networks[0]
+        if networks:
+            raise ModelError(
+                f"{path.name} holds {len(networks)} {suffix} files ({', '.join(networks[:4])}): give the path of one"
+            )
+    other = first_foreign(names)
+    if other is not None:
+        raise ModelError(f"{path.name}: {PurePosixPath(other[0]).name} {other[1]}")
+    platform = f" (it is an export for {manifest.platform})" if manifest is not None and manifest.platform else ""
+    raise ModelError(f"{path.name} holds no .onnx or .tflite file{platform}: export the project for ONNX")
+
+
+def _labels(name: str, data: bytes) -> tuple[str, ...]:
+    return (parse_labels_json if name.lower().endswith(".json") else parse_labels_txt)(data, name=name)
 
 
 def _settings(beside: Mapping[str, str], read: Read) -> ModelSettings:

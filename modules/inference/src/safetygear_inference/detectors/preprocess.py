@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetygear.geometry import Letterbox
-from safetygear_inference.detectors.format import PAD, NetworkInput, Size
+from safetygear_inference.detectors.format import NetworkInput, Size
 from safetygear_inference.detectors.signature import DTYPES
 from safetygear_inference.picture import Picture
 from safetygear_inference.pixels import BgrScaler, split_channels
@@ -43,13 +43,19 @@ class _Prepared:
         self._input = network_input
         height, width = letterbox.network_height_px, letterbox.network_width_px
         # The picture covers the same part each time, so the padding is painted once.
-        self._bgr = np.full((height, width, 3), PAD, np.uint8)
+        self._bgr = np.full((height, width, 3), network_input.pad, np.uint8)
         top, left = letterbox.top_px, letterbox.left_px
         self._inner = self._bgr[top : top + letterbox.inner_height_px, left : left + letterbox.inner_width_px]
         self._scaler = BgrScaler(letterbox.inner_width_px, letterbox.inner_height_px)
         planar = network_input.layout == "nchw"
         self._tensor = np.empty((1, 3, height, width) if planar else (1, height, width, 3), DTYPES[network_input.dtype])
         plain = network_input.dtype == "uint8" and network_input.scale == 1 and network_input.offset == 0
+        self._per_channel: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+        if (network_input.mean, network_input.std) != ((0.0,) * 3, (1.0,) * 3):
+            shape = (3, 1, 1) if planar else (3,)
+            mean, std = (np.array(values).reshape(shape) for values in (network_input.mean, network_input.std))
+            factor, added = network_input.scale / std, (network_input.offset - mean) / std
+            self._per_channel = factor.astype(np.float32), added.astype(np.float32)
         self._planes: NDArray[Any] | None = None
         if planar:
             self._planes = self._tensor[0] if plain else np.empty((3, height, width), np.uint8)
@@ -70,6 +76,11 @@ class _Prepared:
     def _convert(self, values: NDArray[Any]) -> None:
         target = self._tensor[0]
         if np.may_share_memory(values, target):
+            return
+        if self._per_channel is not None:
+            factor, added = self._per_channel
+            np.multiply(values, factor, out=target, casting="unsafe")
+            np.add(target, added, out=target, casting="unsafe")
             return
         if self._input.scale == 1:
             np.copyto(target, values, casting="unsafe")

@@ -9,9 +9,22 @@ from msgspec import Meta
 
 from safetygear.errors import ModelError
 
-FormatName = Literal["custom-vision-compact", "custom-vision-compact-s1", "yolox"]
-PixelRange = Literal["0-255", "0-1", "-1-1", "16-235"]
-Resize = Literal["stretch", "pixel-count"]
+FormatName = Literal[
+    "custom-vision-compact",
+    "custom-vision-compact-s1",
+    "yolox",
+    "yolov5",
+    "ultralytics",
+    "ultralytics-end2end",
+    "azure-automl",
+    "rt-detr",
+    "rf-detr",
+    "tf-object-detection",
+    "classification",
+]
+PixelRange = Literal["0-255", "0-1", "-1-1", "16-235", "imagenet"]
+Resize = Literal["stretch", "letterbox", "pixel-count"]
+Side = Annotated[int, Meta(ge=1, le=4096)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -28,7 +41,9 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
     channels: Literal["bgr", "rgb"] | None = None
     pixel_range: PixelRange | None = None
     resize: Resize | None = None
-    """custom-vision-compact: `pixel-count` (as the export's own script does) or `stretch` to the declared size."""
+    """How a picture of another aspect ratio gets in; each format names what it takes."""
+    input_size: tuple[Side, Side] | None = None
+    """Width and height in px to feed a network whose file leaves them open."""
     default_threshold: Share | None = None
     thresholds: Annotated[dict[str, Share], Meta(max_length=200)] = {}
 

@@ -10,7 +10,13 @@ from numpy.typing import DTypeLike
 
 Dimension = int | str
 """A size, or a symbol's name ("" where it has none)."""
-DTYPES: Mapping[str, DTypeLike] = {"float": np.float32, "float16": np.float16, "uint8": np.uint8, "int64": np.int64}
+DTYPES: Mapping[str, DTypeLike] = {
+    "float": np.float32,
+    "float16": np.float16,
+    "uint8": np.uint8,
+    "int64": np.int64,
+    "int32": np.int32,
+}
 
 
 @dataclass(frozen=True)

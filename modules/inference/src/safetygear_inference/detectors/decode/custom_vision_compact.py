@@ -52,8 +52,9 @@ def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings
     # The channel dimension may be a symbol: then the labels are all that says how many classes there are.
     if isinstance(output.shape[1], int):
         _check_channels(output.shape[1], len(labels))
-    fit = settings.resize or "pixel-count"
-    network_input = read_network_input(signature, settings, channels="bgr", pixel_range="0-255", fit=fit)
+    network_input = read_network_input(
+        signature, settings, channels="bgr", pixel_range="0-255", fits=("pixel-count", "stretch")
+    )
     return Format(NAME, why, network_input, decode, DEFAULT_THRESHOLD, NMS_IOU)
 
 

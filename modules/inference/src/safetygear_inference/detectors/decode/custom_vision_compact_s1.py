@@ -33,7 +33,7 @@ def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings
     missing = [name for name in (BOXES, CLASSES, SCORES) if signature.output(name) is None]
     if missing:
         raise ModelError(f"{NAME} needs the output {missing[0]}; the network has: {signature}")
-    network_input = read_network_input(signature, settings, channels="rgb", pixel_range="0-255", fit="stretch")
+    network_input = read_network_input(signature, settings, channels="rgb", pixel_range="0-255", fits=("stretch",))
     return Format(NAME, why, network_input, decode, DEFAULT_THRESHOLD, nms_iou=None)
 
 

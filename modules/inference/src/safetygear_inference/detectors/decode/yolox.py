@@ -30,7 +30,7 @@ NEAR_CELLS = 3.0
 
 
 def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
-    if len(signature.outputs) != 1 or len(signature.outputs[0].shape) != 3:
+    if len(signature.inputs) != 1 or len(signature.outputs) != 1 or len(signature.outputs[0].shape) != 3:
         return None
     output = signature.outputs[0]
     if output.shape[2] != 5 + len(labels):
@@ -39,7 +39,7 @@ def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
 
 
 def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings, why: str) -> Format:
-    network_input = read_network_input(signature, settings, channels="bgr", pixel_range="0-255", fit="top-left")
+    network_input = read_network_input(signature, settings, channels="bgr", pixel_range="0-255", fits=("top-left",))
     strides = _strides(signature, settings)
     assert network_input.size is not None
     if len(signature.outputs) != 1 or len(signature.outputs[0].shape) != 3:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear_inference.detectors.runtimes.onnx_file import refuse_external_data
+from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, ORT_NAMES, Placement, Provider, to_try
 from safetygear_inference.detectors.signature import Signature, Tensor
 
 # Read when the library is loaded: some builds of the wheel send usage data.
@@ -34,11 +35,38 @@ _ERRORS: tuple[type[Exception], ...] = (
 )
 
 
-class OnnxSession:
-    """One network in one thread. Raises ModelError: model-unreadable, model-external-data, model-custom-op."""
+PROVIDER_OPTIONS: Final[dict[Provider, dict[str, str]]] = {
+    # One core per session here too; OpenVINO would take all of them for each.
+    "openvino": {"device_type": "CPU", "num_of_threads": "1"},
+}
+LABELLED: Final = np.dtype([("label", object), ("value", np.float32)])
+"""How a map of names to numbers comes, which Custom Vision's classifiers give."""
 
-    def __init__(self, model: bytes) -> None:
+
+class OnnxSession:
+    """One network in one thread. Raises ModelError: model-unreadable, model-external-data, model-custom-op.
+
+    `providers` in order of preference. What this build lacks or what fails to start is passed over, and `placement`
+    says so; the CPU comes last always.
+    """
+
+    def __init__(self, model: bytes, providers: Sequence[Provider] = CPU_ONLY) -> None:
         refuse_external_data(model)
+        candidates, reason = to_try(providers, ort.get_available_providers())
+        for provider in candidates:
+            try:
+                self._open(model, provider)
+            except ModelError as exc:
+                if provider == candidates[-1]:
+                    raise
+                reason = f"{provider} did not start: {exc}"
+                continue
+            break
+        # A provider may leave the whole graph to the CPU without an error.
+        used = next(name for name, ort_name in ORT_NAMES.items() if ort_name == self._session.get_providers()[0])
+        self.placement = Placement(tuple(providers), used, reason if used != providers[0] else None)
+
+    def _open(self, model: bytes, provider: Provider) -> None:
         options = ort.SessionOptions()
         # One core per session: with two threads and spinning a paced frame costs three times the CPU.
         options.intra_op_num_threads = 1
@@ -51,7 +79,10 @@ class OnnxSession:
         try:
             # Without its fallback, which prints to stdout and tries the same provider again.
             self._session = ort.InferenceSession(
-                model, options, providers=["CPUExecutionProvider"], enable_fallback=False
+                model,
+                options,
+                providers=[(ORT_NAMES[provider], PROVIDER_OPTIONS.get(provider, {}))],
+                enable_fallback=False,
             )
             # Names and metadata are decoded when they are asked for: these fail too where the file is damaged.
             metadata = dict(self._session.get_modelmeta().custom_metadata_map)
@@ -61,17 +92,19 @@ class OnnxSession:
         self.signature = Signature(inputs, outputs, metadata)
         self._outputs = [tensor.name for tensor in self.signature.outputs]
 
-    def run(self, input_name: str, tensor: NDArray[Any]) -> dict[str, NDArray[Any]]:
+    def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """All outputs by name; half floats as float32, because decoding overflows in half precision.
 
-        Raises ModelError (`model-failed`).
+        A map of names to numbers comes as one array of LABELLED. Raises ModelError (`model-failed`).
         """
         try:
-            values = self._session.run(self._outputs, {input_name: tensor})
+            values = self._session.run(self._outputs, dict(tensors))
         except _ERRORS as exc:
             raise ModelError(f"the network failed: {_reason(exc)}", code="model-failed") from exc
         outputs = {}
         for name, value in zip(self._outputs, values, strict=True):
+            if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+                value = np.array(list(value[0].items()), LABELLED)
             if not isinstance(value, np.ndarray):
                 raise ModelError(f"the network's output {name} is no tensor", code="model-failed")
             outputs[name] = value.astype(np.float32) if value.dtype == np.float16 else value
@@ -88,7 +121,7 @@ def _tensors(arguments: Sequence[Any]) -> tuple[Tensor, ...]:
         Tensor(
             argument.name,
             argument.type.removeprefix("tensor(").removesuffix(")"),
-            tuple(size if isinstance(size, int) else size or "" for size in argument.shape),
+            tuple(size if isinstance(size, int) else size or "" for size in argument.shape or ()),
         )
         for argument in arguments
     )

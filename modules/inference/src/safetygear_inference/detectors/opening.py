@@ -1,0 +1,141 @@
+"""From a path to a model that has been recognised and tried."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from safetygear.errors import ModelError
+from safetygear.messages.detections import ModelIdentity
+from safetygear_inference.detectors.classifier import Classifier, ClassifierModel
+from safetygear_inference.detectors.decode import classification
+from safetygear_inference.detectors.fingerprint import find_labels, fingerprint
+from safetygear_inference.detectors.format import Format
+from safetygear_inference.detectors.model import Detector, Model
+from safetygear_inference.detectors.package import ModelFiles, read_model_files
+from safetygear_inference.detectors.runtimes.onnx import OnnxSession
+from safetygear_inference.detectors.runtimes.onnx_file import with_free_size
+from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, Provider
+from safetygear_inference.detectors.runtimes.session import Session
+from safetygear_inference.detectors.runtimes.tflite import TfliteSession
+from safetygear_inference.picture import Picture
+
+TRIAL_SIZE = (1280, 720)
+"""Width and height of the grey picture every model is tried with before it is used."""
+Open = Callable[[], Session]
+
+
+def open_model(path: Path, *, providers: Sequence[Provider] = CPU_ONLY) -> Model:
+    """Read, recognise and try the detector at `path`: a .onnx or .tflite, a folder or an export zip.
+
+    `providers`: the hardware to run it on, in order of preference; what is not there is passed over, and
+    `Model.placement` says so. Raises ModelError with the reason and what would be right; a model that is returned has
+    run once. A classifier is refused (`model-is-classifier`).
+    """
+    model = open_model_or_classifier(path, providers=providers)
+    if isinstance(model, ClassifierModel):
+        raise ModelError(
+            f"{path.name} is a classifier ({model.why}): it gives no boxes. Give an object detection model here",
+            code="model-is-classifier",
+        )
+    return model
+
+
+def open_model_or_classifier(path: Path, *, providers: Sequence[Provider] = CPU_ONLY) -> Model | ClassifierModel:
+    """As `open_model`, but takes a classifier too. Raises ModelError."""
+    files = read_model_files(path)
+    new_session = _opener(files, files.network, providers)
+    session = new_session()
+    labels = find_labels(
+        session.signature,
+        files.settings,
+        files.settings_name,
+        own=files.labels,
+        neighbour=files.neighbour_labels,
+    )
+    domain = files.manifest.domain_type if files.manifest is not None else None
+    why = classification.evidence(session.signature, files.settings, domain)
+    if why is not None:
+        return _classifier(files, session, new_session, labels, why)
+    format_ = fingerprint(session.signature, labels, files.settings, files.settings_name)
+    labels = format_.labels or labels
+    session, new_session, format_ = _try_out(files, session, new_session, format_, len(labels), providers)
+    unknown = [label for label in files.settings.thresholds if label not in labels]
+    if unknown:
+        raise ModelError(
+            f"{files.settings_name}: thresholds.{unknown[0]}: the model has no such label; it has: {', '.join(labels)}",
+            code="model-settings",
+        )
+    default = files.settings.default_threshold
+    return Model(
+        identity=_identity(files),
+        labels=labels,
+        format=format_,
+        own_thresholds=files.settings.thresholds,
+        own_default_threshold=format_.default_threshold if default is None else default,
+        placement=session.placement,
+        _new_session=new_session,
+    )
+
+
+def _opener(files: ModelFiles, network: bytes, providers: Sequence[Provider]) -> Open:
+    if files.runtime == "tflite":
+        return partial(TfliteSession, network, providers)
+    return partial(OnnxSession, network, providers)
+
+
+def _classifier(
+    files: ModelFiles, session: Session, new_session: Open, labels: tuple[str, ...], why: str
+) -> ClassifierModel:
+    taken = classification.network_input(session.signature, files.settings, files.runtime)
+    model = ClassifierModel(_identity(files), labels, why, taken, session.placement, new_session)
+    Classifier(session, taken, labels).classify(_trial_picture())
+    return model
+
+
+def _try_out(
+    files: ModelFiles, session: Session, new_session: Open, format_: Format, classes: int, providers: Sequence[Provider]
+) -> tuple[Session, Open, Format]:
+    """Run the model once, and settle what only a run can tell. Raises ModelError."""
+    if format_.input.fit == "pixel-count" and format_.input.size is not None:
+        declared = replace(format_.input, fit="stretch")
+        try:
+            if files.runtime != "onnx":
+                raise ModelError(f"{files.runtime} networks have one size")
+            free = _opener(files, with_free_size(files.network, format_.input.name), providers)
+            free_format = replace(format_, input=replace(format_.input, size=None))
+            session = free()
+            return session, free, _run_once(session, free_format, classes)
+        except ModelError as exc:
+            # Not every network takes another size than the one it was exported with.
+            width, height = format_.input.size
+            why = f"{format_.why}; fed {width}x{height}, because a trial run with another size failed ({exc})"
+            format_ = replace(format_, input=declared, why=why)
+            session = new_session()
+    return session, new_session, _run_once(session, format_, classes)
+
+
+def _run_once(session: Session, format_: Format, classes: int) -> Format:
+    detector = Detector(session, format_, np.zeros(classes, np.float32))
+    tensor, letterbox = detector.prepare(_trial_picture())
+    outputs = detector.run(tensor)
+    if format_.settle is not None:
+        format_ = format_.settle(outputs, (letterbox.network_width_px, letterbox.network_height_px))
+    Detector(session, format_, np.ones(classes, np.float32)).decode(outputs, letterbox)
+    return format_
+
+
+def _trial_picture() -> Picture:
+    width, height = TRIAL_SIZE
+    return Picture.from_bgr(np.full((height, width, 3), 114, np.uint8))
+
+
+def _identity(files: ModelFiles) -> ModelIdentity:
+    sha256 = hashlib.sha256(files.network).hexdigest()
+    iteration = files.manifest.iteration_id if files.manifest is not None else None
+    return ModelIdentity(name=files.name, version=files.settings.version or iteration or sha256[:12], sha256=sha256)
