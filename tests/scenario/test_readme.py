@@ -33,7 +33,7 @@ RUN_HERE = {
     "DEMO_SECONDS=30 make demo",
     ".venv/bin/safetygear twin get capture",
     """.venv/bin/safetygear twin set inference '{"detections":{"policy":"changes"}}'""",
-    ".venv/bin/safetygear method call inference status",
+    ".venv/bin/safetygear method call inference getStatus",
     f".venv/bin/safetygear camera probe {CAMERA_URL}",
     f"CAMERA={CAMERA_URL} make demo",
     ".venv/bin/safetygear simulate --camera gate=clip.mp4 --camera yard=clip.mp4 --for 40 --offline-after 10 "
@@ -121,7 +121,7 @@ def test_the_demo_and_what_is_done_beside_it(demo: Path, clone: Path, environmen
     # A camera that had no reader while inference was starting is reported anew a minute later at most.
     wait_until(lambda: "streaming" in run(twin, clone, environment), START_S, "the camera's state in the twin")
     run(""".venv/bin/safetygear twin set inference '{"detections":{"policy":"changes"}}'""", clone, environment)
-    assert "ok" in run(".venv/bin/safetygear method call inference status", clone, environment)
+    assert "ok" in run(".venv/bin/safetygear method call inference getStatus", clone, environment)
 
 
 def test_a_demo_that_ends_by_itself(clone: Path, environment: dict[str, str]) -> None:

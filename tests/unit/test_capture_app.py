@@ -107,9 +107,20 @@ async def test_it_reports_its_cameras_and_answers_methods(tmp_path: Path, hold: 
         ping = await stage.hub.call(MethodRequest("ping"))
         assert ping.status == 200
         assert ping.payload["uptimeS"] > 0
-        status = await stage.hub.call(MethodRequest("status"))
+        status = await stage.hub.call(MethodRequest("getStatus"))
         assert status.payload["cameras"]["gate"]["framesDecoded"] == 1
+        assert (await stage.hub.call(MethodRequest("status"))).status == 200
         assert (await stage.hub.call(MethodRequest("reboot"))).status == 404
+        for payload, code, field in [
+            ({}, 400, "camera"), ({"camera": "a b"}, 400, "camera"), ({"camera": "gate", "id": 1}, 400, "id"),
+            ({"camera": "yard"}, 404, "camera"),
+        ]:  # fmt: skip
+            answer = await stage.hub.call(MethodRequest("restartCamera", payload))
+            assert (answer.status, answer.payload["field"]) == (code, field)
+        answer = await stage.hub.call(MethodRequest("restartCamera", {"camera": "gate"}))
+        assert (answer.status, answer.payload) == (200, {"camera": "gate", "starts": 2})
+        again = await stage.hub.call(MethodRequest("restartCamera", {"camera": "gate"}))
+        assert (again.status, again.payload["code"]) == (409, "camera-restarting")
         hold.set()
 
 

@@ -16,7 +16,13 @@ from safetygear.redact import Redactor
 from safetygear.secret_references import Secret, SecretResolver
 from safetygear_capture.camera_ring import CameraRing
 from safetygear_capture.config import CameraConfig
-from safetygear_capture.fleet import Fleet, hung_after_s
+from safetygear_capture.fleet import (
+    CameraDisabledError,
+    CameraRestartingError,
+    Fleet,
+    UnknownCameraError,
+    hung_after_s,
+)
 from safetygear_capture.handover import Handover
 from safetygear_capture.rtsp_fake import Between, Calls, Fails, ScriptedCamera, Step, picture
 from safetygear_capture.source import DecodedFrame, FrameMoment, FrameSource, OpenSource, Planes, SourceRequest
@@ -409,3 +415,48 @@ def test_a_ring_of_a_thread_that_was_left_behind_does_not_take_its_successors_aw
     assert (tmp_path / "gate").exists()
     new.close()
     assert not (tmp_path / "gate").exists()
+
+
+def test_a_restart_makes_a_new_connection_and_counts_go_on(tmp_path: Path) -> None:
+    first, second = Gate(), Gate()
+    camera = ScriptedCamera([picture(1), picture(2), Calls(first)], [picture(3), Calls(second)])
+    world = World(camera, tmp_path)
+    world.fleet.apply({"gate": GATE})
+    assert first.reached.wait(TIMEOUT_S)
+    world.fleet.readers(lambda shard: None)
+    assert world.fleet.restart("gate") == 2
+    first.open.set()
+    assert second.reached.wait(TIMEOUT_S)
+    assert world.status().frames_decoded == 3
+    assert not world.put or world.put[0].shard == "default"
+    world.fleet.stop()
+    second.open.set()
+    world.join()
+    assert all(sink.closed for sink in world.sinks)
+
+
+def test_restarts_in_a_row_make_no_crowd_of_threads(tmp_path: Path) -> None:
+    camera = Hanging()
+    world = World(camera, tmp_path)
+    world.fleet.apply({"gate": GATE})
+    assert camera.called.wait(TIMEOUT_S)
+    world.fleet.restart("gate")
+    with pytest.raises(CameraRestartingError):
+        world.fleet.restart("gate")
+    # A connection that hangs for good does not forbid it for ever: it is left behind.
+    pass_time(world.clock, hung_after_s(GATE) + 1)()
+    world.fleet.restart("gate")
+    assert world.fleet.starts["gate"] == 3
+    camera.let_go.set()
+    world.fleet.stop()
+    world.join()
+
+
+def test_what_can_not_be_restarted_is_named(tmp_path: Path) -> None:
+    world = World(ScriptedCamera(), tmp_path)
+    world.fleet.apply({"gate": CameraConfig(url="rtsp://gate/1", enabled=False)})
+    with pytest.raises(CameraDisabledError, match="enabled"):
+        world.fleet.restart("gate")
+    with pytest.raises(UnknownCameraError, match="there are gate"):
+        world.fleet.restart("yard")
+    world.fleet.stop()

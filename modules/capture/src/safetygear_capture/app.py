@@ -24,6 +24,7 @@ from safetygear.problems import Problems
 from safetygear.secret_references import SecretResolver
 from safetygear.twin.session import TwinSession
 from safetygear_capture import __version__
+from safetygear_capture.camera_methods import CameraMethods
 from safetygear_capture.camera_ring import CameraRing
 from safetygear_capture.camera_thread import FrameSink
 from safetygear_capture.config import CameraConfig, CaptureTwin
@@ -93,6 +94,7 @@ class CaptureApp:
         self.methods.add("ping", self._ping)
         for name in STATUS_METHODS:
             self.methods.add(name, self._get_status)
+        CameraMethods(self._fleet).add_to(self.methods)
         self._unreadable = 0
         self._unusable: list[CameraStatus] = []
 

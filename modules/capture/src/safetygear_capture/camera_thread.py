@@ -54,6 +54,10 @@ class CameraThread(threading.Thread):
         self._clock = clock
         self._ended = threading.Event()
 
+    @property
+    def camera_id(self) -> str:
+        return self._desk.camera_id
+
     def stop(self) -> None:
         """End soon: with the packet that is being read, at the latest with its timeout.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from safetygear.clock import Clock
+from safetygear.errors import CameraError
 from safetygear.messages.frames import CameraStatus
 from safetygear.secret_references import Secret, SecretResolver
 from safetygear_capture.camera_thread import CameraThread, FrameSink
@@ -23,8 +24,28 @@ HUNG_AFTER_S: Final = 10.0
 """A call that is this much over its own time limit won't come back: its thread is left behind and replaced."""
 MOST_HANGING: Final = 16
 """Left-behind threads hold memory and a socket each. With more than this the module ends, and edgeAgent restarts it."""
+MOST_NAMED: Final = 20
+"""Camera ids in an error."""
 
 log = logging.getLogger(__name__)
+
+
+class UnknownCameraError(CameraError):
+    """No camera of that id is configured here."""
+
+    default_code = "unknown-camera"
+
+
+class CameraDisabledError(CameraError):
+    """The camera is switched off by its configuration."""
+
+    default_code = "camera-disabled"
+
+
+class CameraRestartingError(CameraError):
+    """The camera's last connection is still ending."""
+
+    default_code = "camera-restarting"
 
 
 def hung_after_s(config: CameraConfig) -> float:
@@ -85,6 +106,32 @@ class Fleet:
             if camera_id not in self._runs:
                 self._start(camera_id, config, earlier.get(camera_id))
         self._on_change()
+
+    def restart(self, camera_id: str) -> int:
+        """End the camera's connection and begin a new one at once; its counts go on. How often it was started.
+
+        Raises UnknownCameraError; CameraDisabledError; CameraRestartingError: an earlier connection is still ending, so
+        that calls in a row make no crowd of threads.
+        """
+        run = self._runs.get(camera_id)
+        if run is None:
+            known = ", ".join(sorted(self._runs)[:MOST_NAMED]) or "none"
+            raise UnknownCameraError(f"no camera of this id is configured; there are {known}")
+        if not run.desk.config.enabled:
+            raise CameraDisabledError("the camera is disabled; set its enabled to true in the twin")
+        now_s = self._clock.monotonic_s()
+        if any(
+            ending.thread.camera_id == camera_id and ending.thread.is_alive() and now_s < ending.late_s
+            for ending in self._ending
+        ):
+            raise CameraRestartingError("its last connection is still ending; try again in some seconds")
+        log.info("camera %s: restarted by a method", camera_id)
+        self._stop(run)
+        earlier, no_reader = run.desk.status(), run.desk.no_reader
+        self._start(camera_id, run.desk.config, earlier)
+        self._runs[camera_id].desk.reader(no_reader)
+        self._on_change()
+        return self.starts[camera_id]
 
     def shards(self) -> set[str]:
         """The shards of all cameras."""

@@ -21,7 +21,7 @@ def head(prepared: Prepared, program: str, folder: Path, default_state: Path) ->
         ("live page", _page(prepared.page)),
         ("IoT Hub", f"https://{prepared.rest} (REST: twins and direct methods). In another terminal:"),
         ("", f"{program} twin get inference{option}"),
-        ("", f"{program} method call inference status{option}"),
+        ("", f"{program} method call inference getStatus{option}"),
         ("logs", f"{state}/logs"),
     ]
     lines = ["SafetyGear, simulated. Ctrl-C ends it."]
