@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -83,6 +83,24 @@ def checked_labels(labels: Sequence[str], where: str) -> tuple[str, ...]:
             raise _refused(f"{where} names {label!r} twice: thresholds go by name")
         seen.add(label)
     return tuple(labels)
+
+
+def mapped_labels(
+    labels: Sequence[str], mapping: Mapping[str, str], where: str
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """The names after `mapping`, each once, and for each class id the index of its name among them.
+
+    Raises ModelError where `mapping` names a label that is not there.
+    """
+    for name in mapping:
+        if name not in labels:
+            raise ModelError(
+                f"{where}: labelMapping.{name}: the model has no such label; it has: {', '.join(labels)}",
+                code="model-settings",
+            )
+    names = [mapping.get(label, label) for label in labels]
+    once = tuple(dict.fromkeys(names))
+    return checked_labels(once, where), tuple(once.index(name) for name in names)
 
 
 def _refused(message: str) -> ModelError:

@@ -23,10 +23,18 @@ from safetygear_inference.picture import DetectedBoxes, Picture
 class Detector:
     """One network with its buffers, for one thread at a time. Its three steps can be called apart, to time them."""
 
-    def __init__(self, session: Session, format_: Format, thresholds: NDArray[np.float32]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        format_: Format,
+        thresholds: NDArray[np.float32],
+        name_of: NDArray[np.int64] | None = None,
+    ) -> None:
+        """`thresholds`: (classes,). `name_of`: (classes,), the index of each class's name in the model's labels."""
         self._session = session
         self._format = format_
         self._thresholds = thresholds
+        self._name_of = name_of
         self._preprocess = Preprocessor(format_.input)
 
     def detect(self, picture: Picture) -> DetectedBoxes:
@@ -48,6 +56,8 @@ class Detector:
         network = (letterbox.network_width_px, letterbox.network_height_px)
         found = self._format.decode(outputs, network, self._thresholds)
         boxes, class_id, probability = found.xyxy_network_px, found.class_id, found.probability
+        if self._name_of is not None:
+            class_id = self._name_of[class_id]
         if not np.isfinite(boxes).all():
             raise ModelError("the network gave boxes that are no numbers", code="model-failed")
         if self._format.nms_iou is None:
@@ -66,6 +76,7 @@ class Model:
 
     identity: ModelIdentity
     labels: tuple[str, ...]
+    """As messages and rules have them: after the settings' labelMapping."""
     format: Format
     own_thresholds: Mapping[str, float]
     """From the model's settings file, by label."""
@@ -73,6 +84,8 @@ class Model:
     placement: Placement
     """On which hardware it was tried; its detectors are asked to run on the same."""
     _new_session: Callable[[], Session]
+    _name_of: tuple[int, ...]
+    """For each of the network's classes, the index of its name in `labels`."""
 
     def detector(
         self, *, thresholds: Mapping[str, float] | None = None, default_threshold: float | None = None
@@ -81,11 +94,14 @@ class Model:
 
         Raises ModelError.
         """
-        return Detector(self._new_session(), self.format, self._by_class(thresholds or {}, default_threshold))
+        by_name = [self._threshold(label, thresholds or {}, default_threshold) for label in self.labels]
+        name_of = np.array(self._name_of, np.int64)
+        return Detector(self._new_session(), self.format, np.array(by_name, np.float32)[name_of], name_of)
 
-    def _by_class(self, thresholds: Mapping[str, float], default: float | None) -> NDArray[np.float32]:
-        values = []
-        for label in self.labels:
-            own = self.own_thresholds.get(label, self.own_default_threshold) if default is None else default
-            values.append(thresholds.get(label, own))
-        return np.array(values, np.float32)
+    def own_threshold(self, label: str) -> float:
+        """The least probability of that label's boxes where nothing else is asked for."""
+        return self._threshold(label, {}, None)
+
+    def _threshold(self, label: str, thresholds: Mapping[str, float], default: float | None) -> float:
+        own = self.own_thresholds.get(label, self.own_default_threshold) if default is None else default
+        return thresholds.get(label, own)

@@ -16,6 +16,7 @@ from safetygear_inference.detectors.classifier import Classifier, ClassifierMode
 from safetygear_inference.detectors.decode import classification
 from safetygear_inference.detectors.fingerprint import find_labels, fingerprint
 from safetygear_inference.detectors.format import Format
+from safetygear_inference.detectors.labels import mapped_labels
 from safetygear_inference.detectors.model import Detector, Model
 from safetygear_inference.detectors.package import ModelFiles, read_model_files
 from safetygear_inference.detectors.runtimes.onnx import OnnxSession
@@ -27,6 +28,8 @@ from safetygear_inference.picture import Picture
 
 TRIAL_SIZE = (1280, 720)
 """Width and height of the grey picture every model is tried with before it is used."""
+JOINED_IOU = 0.5
+"""For boxes of classes that labelMapping gives one name."""
 Open = Callable[[], Session]
 
 
@@ -65,6 +68,10 @@ def open_model_or_classifier(path: Path, *, providers: Sequence[Provider] = CPU_
     format_ = fingerprint(session.signature, labels, files.settings, files.settings_name)
     labels = format_.labels or labels
     session, new_session, format_ = _try_out(files, session, new_session, format_, len(labels), providers)
+    labels, name_of = mapped_labels(labels, files.settings.label_mapping, files.settings_name)
+    if len(labels) < len(name_of) and format_.nms_iou is None:
+        # The network's own suppression has kept one box per thing and class, and knows nothing of classes that are one.
+        format_ = replace(format_, nms_iou=JOINED_IOU)
     unknown = [label for label in files.settings.thresholds if label not in labels]
     if unknown:
         raise ModelError(
@@ -80,6 +87,7 @@ def open_model_or_classifier(path: Path, *, providers: Sequence[Provider] = CPU_
         own_default_threshold=format_.default_threshold if default is None else default,
         placement=session.placement,
         _new_session=new_session,
+        _name_of=name_of,
     )
 
 

@@ -11,11 +11,14 @@ import msgspec
 
 from safetygear.errors import ModelError
 from safetygear_inference.detectors.foreign_files import first_foreign, foreign
+from safetygear_inference.detectors.golden import PICTURE_BYTES, GoldenPicture
 from safetygear_inference.detectors.labels import parse_labels_json, parse_labels_txt
 from safetygear_inference.detectors.settings import ModelSettings, read_settings
 from safetygear_inference.detectors.zip_reading import ZipFiles
 
 SETTINGS, LABELS, LABELS_JSON, MANIFEST = "safetygear.json", "labels.txt", "labels.json", "cvexport.manifest"
+CARD: Final = "card.md"
+"""What the model was made from and for, for people."""
 RuntimeName = Literal["onnx", "tflite"]
 RUNTIMES: Final[dict[str, RuntimeName]] = {".onnx": "onnx", ".tflite": "tflite"}
 """What runs a file, by its suffix. In a package with both, the first is taken."""
@@ -49,6 +52,8 @@ class ModelFiles:
     neighbour_labels: tuple[str, ...] | None
     """From a labels.txt or labels.json in the folder of a single file: of less weight than the file's own metadata."""
     manifest: ExportManifest | None
+    golden: tuple[GoldenPicture, ...] = ()
+    card: str | None = None
 
 
 def read_model_files(path: Path) -> ModelFiles:
@@ -86,15 +91,18 @@ def _from_package(path: Path, names: list[str], read: Read) -> ModelFiles:
     named = manifest is not None and manifest.label_file_name
     labels_name = beside.get(named or LABELS) or beside.get(LABELS_JSON)
     labels = None if labels_name is None else _labels(PurePosixPath(labels_name).name, read(labels_name, SMALL_BYTES))
+    settings = _settings(beside, read)
     return ModelFiles(
         name=path.name if path.is_dir() else path.stem,
         network=read(model, MODEL_BYTES),
         runtime=RUNTIMES[PurePosixPath(model).suffix.lower()],
-        settings=_settings(beside, read),
+        settings=settings,
         settings_name=f"{SETTINGS} in {path.name}",
         labels=labels,
         neighbour_labels=None,
         manifest=manifest,
+        golden=_golden(settings, beside, read),
+        card=read(beside[CARD], SMALL_BYTES).decode(errors="replace") if CARD in beside else None,
     )
 
 
@@ -142,6 +150,13 @@ def _labels(name: str, data: bytes) -> tuple[str, ...]:
 
 def _settings(beside: Mapping[str, str], read: Read) -> ModelSettings:
     return read_settings(read(beside[SETTINGS], SMALL_BYTES), SETTINGS) if SETTINGS in beside else ModelSettings()
+
+
+def _golden(settings: ModelSettings, beside: Mapping[str, str], read: Read) -> tuple[GoldenPicture, ...]:
+    for expected in settings.golden:
+        if expected.picture not in beside:
+            raise ModelError(f"{SETTINGS}: golden: there is no file {expected.picture} beside it", code="model-golden")
+    return tuple(GoldenPicture(expected, read(beside[expected.picture], PICTURE_BYTES)) for expected in settings.golden)
 
 
 def _manifest(data: bytes) -> ExportManifest:

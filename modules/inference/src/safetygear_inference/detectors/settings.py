@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from safetygear.errors import ModelError
+from safetygear_inference.detectors.golden import MAX_PICTURES, Golden
 
 FormatName = Literal[
     "custom-vision-compact",
@@ -46,6 +47,11 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
     """Width and height in px to feed a network whose file leaves them open."""
     default_threshold: Share | None = None
     thresholds: Annotated[dict[str, Share], Meta(max_length=200)] = {}
+    """By the names that labelMapping gives."""
+    label_mapping: Annotated[dict[str, Annotated[str, Meta(min_length=1, max_length=128)]], Meta(max_length=200)] = {}
+    """The model's names for things to the ones that messages and rules have, such as hardhat to helmet. Several may get
+    the same."""
+    golden: Annotated[list[Golden], Meta(max_length=MAX_PICTURES)] = []
 
 
 _decoder = msgspec.json.Decoder(ModelSettings)
