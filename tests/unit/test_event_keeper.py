@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from safetygear.clock import FakeClock
+from safetygear.errors import UserError
 from safetygear.hub.port import OutgoingMessage
 from safetygear.messages.codec import decode
 from safetygear.messages.detections import ModelIdentity
@@ -19,6 +21,8 @@ from safetygear_inference.config import InferenceTwin
 from safetygear_inference.event_keeper import EventKeeper
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.judging.observation import LabelledBoxes
+from safetygear_inference.outbox import outbox as outbox_module
+from safetygear_inference.outbox.newest_report import SeenSequence
 from safetygear_inference.problems import Problems
 from support.outbox import inline
 
@@ -49,8 +53,8 @@ class Module:
     def events(self) -> list[EventMessage]:
         return [decode(message.body, EventMessage) for message in self.taken]
 
-    async def start(self) -> None:
-        await self.keeper.begin()
+    async def start(self, seen: SeenSequence | None = None) -> None:
+        await self.keeper.begin(seen)
         self._task = asyncio.create_task(self.keeper.run())
         await self.clock.advance(0.1)
 
@@ -248,3 +252,60 @@ async def test_sent_events_are_sent_again_with_the_same_dedup_keys(module: Modul
     await module.clock.advance(0.1)
     assert (answer.queued, answer.not_given) == (2, ())
     assert [one.dedup_key for one in module.events()[2:]] == [one.dedup_key for one in first]
+
+
+@pytest.mark.parametrize("refused", [{1}, {3}, {0, 2}, {0, 1, 2, 3}])
+async def test_of_several_events_only_the_one_that_no_hub_takes_is_dropped(
+    module: Module, monkeypatch: pytest.MonkeyPatch, refused: set[int]
+) -> None:
+    check, keys = outbox_module._check_size, {f"d{number}" for number in refused}
+
+    def too_large(event: EventMessage) -> None:
+        if event.dedup_key in keys:
+            raise UserError("an event of 300000 bytes can't be sent.", code="event-too-large")
+        check(event)
+
+    monkeypatch.setattr(outbox_module, "_check_size", too_large)
+    await module.watch(6)
+    (before,) = module.events()
+    await module.stop()
+    module.keeper._outbox.keep({"episodes": b"old"})
+    for number in range(4):
+        event = msgspec.structs.replace(before, dedup_key=f"d{number}")
+        module.keeper._pending.append(event_keeper._Waiting(event, "default"))
+    await module.keeper._store(with_counted=True)
+    kept = [decode(stored.body, EventMessage) for stored in module.keeper._outbox.next_unsent(9)]
+    assert [one.dedup_key for one in kept if one.event_sequence > 1] == [f"d{n}" for n in range(4) if n not in refused]
+    assert module.keeper.dropped == {"event-too-large": len(refused)}
+    assert module.keeper.waiting == 0
+    assert module.keeper._outbox.kept("episodes") != b"old", "what is open is kept whatever becomes of the last event"
+
+
+async def test_a_file_that_is_older_than_what_others_have_seen_begins_a_new_epoch(
+    module: Module, tmp_path: Path, clock: FakeClock
+) -> None:
+    await module.watch(6)
+    (event,) = module.events()
+    await module.stop()
+    again = Module(tmp_path, clock, "b")
+    await again.start(SeenSequence(event.outbox_epoch, 7))
+    await again.watch(6)
+    await again.watch(4, helmet=True)
+    (closed,) = again.events()
+    assert closed.outbox_epoch != event.outbox_epoch
+    assert closed.event_sequence == 1
+    assert again.problems.as_document()["outbox"]["code"] == "outbox-replaced"
+    await again.kill()
+
+
+async def test_a_file_that_is_up_to_date_goes_on(module: Module, tmp_path: Path, clock: FakeClock) -> None:
+    await module.watch(6)
+    (event,) = module.events()
+    await module.stop()
+    again = Module(tmp_path, clock, "b")
+    await again.start(SeenSequence(event.outbox_epoch, 1))
+    await again.watch(6)
+    await again.watch(4, helmet=True)
+    assert [(one.outbox_epoch, one.event_sequence) for one in again.events()] == [(event.outbox_epoch, 2)]
+    assert again.problems.as_document() == {}
+    await again.kill()

@@ -13,7 +13,8 @@ import pytest
 
 from safetygear.clock import FakeClock
 from safetygear.hub.fake import FakeHub
-from safetygear.hub.port import HubHandlers
+from safetygear.hub.methods import Methods
+from safetygear.hub.port import HubHandlers, MethodRequest
 from safetygear.messages.codec import Message, decode, encode
 from safetygear.twin.desired import merged
 from safetygear.twin.reading import read_desired
@@ -22,6 +23,7 @@ from safetygear_workbench.reference.__main__ import main
 from safetygear_workbench.reference.documents import documents
 from safetygear_workbench.reference.fields import rows
 from safetygear_workbench.reference.messages_catalogue import ENTRIES, MessageEntry
+from safetygear_workbench.reference.methods_catalogue import ALIASES, METHODS
 from safetygear_workbench.reference.schemas import message_schema, twin_schema
 from safetygear_workbench.reference.twin_catalogue import MISTAKES, TWINS, TwinEntry
 from safetygear_workbench.reference.twin_page import mistake, paths_of
@@ -188,6 +190,46 @@ def test_the_schemas_find_the_mistakes_that_a_type_can_find() -> None:
     kinds = {twin.kind: twin_schema(twin.kind, twin.title) for twin in TWINS}
     for code, kind, desired in MISTAKES:
         assert bool(errors(kinds[kind], desired)) == (code not in beyond_types), code
+
+
+async def test_every_method_is_described_and_every_description_is_of_one(tmp_path: Path) -> None:
+    for module, methods in answering(tmp_path).items():
+        described = {method.name: method for method in METHODS[module]}
+        for name in sorted({*methods.names, *described} - set(ALIASES)):
+            assert name in methods.names, f"{module} has no method {name}"
+            assert name in described, f"the method {name} of {module} is not in methods_catalogue.py"
+            example = described[name].example
+            if example is not None:
+                answer = await methods(MethodRequest(name, example))
+                assert answer.status != 400, f"the example of {name}: {answer.payload}"
+        assert set(ALIASES) <= set(methods.names)
+
+
+def answering(folder: Path) -> dict[str, Methods]:
+    """Both modules' methods."""
+    from safetygear.redact import Redactor
+    from safetygear.secret_references import SecretResolver
+    from safetygear.telemetry import ModuleMetrics
+    from safetygear_capture.app import CaptureApp
+    from safetygear_capture.environment import read_environment as read_capture_environment
+    from safetygear_capture.metrics import CaptureMetrics
+    from safetygear_capture.rtsp_fake import ScriptedCamera
+    from safetygear_inference.app import InferenceApp
+    from safetygear_inference.environment import read_environment as read_inference_environment
+    from safetygear_inference.metrics import InferenceMetrics
+
+    folders = {
+        "SAFETYGEAR_FRAMES_DIR": str(folder), "SAFETYGEAR_DATA_DIR": str(folder / "data"), "MODELS_DIR": str(folder)
+    }  # fmt: skip
+    capture = CaptureApp(
+        read_capture_environment(folders), FakeHub(), CaptureMetrics(ModuleMetrics("c_", {})), FakeClock(),
+        open_source=ScriptedCamera(), resolver=SecretResolver({}, folder, Redactor()),
+    )  # fmt: skip
+    inference = InferenceApp(
+        read_inference_environment(folders), FakeHub(), InferenceMetrics(ModuleMetrics("i_", {})), FakeClock()
+    )
+    inference.close()
+    return {"capture": capture.methods, "inference": inference.methods}
 
 
 @each_twin

@@ -31,6 +31,7 @@ from safetygear_inference.last_model import LastModelFile
 from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.model_keeper import ModelKeeper
+from safetygear_inference.outbox.newest_report import NewestReport, seen_in
 from safetygear_inference.pipeline import Pipeline
 from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.publisher import Publisher
@@ -126,6 +127,7 @@ class InferenceApp:
         for name in STATUS_METHODS:
             self.methods.add(name, self._get_status)
         EventMethods(self._events).add_to(self.methods)
+        self._newest = NewestReport()
         self._analysed_fps: dict[str, float] = {}
         self._fps_told_s: float | None = None
 
@@ -141,7 +143,7 @@ class InferenceApp:
     async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:
         """Work on an open hub; `watches` run beside it and end it by raising. Raises HubError, and what they do."""
         await self._twin.load()
-        await self._events.begin()
+        await self._events.begin(seen_in(self._twin.reported))
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._publisher.sender.run(), name="sender")
             working = [
@@ -225,6 +227,7 @@ class InferenceApp:
             self.live.model(self._models.state.as_document())
             self.live.problems(self.problems.as_document())
             outbox = self._events.health
+            self._newest.update(outbox, self._clock.monotonic_s())
             if outbox is not None:
                 self.live.outbox(self._queued()["events"], outbox.newest_sequence)
             self.live.compliance(self._judges.kpi.hour(self._clock.now_s()))
@@ -265,6 +268,7 @@ class InferenceApp:
             budget=self._publisher.budget(),
             analysed_fps=self._analysed_fps,
             problems=self.problems.as_document(),
+            outbox=self._newest.as_document(),
         )
 
     async def _ping(self, payload: Json) -> Json:

@@ -28,6 +28,7 @@ from safetygear_inference.compliance.episode import EpisodeChange, EpisodeStateE
 from safetygear_inference.compliance.kpi import Verdict
 from safetygear_inference.judging.judges import EPISODES, KPI, Judges
 from safetygear_inference.outbox.config import OutboxConfig
+from safetygear_inference.outbox.newest_report import SeenSequence
 from safetygear_inference.outbox.outbox import Outbox, OutboxHealth, Resend
 from safetygear_inference.outbox.pump import FIRST_RETRY_S, RETRY_CEILING_S, OffLoop, Pump
 from safetygear_inference.outbox.store import OutboxError
@@ -102,6 +103,7 @@ class EventKeeper:
         """Events since the start that never came onto the disk, by reason."""
         self._context = EventContext(model=ModelIdentity(name="", version="", sha256=""), shards={})
         self._pending: deque[_Waiting] = deque()
+        self._seen: SeenSequence | None = None
         self._restored = False
         self._saved_s = self._counted_s = clock.monotonic_s()
         self._anything_open = True
@@ -138,8 +140,12 @@ class EventKeeper:
             self._bound()
             self._wake.set()
 
-    async def begin(self) -> None:
-        """Take over what an earlier process had open; before the first frame. Where the disk fails, later."""
+    async def begin(self, seen: SeenSequence | None = None) -> None:
+        """Take over what an earlier process had open; before the first frame. Where the disk fails, later.
+
+        `seen`: the newest event that others know of, so that an older state of the file is noticed.
+        """
+        self._seen = seen
         try:
             await self._restore()
         except OutboxError as exc:
@@ -232,19 +238,30 @@ class EventKeeper:
         """In a thread. Takes out of `batch` what is on the disk; the last ones together with `keep`."""
         if not batch and keep:
             self._outbox.keep(keep)
+        alone = 0
+        """So many of the first are stored one by one."""
         while batch:
             shard = batch[0].shard
-            together = [one.event for one in takewhile(partial(_is_of, shard), batch)]
+            together = [one.event for one in takewhile(partial(_is_of, shard), batch)][: 1 if alone else None]
             last = len(together) == len(batch)
             try:
                 self._outbox.append_all(together, shard=shard, keep=keep if last else None)
             except UserError as exc:  # no hub would take one of them: the others must not wait for it for ever
-                self.dropped[exc.code] += len(together)
-                log.exception("%d events can't be stored", len(together))
+                if len(together) > 1:
+                    alone = len(together)
+                    continue
+                self.dropped[exc.code] += 1
+                log.exception("an event of camera %s can't be stored", together[0].camera)
+                if last and keep:
+                    self._outbox.keep(keep, synced=True)
             for _ in together:
                 batch.popleft()
+            alone = max(0, alone - 1)
 
     async def _restore(self) -> None:
+        if self._seen is not None:  # before anything gets a sequence that was given once already
+            await self._off_loop(self._outbox.seen_elsewhere, self._seen.epoch, self._seen.sequence)
+            self._seen = None
         kept = await self._off_loop(self._read_kept)
         self._restored = True
         try:

@@ -13,6 +13,7 @@ from safetygear.messages.health import BudgetHealth
 from safetygear.twin.reading import FieldError
 from safetygear.twin.reported import config_report
 from safetygear_inference import __version__
+from safetygear_inference.outbox.newest_report import REPORTED
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def reported(
     budget: BudgetHealth,
     analysed_fps: Mapping[str, float],
     problems: Mapping[str, Mapping[str, str]],
+    outbox: Mapping[str, Json] | None,
 ) -> dict[str, Json]:
     """The whole reported half. Numbers are coarse on purpose: each patch costs the hub a message.
 
@@ -67,5 +69,6 @@ def reported(
             "shedding": budget.shedding,
         },
         "cameras": {camera: {"analysedFps": round(fps, 1)} for camera, fps in sorted(analysed_fps.items())},
+        **({} if outbox is None else {REPORTED: dict(outbox)}),
         "problems": {part: dict(problem) for part, problem in problems.items()},
     }

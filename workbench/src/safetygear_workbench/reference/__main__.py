@@ -1,4 +1,4 @@
-"""`python -m safetygear_workbench.reference [--check]`: write docs/messages.md, twin.md, metrics.md and schemas/."""
+"""`python -m safetygear_workbench.reference [--check]`: write the generated pages and schemas below docs/."""
 
 from __future__ import annotations
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from safetygear_workbench.reference.messages_catalogue import ENTRIES
 from safetygear_workbench.reference.messages_page import messages_page, schema_file
+from safetygear_workbench.reference.methods_catalogue import METHODS
+from safetygear_workbench.reference.methods_page import methods_page
 from safetygear_workbench.reference.metrics_page import metrics_page
 from safetygear_workbench.reference.schemas import message_schema, twin_schema
 from safetygear_workbench.reference.twin_catalogue import TWINS
@@ -21,6 +23,7 @@ def documents(template: Mapping[str, Any]) -> dict[str, str]:
     return {
         "messages.md": messages_page(template),
         "twin.md": twin_page(TWINS),
+        "methods.md": methods_page(METHODS),
         "metrics.md": metrics_page(),
         **{f"schemas/{name}": json.dumps(schema, indent=2) + "\n" for name, schema in schemas.items()},
     }

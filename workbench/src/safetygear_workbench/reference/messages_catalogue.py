@@ -230,9 +230,9 @@ ENTRIES: tuple[MessageEntry, ...] = (
             "One episode is one person breaking one rule in one zone. Count episodes by `id`, not messages: an episode "
             "has one `open`, any number of `update` and one `closed`.",
             "Drop what you already have by `dedupKey`; see what is missing by the gaps in `eventSequence`, which "
-            "counts within an `outboxEpoch`, and ask for it with the method `resendEvents` ([twin.md](twin.md)). Opens "
-            "and closes go before updates, and high severity before low: messages may come in another order than their "
-            "sequence.",
+            "counts within an `outboxEpoch`, and ask for it with the method `resendEvents` "
+            "([methods.md](methods.md)). Opens and closes go before updates, and high severity before low: messages "
+            "may come in another order than their sequence.",
             "`closeReason`: `complied` (it was put on), `left` (the zone or the picture), `track-lost` (not seen any "
             "more, or not to be judged any more), `camera-lost`, `shift-end` (or the rule was taken out), `restart` "
             "(open when the module ended, and the person was not found again).",

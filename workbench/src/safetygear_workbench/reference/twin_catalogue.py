@@ -1,4 +1,4 @@
-"""What the module twins' reference says beside the fields: examples, mistakes, reported properties, methods."""
+"""What the module twins' reference says beside the fields: examples, mistakes, reported properties."""
 
 from __future__ import annotations
 
@@ -20,15 +20,6 @@ from safetygear_inference.reporting import reported as inference_reported
 
 
 @dataclass(frozen=True)
-class Method:
-    """A direct method. Both modules answer 404 and the list of methods to any other name."""
-
-    name: str
-    payload: str
-    answer: str
-
-
-@dataclass(frozen=True)
 class TwinEntry:
     """One module's twin."""
 
@@ -40,7 +31,6 @@ class TwinEntry:
     reported: Mapping[str, Any]
     reported_meanings: Mapping[str, str]
     """By path; `<id>` stands for a key."""
-    methods: tuple[Method, ...]
     patches: tuple[tuple[str, Mapping[str, Any]], ...]
     """What one wants, and the patch for it."""
 
@@ -113,7 +103,6 @@ _MODEL = ModelIdentity(
     sha256="9b1f0c2f5d7a4e63a8d0c7be5f1a2b3c4d5e6f708192a3b4c5d6e7f8091a2b3c",
 )
 
-_PING = Method("ping", "none", "200 and `{instance, version, uptimeS}`: the module is alive and reachable.")
 
 CAPTURE = TwinEntry(
     module="capture",
@@ -162,16 +151,6 @@ CAPTURE = TwinEntry(
         "problems.<id>.code": "What, for programs.",
         "problems.<id>.message": "What, and what to do.",
     },
-    methods=(
-        _PING,
-        Method(
-            "status",
-            "none",
-            "200 and what is reported, with every camera in full (as in [safetygear.cameras/1]"
-            "(messages.md#safetygearcameras1)) and counters since the start: `sent`, `dropped`, `threadsHanging`, "
-            "`unreadableMessages`, `uptimeS`.",
-        ),
-    ),
     patches=(
         (
             "A new camera, whose password is the file `gate-2` in the device's secrets folder",
@@ -230,6 +209,7 @@ INFERENCE = TwinEntry(
         budget=BudgetHealth(daily_blocks=40_000, used_blocks=12_400, shedding=False, shed_messages=0),
         analysed_fps={"gate-2": 4.97},
         problems={"page": {"code": "secret-missing", "message": "SAFETYGEAR_PAGE_TOKEN: no file page-token"}},
+        outbox={"epoch": "mif3k2a1-9c04", "newestSequence": 318},
     ),
     reported_meanings={
         **CONFIG_MEANINGS,
@@ -251,35 +231,14 @@ INFERENCE = TwinEntry(
         "budget.shedding": "Whether detections are being left out.",
         "cameras": "The cameras whose frames are analysed, by id.",
         "cameras.<id>.analysedFps": "Frames analysed per second; told anew every ten minutes.",
+        "outbox": "The events' count, by which a start notices that its file is an older state.",
+        "outbox.epoch": "The `outboxEpoch` in force.",
+        "outbox.newestSequence": "The newest `eventSequence`; told anew every ten minutes.",
         "problems": "What is wrong now, by part of the module (model, rules, outbox, frames, data, page, …); empty: "
         "nothing.",
         "problems.<id>.code": "What, for programs.",
         "problems.<id>.message": "What, and what to do.",
     },
-    methods=(
-        _PING,
-        Method(
-            "status",
-            "none",
-            "200 and what is reported, with counters since the start: `frames` by what became of them, `sent`, "
-            "`queued`, `dropped`, `retries`, `maybeDuplicated`, `silentShards`, `workers`, `uptimeS`, `events` by "
-            "rule, severity and state, and `openEpisodes`.",
-        ),
-        Method(
-            "resendEvents",
-            '`{"from": 318, "to": 325}`, and `outboxEpoch` where it is not the one in force',
-            "200 and `{outboxEpoch, queued, waiting, evicted, notKept, notGiven}`: how many were sent before and are "
-            "in line again, how many were in line anyway, and ranges of sequences that were dropped for want of room, "
-            "are no longer kept, or were never given. What is sent again has the same `dedupKey`.",
-        ),
-        Method(
-            "acknowledge",
-            '`{"eventId": "ep-…", "verdict": "true", "note": "…"}`: `verdict` is `true`, `false` or `unsure`; `note` '
-            "(at most 200 characters) may be left out",
-            "200 once it is on the disk. The newest verdict of an event counts for its zone's `precision` in the "
-            "health message. 404: no such event is open or kept here.",
-        ),
-    ),
     patches=(
         ("Every analysed frame as a message, for an hour of commissioning", {"detections": {"policy": "all"}}),
         ("Back to what the template says", {"detections": {"policy": "changes", "floorIntervalS": 60}}),

@@ -73,10 +73,6 @@ def _section(entry: TwinEntry) -> str:
         f"### Reported properties of {entry.module}",
         json_block(entry.reported),
         table(("path", "meaning"), [(code(path), text) for path, text in entry.reported_meanings.items()]),
-        f"### Direct methods of {entry.module}",
-        table(("method", "payload", "answer"), [(code(m.name), m.payload, m.answer) for m in entry.methods]),
-        "A wrong argument is answered with 400 and `{error, field, code}`, any other name with 404 and the names that "
-        "there are.",
     )
 
 
@@ -125,7 +121,8 @@ and `safetygear twin get` and `safetygear twin set` show and change them, on the
 - A change takes effect while the module runs. Nothing is restarted but the cameras whose configuration changed.
 - IoT Hub keeps 32 KB of reported properties. On a site with so many cameras that more would be needed, they are
   shortened: `shortened.leftOut` says by what (`camera-details`, `errors`, `cameras-well`, `cameras`, in this order),
-  `shortened.camerasLeftOut` how many cameras are missing. The method `status` tells everything all the same."""
+  `shortened.camerasLeftOut` how many cameras are missing. The method `getStatus`
+  ([methods.md](methods.md)) tells everything all the same."""
 
 _MISTAKES = """\
 ## When something is wrong

@@ -55,6 +55,10 @@ class Methods:
             raise ValueError(f"there is a method {name} already")
         self._methods[name] = method
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._methods)
+
     async def __call__(self, request: MethodRequest) -> MethodResponse:
         method = self._methods.get(request.name)
         if method is None:

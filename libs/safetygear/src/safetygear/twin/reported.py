@@ -28,6 +28,11 @@ class ReportedState:
         known = {key: value for key, value in (acknowledged or {}).items() if not key.startswith("$")}
         self._acknowledged: dict[str, Json] = copy.deepcopy(known)
 
+    @property
+    def value(self) -> dict[str, Json]:
+        """What the hub has acknowledged; a copy."""
+        return copy.deepcopy(self._acknowledged)
+
     def change(self, new: Mapping[str, Json]) -> dict[str, Json] | None:
         """The smallest merge patch that makes the acknowledged state equal to `new`; None where it already is."""
         return _difference(self._acknowledged, _without_nulls(new)) or None

@@ -65,6 +65,11 @@ class TwinSession(Generic[T]):
         """`$version` of the desired properties that are in force."""
         return self._desired.version
 
+    @property
+    def reported(self) -> dict[str, Json]:
+        """The reported half as the hub has it; after `load`, what an earlier process told."""
+        return self._reported.value
+
     def on_patch(self, patch: Mapping[str, Json]) -> None:
         """The hub's handler: only enqueues. Too many at once are replaced by one that means "read the twin"."""
         if self._patches.full():
