@@ -1,0 +1,1 @@
+"""How right a detector is on pictures whose boxes are known."""
