@@ -28,6 +28,7 @@ S1_OUTPUTS = (
 )
 IMAGES = tensor("images", 1, 3, 64, 64)
 YOLOX_ROWS = tensor("output", 1, 84, 7)
+DETECT = {"task": "detect", "stride": "32", "names": "{0: 'helmet', 1: 'vest'}", "imgsz": "[64, 64]"}
 
 
 def of(*tensors: Tensor, inputs: int = 1, **metadata: str) -> Signature:
@@ -47,6 +48,12 @@ def take(signature: Signature, settings: ModelSettings | None = None) -> Format:
         (of(tensor("in", 1, 3, 416, 416), tensor("out", 1, 35, 13, 13)), "custom-vision-compact", "grid of 5 x"),
         (of(tensor("image_tensor", 1, 3, 320, 320), *S1_OUTPUTS), "custom-vision-compact-s1", "outputs detected_boxes"),
         (of(IMAGES, YOLOX_ROWS, format="yolox"), "yolox", "metadata entry format"),
+        # By shape alone: another tool may have taken the metadata away.
+        (of(IMAGES, tensor("output0", 1, 6, 84)), "ultralytics", "4 + 2 values for each of many boxes"),
+        (of(IMAGES, tensor("output0", 1, 6, "anchors")), "ultralytics", "4 + 2 values"),
+        (of(IMAGES, tensor("output0", 1, 300, 6)), "ultralytics-end2end", "corners, score and class"),
+        (of(IMAGES, YOLOX_ROWS, stride="32", names="a,b"), "yolov5", "as YOLOv5 writes them"),
+        (of(IMAGES, tensor("dets", 1, 300, 4), tensor("labels", 1, 300, 3)), "rf-detr", "outputs dets"),
     ],
 )
 def test_what_is_recognised(signature: Signature, name: str, why: str) -> None:
@@ -60,9 +67,34 @@ def test_what_is_recognised(signature: Signature, name: str, why: str) -> None:
     [
         # YOLOX, YOLOv5, v6 and v7 look alike.
         (of(IMAGES, YOLOX_ROWS), "model-ambiguous", "perhaps yolox.*say `format` in safetygear.json in ppe.zip"),
-        # Ultralytics v8 and later: not a format of this version.
-        (of(IMAGES, tensor("output0", 1, 6, 84)), "model-unknown", r"output0 float\[1, 6, 84\].*2 labels"),
-        (of(IMAGES, tensor("output0", 1, 300, 6)), "model-unknown", "is not known"),
+        (of(IMAGES, YOLOX_ROWS), "model-ambiguous", "perhaps yolov5: output"),
+        # RT-DETR of Ultralytics with two classes has rows of six values too.
+        (of(IMAGES, tensor("output0", 1, 300, 6), **DETECT), "model-ambiguous", "perhaps ultralytics-end2end"),
+        (of(IMAGES, tensor("output0", 1, 300, 4), tensor("output1", 1, 32, 16, 16)), "model-unknown", "is not known"),
+        *(
+            (of(IMAGES, tensor("output0", 1, 6, 84), **{**DETECT, "task": task}), "model-refused", why)
+            for task, why in [
+                ("segment", "task = segment: this is an instance segmentation model"),
+                ("pose", "task = pose: this is a pose model"),
+                ("obb", "task = obb: this is a model of rotated boxes"),
+                ("classify", "task = classify: this is a classifier"),
+            ]
+        ),
+        # MMDeploy's names are those of RF-DETR.
+        (of(IMAGES, tensor("dets", 1, 300, 5), tensor("labels", 1, 300)), "model-unknown", "is not known"),
+        (
+            of(IMAGES, tensor("boxes_0", "", 4), tensor("labels_0", ""), tensor("scores_0", ""), tensor("masks_0", "")),
+            "model-refused",
+            "instance segmentation model",
+        ),
+        (
+            of(IMAGES, tensor("dets", 1, 300, 4), tensor("labels", 1, 300, 3), tensor("masks", 1, 300, 9, 9)),
+            "model-refused",
+            "segmentation model",
+        ),
+        # A mask per box, and nothing that says who wrote the file.
+        (of(IMAGES, tensor("output0", 1, 38, 84)), "model-unknown", r"output0 float\[1, 38, 84\].*2 labels"),
+        (of(IMAGES, tensor("output0", 1, 300, 9)), "model-unknown", "is not known"),
         # A classifier.
         (of(COMPACT_INPUT, tensor("model_output", 1, 2)), "model-unknown", "is not known"),
         (of(IMAGES, tensor("labels", 1, 300), format="rtdetr"), "model-unknown", "metadata entries format"),
@@ -70,6 +102,13 @@ def test_what_is_recognised(signature: Signature, name: str, why: str) -> None:
         (of(tensor("x", 1, 10), YOLOX_ROWS), "model-unknown", "four dimensions"),
         (of(tensor("x", 4, 3, 64, 64), YOLOX_ROWS), "model-refused", "batch size 1"),
         # Labels of another model.
+        (of(IMAGES, tensor("output0", 1, 9, 84), **DETECT), "model-labels", "5 classes, but there are 2"),
+        (of(IMAGES, tensor("dets", 1, 300, 4), tensor("labels", 1, 300, 91)), "model-labels", "91 is COCO's"),
+        (
+            of(IMAGES, YOLOX_ROWS, tensor("grid", 1, 3, 8, 8, 8), stride="32", names="a,b"),
+            "model-unknown",
+            "is not known",
+        ),
         (of(COMPACT_INPUT, tensor("model_outputs0", 1, 40, 13, 13)), "model-labels", "3 classes, but there are 2"),
         (of(COMPACT_INPUT, tensor("model_outputs0", 1, 36, 13, 13)), "model-labels", "no whole number"),
         (of(IMAGES, tensor("o", 1, 84, 8), format="yolox"), "model-labels", "3 classes, but there are 2"),
@@ -136,6 +175,31 @@ def test_strides_in_the_metadata(metadata: str, strides: tuple[int, ...]) -> Non
     rows = sum((64 // stride) ** 2 for stride in strides)
     found = take(of(IMAGES, tensor("output", 1, rows, 7), format="yolox", strides=metadata, decoded="no"))
     assert getattr(found.decode, "strides", None) == strides
+
+
+def test_a_second_input_is_fed_where_it_is_known() -> None:
+    sizes = tensor("orig_target_sizes", 1, 2, dtype="int64")
+    outputs = [tensor("labels", 1, 300, dtype="int64"), tensor("boxes", 1, 300, 4), tensor("scores", 1, 300)]
+    found = take(of(tensor("images", 1, 3, 384, 640), sizes, *outputs, inputs=2))
+    assert found.name == "rt-detr"
+    assert {name: value.tolist() for name, value in found.more_inputs.items()} == {"orig_target_sizes": [[640, 384]]}
+
+
+@pytest.mark.parametrize(
+    ("resize", "signature", "why"),
+    [
+        ("pixel-count", of(IMAGES, tensor("output0", 1, 6, 84)), "this format takes stretch or letterbox"),
+        ("stretch", of(IMAGES, YOLOX_ROWS, format="yolox"), "this format takes letterbox"),
+    ],
+)
+def test_a_resize_that_the_format_does_not_have(resize: Any, signature: Signature, why: str) -> None:
+    with pytest.raises(ModelError, match=why):
+        take(signature, ModelSettings(resize=resize))
+
+
+def test_the_size_of_a_fixed_input_can_not_be_set() -> None:
+    with pytest.raises(ModelError, match="fixed size: `inputSize` can't make it 32x32"):
+        take(of(IMAGES, tensor("output0", 1, 6, 84)), ModelSettings(input_size=(32, 32)))
 
 
 @pytest.mark.parametrize(

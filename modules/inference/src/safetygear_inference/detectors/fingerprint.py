@@ -8,21 +8,46 @@ from __future__ import annotations
 from typing import Final, Literal
 
 from safetygear.errors import ModelError
-from safetygear_inference.detectors.decode import custom_vision_compact, custom_vision_compact_s1, yolox
+from safetygear_inference.detectors.decode import (
+    azure_automl,
+    custom_vision_compact,
+    custom_vision_compact_s1,
+    rf_detr,
+    rt_detr,
+    tf_object_detection,
+    ultralytics,
+    ultralytics_end2end,
+    yolov5,
+    yolox,
+)
 from safetygear_inference.detectors.format import Evidence, Format, FormatRule
 from safetygear_inference.detectors.labels import checked_labels, parse_names
 from safetygear_inference.detectors.network_input import the_image_input
 from safetygear_inference.detectors.settings import ModelSettings
 from safetygear_inference.detectors.signature import Signature
+from safetygear_inference.detectors.ultralytics_metadata import refuse_other_tasks
 
-RULES: Final[tuple[FormatRule, ...]] = (custom_vision_compact_s1, custom_vision_compact, yolox)
-MORE_INPUTS: Final = ()
+RULES: Final[tuple[FormatRule, ...]] = (
+    custom_vision_compact_s1,
+    custom_vision_compact,
+    azure_automl,
+    rt_detr,
+    rf_detr,
+    tf_object_detection,
+    ultralytics,
+    ultralytics_end2end,
+    yolov5,
+    yolox,
+)
+MORE_INPUTS: Final = (rt_detr.SIZES,)
+"""Inputs beside the picture that a format knows what to feed."""
 FORMAT_ENTRY, NAMES_ENTRY = "format", "names"
 """Metadata entries that training/ writes; Ultralytics writes `names` too."""
 
 
 def fingerprint(signature: Signature, labels: tuple[str, ...], settings: ModelSettings, settings_name: str) -> Format:
     """`settings_name` says in a refusal which file would decide. Raises ModelError."""
+    refuse_other_tasks(signature.metadata)
     if settings.format is not None:
         return _rule(settings.format).build(signature, labels, settings, f"the settings file says {settings.format}")
     the_image_input(signature, beside=MORE_INPUTS)

@@ -81,6 +81,38 @@ def refuse_nan(values: NDArray[np.float32]) -> None:
         raise ModelError("the network gave no numbers (NaN): its input range may be wrong", code="model-failed")
 
 
+def refuse_unknown_class(class_id: NDArray[np.int64], classes: int) -> None:
+    """Raises ModelError where a box is of a class there is no label for."""
+    if class_id.size and not 0 <= class_id.min() <= class_id.max() < classes:
+        wrong = class_id.max() if class_id.max() >= classes else class_id.min()
+        raise ModelError(
+            f"the network gave class {wrong}, but there are labels for 0 to {classes - 1} only: "
+            "its labels file is another model's",
+            code="model-labels",
+        )
+
+
+def check_class_count(network: int, labels: int, where: str) -> None:
+    """Raises ModelError where the network has other classes than there are labels. `where`: what was counted."""
+    if network != labels:
+        raise ModelError(
+            f"{where} are for {network} classes, but there are {labels} labels: "
+            "labels.txt is not the one of this model",
+            code="model-labels",
+        )
+
+
+def best_class(boxes: Boxes, probability: NDArray[np.float32], thresholds: NDArray[np.float32]) -> Candidates:
+    """One candidate of each row, of its most probable class, where that reaches the class's threshold.
+
+    `boxes`: xyxy (n, 4) in network px; `probability`: (n, classes).
+    """
+    class_id = probability.argmax(axis=1) if probability.size else np.zeros(len(probability), np.int64)
+    best = probability[np.arange(len(probability)), class_id]
+    enough = best >= thresholds[class_id]
+    return Candidates(boxes[enough], class_id[enough].astype(np.int64), np.clip(best[enough], 0, 1))
+
+
 class Decode(Protocol):
     """Raises ModelError where the outputs are not what the format promises."""
 

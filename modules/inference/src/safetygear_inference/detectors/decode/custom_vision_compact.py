@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear.geometry import xyxy_from_cxcywh
-from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size, refuse_nan
+from safetygear_inference.detectors.format import Candidates, Evidence, Fit, Format, Outputs, Size, refuse_nan
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature, Tensor
@@ -40,7 +40,7 @@ def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
         return None
     if (signature.inputs[0].name, output.name) == (INPUT, OUTPUT):
         return Evidence("names", f"input {INPUT} and output {OUTPUT}")
-    if output.shape[1] == _channels(len(labels)) and _grid_fits(signature.inputs[0], output):
+    if output.shape[_channel_axis(signature)] == _channels(len(labels)) and _grid_fits(signature, output):
         return Evidence("shape", f"output {output} is a grid of 5 x (5 + {len(labels)} classes)")
     return None
 
@@ -50,12 +50,16 @@ def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings
         raise ModelError(f"{NAME} has one output with four dimensions; the network has: {signature}")
     output = signature.outputs[0]
     # The channel dimension may be a symbol: then the labels are all that says how many classes there are.
-    if isinstance(output.shape[1], int):
-        _check_channels(output.shape[1], len(labels))
-    network_input = read_network_input(
-        signature, settings, channels="bgr", pixel_range="0-255", fits=("pixel-count", "stretch")
+    channels = output.shape[_channel_axis(signature)]
+    if isinstance(channels, int):
+        _check_channels(channels, len(labels))
+    channels_last = _channel_axis(signature) == 3
+    # TensorFlow Lite fixes the size: its own script stretches.
+    fits: tuple[Fit, ...] = ("stretch",) if channels_last else ("pixel-count", "stretch")
+    network_input = read_network_input(signature, settings, channels="bgr", pixel_range="0-255", fits=fits)
+    return Format(
+        NAME, why, network_input, decode_channels_last if channels_last else decode, DEFAULT_THRESHOLD, NMS_IOU
     )
-    return Format(NAME, why, network_input, decode, DEFAULT_THRESHOLD, NMS_IOU)
 
 
 def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> Candidates:
@@ -83,6 +87,16 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     return Candidates(boxes, class_id.astype(np.int64), probability[index, class_id])
 
 
+def decode_channels_last(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> Candidates:
+    """As `decode`, for one output (1, grid_h, grid_w, 5 * (5 + classes)) as TensorFlow Lite gives it."""
+    (output,) = outputs.values()
+    return decode({OUTPUT: np.moveaxis(output, -1, 1)}, network, thresholds)
+
+
+def _channel_axis(signature: Signature) -> int:
+    return 3 if signature.inputs[0].shape[3:] == (3,) else 1
+
+
 def _channels(classes: int) -> int:
     return len(ANCHORS) * (5 + classes)
 
@@ -98,8 +112,9 @@ def _check_channels(channels: int, classes: int) -> None:
     )
 
 
-def _grid_fits(source: Tensor, output: Tensor) -> bool:
-    pairs = list(zip(source.shape[2:4], output.shape[2:4], strict=False))
+def _grid_fits(signature: Signature, output: Tensor) -> bool:
+    grid = slice(1, 3) if _channel_axis(signature) == 3 else slice(2, 4)
+    pairs = list(zip(signature.inputs[0].shape[grid], output.shape[grid], strict=False))
     return len(pairs) == 2 and all(
         isinstance(side, str) or isinstance(cells, str) or side == cells * CELL_PX for side, cells in pairs
     )

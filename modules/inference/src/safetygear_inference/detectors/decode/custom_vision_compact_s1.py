@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear.geometry import as_xyxy
-from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size, refuse_nan
+from safetygear_inference.detectors.format import (
+    Candidates,
+    Evidence,
+    Format,
+    Outputs,
+    Size,
+    refuse_nan,
+    refuse_unknown_class,
+)
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature
@@ -52,12 +60,7 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
             f"the network gave {len(boxes)} boxes, {len(class_id)} classes and {len(probability)} scores",
             code="model-failed",
         )
-    if class_id.size and not 0 <= class_id.min() <= class_id.max() < len(thresholds):
-        raise ModelError(
-            f"the network gave class {class_id.max()}, but there are labels for 0 to {len(thresholds) - 1} only: "
-            "its labels file is another model's",
-            code="model-labels",
-        )
+    refuse_unknown_class(class_id, len(thresholds))
     refuse_nan(probability)
     enough = probability >= thresholds[class_id]
     scale = np.array(network * 2, np.float32)

@@ -1,0 +1,247 @@
+"""Every format at every precision: boxes that were put into an export by its exporter's documentation come out again.
+
+The way in is in support/export_models.py and knows nothing of our decoders. fp32 and fp16: intersection over union with
+the boxes put in of at least .99. int8: each side within one step of the quantisation, which `Case.step` states.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from safetygear.geometry import as_xyxy, iou
+from safetygear_inference.detectors import Model, open_model
+from support import export_models as exports
+from support.export_models import LABELS, PICTURE, SIDE, Box, Export, Precision
+from support.pictures import plain
+
+PEOPLE = [
+    Box((200, 150, 400, 650), 0, 0.9),
+    Box((400, 150, 600, 650), 0, 0.8),  # side by side: they share an edge and no more
+    Box((250, 150, 350, 250), 1, 0.7),
+    Box((420, 280, 580, 480), 2, 0.6),
+]
+AGAIN = Box((204, 152, 402, 652), 0, 0.5)
+"""The first once more, with an overlap of .94."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """`step`: how far one int8 step moves a side of a box, in parts of the picture's width and height."""
+
+    export: Callable[[list[Box]], Export]
+    suppressed: bool
+    """The network leaves out what overlaps: we must not."""
+    step: Callable[[Box], tuple[float, float]]
+    score_step: float = 1 / 255
+
+
+def px_step(_: Box) -> tuple[float, float]:
+    """SIDE / 255 px of a network in which the picture is SIDE wide and SIDE * 9/16 high."""
+    return 1 / 255, 16 / 9 / 255
+
+
+def share_step(_: Box) -> tuple[float, float]:
+    return 1 / 255, 1 / 255
+
+
+def automl_step(_: Box) -> tuple[float, float]:
+    return 800 / 255 / 800, 800 / 255 / 600
+
+
+def log_step(cells: float, slope: float, ratio: float) -> Callable[[Box], tuple[float, float]]:
+    """8/255 for the offset, whose effect in cells is `slope`, and for the logarithm of the size.
+
+    `cells` cells across the picture's width, `cells` / `ratio` of them down its height.
+    """
+
+    def step(box: Box) -> tuple[float, float]:
+        step = 8 / 255
+        width, height = ((box.xyxy[axis + 2] - box.xyxy[axis]) / PICTURE[axis] for axis in (0, 1))
+        grown = (math.exp(step) - 1) / 2
+        return step * slope / cells + width * grown, step * slope * ratio / cells + height * grown
+
+    return step
+
+
+LOGIT_STEP = 25.6 / 255 / 4
+"""A step of the logit; the sigmoid's slope is at most a quarter."""
+CASES: dict[str, Case] = {
+    "custom-vision-compact": Case(exports.custom_vision_compact, False, log_step(13, 0.25, 1), LOGIT_STEP),
+    "custom-vision-compact-s1": Case(exports.custom_vision_s1, True, share_step),
+    "yolox": Case(exports.yolox, False, log_step(SIDE / 32, 1, 16 / 9)),
+    "yolov5": Case(exports.yolov5, False, px_step),
+    "yolov5 of AutoML": Case(exports.automl_yolov5, False, px_step),
+    "ultralytics": Case(exports.ultralytics, False, px_step),
+    "ultralytics-end2end": Case(exports.ultralytics_end2end, True, px_step),
+    "azure-automl Faster R-CNN": Case(exports.automl, True, automl_step),
+    "azure-automl RetinaNet": Case(
+        lambda boxes: exports.automl(boxes, retinanet=True, background=False), True, automl_step
+    ),
+    "rt-detr": Case(exports.rt_detr, True, share_step),
+    "rf-detr": Case(exports.rf_detr, True, share_step, 20 / 255 / 4),
+    "tf-object-detection": Case(exports.tf_object_detection, True, share_step),
+}
+
+
+def opened(folder: Path, export: Export, precision: Precision = "fp32", **files: str) -> Model:
+    folder = folder / "model"
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(export.model(precision))
+    beside = {**export.files, **{name.replace("__", "."): text for name, text in files.items()}}
+    if "names" not in export.metadata and "labels.json" not in beside:
+        beside.setdefault("labels.txt", "\n".join(LABELS))
+    for name, text in beside.items():
+        (folder / name).write_text(text)
+    return open_model(folder)
+
+
+def share(box: Box) -> list[float]:
+    return [value / PICTURE[index % 2] for index, value in enumerate(box.xyxy)]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("name", CASES)
+def test_boxes_come_out_as_they_were_put_in(tmp_path: Path, name: str, precision: Precision) -> None:
+    case = CASES[name]
+    model = opened(tmp_path, case.export(PEOPLE if case.suppressed else [*PEOPLE, AGAIN]), precision)
+    assert model.format.name == name.split(" ")[0]
+    assert model.labels == LABELS
+    found = model.detector(default_threshold=0.3).detect(plain(*PICTURE, (60, 60, 60)))
+    assert [model.labels[label] for label in found.class_id] == ["person", "person", "helmet", "vest"]
+    if precision == "int8":
+        for box, seen in zip(PEOPLE, found.xyxy_norm.tolist(), strict=True):
+            across, down = case.step(box)
+            assert seen[0::2] == pytest.approx(share(box)[0::2], abs=across)
+            assert seen[1::2] == pytest.approx(share(box)[1::2], abs=down)
+        tolerance = case.score_step
+    else:
+        overlap = iou(as_xyxy([share(box) for box in PEOPLE]), found.xyxy_norm)
+        assert overlap.diagonal().min() >= 0.99
+        tolerance = 1e-5 if precision == "fp32" else 2e-3
+    assert found.probability.tolist() == pytest.approx([box.score for box in PEOPLE], abs=tolerance)
+
+
+BLUE, GREEN, RED = 51, 102, 204
+UNIT = (RED / 255, GREEN / 255, BLUE / 255)
+IMAGENET = tuple(
+    (value / 255 - mean) / std
+    for value, mean, std in zip((RED, GREEN, BLUE), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "corner"),
+    [
+        ("custom-vision-compact", (BLUE, GREEN, RED), None),
+        ("custom-vision-compact-s1", (RED, GREEN, BLUE), None),
+        ("yolox", (BLUE, GREEN, RED), None),  # the corner is the picture's
+        ("yolov5", UNIT, 114 / 255),
+        ("yolov5 of AutoML", UNIT, 114 / 255),
+        ("ultralytics", UNIT, 114 / 255),
+        ("ultralytics-end2end", UNIT, 114 / 255),
+        ("azure-automl Faster R-CNN", IMAGENET, None),
+        ("rt-detr", UNIT, None),
+        ("rf-detr", IMAGENET, None),
+        ("tf-object-detection", (RED, GREEN, BLUE), None),
+    ],
+)
+def test_the_network_is_fed_as_the_exporter_says(
+    tmp_path: Path, name: str, channels: tuple[float, ...], corner: float | None
+) -> None:
+    tensor, letterbox = (
+        opened(tmp_path, CASES[name].export(PEOPLE)).detector().prepare(plain(*PICTURE, (BLUE, GREEN, RED), "bgr"))
+    )
+    values = tensor[0] if tensor.shape[1] == 3 else np.moveaxis(tensor[0], -1, 0)
+    top, left = letterbox.top_px, letterbox.left_px
+    middle = values[:, top + letterbox.inner_height_px // 2, left + letterbox.inner_width_px // 2]
+    assert middle.tolist() == pytest.approx(list(channels), rel=1e-5)
+    assert values[:, 0, 0].tolist() == pytest.approx(list(channels) if corner is None else [corner] * 3, rel=1e-5)
+
+
+def labels_of(model: Model, **options: Any) -> list[str]:
+    found = model.detector(**{"default_threshold": 0.3, **options}).detect(plain(*PICTURE, (60, 60, 60)))
+    return [model.labels[label] for label in found.class_id]
+
+
+# --- each format's trap ---
+
+
+def test_ultralytics_of_a_free_size_gets_the_size_it_was_made_for(tmp_path: Path) -> None:
+    export = exports.ultralytics(PEOPLE, imgsz="[192, 320]")
+    free = Export(export.outputs, input_dims=("batch", 3, "height", "width"), metadata=export.metadata)
+    assert opened(tmp_path, free).format.input.size == (320, 192)
+
+
+def test_rows_that_fill_up_are_no_boxes(tmp_path: Path) -> None:
+    assert len(labels_of(opened(tmp_path, exports.ultralytics_end2end(PEOPLE)), default_threshold=0.0)) == len(PEOPLE)
+
+
+def test_end_to_end_boxes_are_not_suppressed_again(tmp_path: Path) -> None:
+    assert len(labels_of(opened(tmp_path, exports.ultralytics_end2end([*PEOPLE, AGAIN])))) == len(PEOPLE) + 1
+
+
+def test_a_model_exported_with_nms_is_recognised_by_its_arguments(tmp_path: Path) -> None:
+    arguments = "{'batch': 1, 'half': False, 'nms': True}"
+    model = opened(tmp_path, exports.ultralytics_end2end(PEOPLE, args=arguments))
+    assert model.format.name == "ultralytics-end2end"
+
+
+@pytest.mark.parametrize("background", [True, False])
+def test_automl_class_ids_are_places_in_labels_json(tmp_path: Path, background: bool) -> None:
+    model = opened(tmp_path, exports.automl(PEOPLE, background=background))
+    assert model.labels == LABELS, "no object is no label"
+    assert labels_of(model) == ["person", "person", "helmet", "vest"]
+
+
+def test_d_fine_may_be_fed_a_padded_picture(tmp_path: Path) -> None:
+    # tools/inference/onnx_inf.py of D-FINE since 2024-11: black, centred, and the boxes in px of the padded picture.
+    export = exports.rt_detr(PEOPLE, place=exports.letterboxed)
+    model = opened(tmp_path, export, safetygear__json='{"resize": "letterbox"}')
+    detector = model.detector(default_threshold=0.3)
+    found = detector.detect(plain(*PICTURE, (60, 60, 60)))
+    assert iou(as_xyxy([share(box) for box in PEOPLE]), found.xyxy_norm).diagonal().min() >= 0.99
+    assert detector.prepare(plain(*PICTURE, (60, 60, 60)))[0][0, :, 0, 0].tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_rf_detr_scores_by_the_sigmoid_of_each_class(tmp_path: Path, spare: int) -> None:
+    # One query that is helmet and vest at once: a softmax would halve each.
+    export = exports.rf_detr([Box((100, 100, 300, 300), 1, 0.8)], spare=spare)
+    export.outputs[1].parts[0].values[0, 0, 2] = math.log(0.7 / 0.3)
+    if spare:
+        export.outputs[1].parts[0].values[0, 1, 3] = 5.0  # no object
+    model = opened(tmp_path, export)
+    found = model.detector(default_threshold=0.5).detect(plain(*PICTURE, (60, 60, 60)))
+    assert [model.labels[label] for label in found.class_id] == ["helmet", "vest"]
+    assert found.probability.tolist() == pytest.approx([0.8, 0.7], abs=1e-5)
+
+
+def test_rf_detr_keeps_more_than_twenty_people(tmp_path: Path) -> None:
+    muster = [Box((40 * n, 100, 40 * n + 38, 400), 0, 0.9) for n in range(30)]
+    assert len(labels_of(opened(tmp_path, exports.rf_detr(muster)))) == 30
+
+
+@pytest.mark.parametrize("order", [(3, 2, 1, 0), (1, 0, 3, 2)])
+@pytest.mark.parametrize("suffix", ["", ":0"])
+def test_tf_outputs_are_bound_by_name(tmp_path: Path, order: tuple[int, ...], suffix: str) -> None:
+    model = opened(tmp_path, exports.tf_object_detection(PEOPLE, order=order, suffix=suffix))
+    assert labels_of(model) == ["person", "person", "helmet", "vest"]
+    assert model.format.input.size == (640, 640)
+
+
+def test_a_free_size_can_be_set(tmp_path: Path) -> None:
+    model = opened(tmp_path, exports.tf_object_detection(PEOPLE), safetygear__json='{"inputSize": [300, 200]}')
+    assert model.format.input.size == (300, 200)
+
+
+def test_side_by_side_people_stay_two_at_any_place(tmp_path: Path) -> None:
+    # What cv2.dnn.NMSBoxes loses when it is fed corners: the further right, the wider it takes them for.
+    row = [Box((100 * n, 150, 100 * n + 100, 650), 0, 0.9 - 0.01 * n) for n in range(12)]
+    assert len(labels_of(opened(tmp_path, exports.ultralytics(row)))) == 12
