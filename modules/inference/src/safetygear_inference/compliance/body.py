@@ -29,7 +29,8 @@ WIDE_FROM, WIDE_FULLY = 0.6, 0.8
 
 def ramp(value: Array, zero: float, one: float) -> Array:
     """0 up to `zero`, 1 from `one`, straight between; falling where `zero` is the greater."""
-    return np.asarray(np.clip((value - zero) / (one - zero), 0.0, 1.0))
+    # Not np.clip: on a few people its way to the same two calls costs three times as much as they do.
+    return np.asarray(np.minimum(np.maximum((value - zero) / (one - zero), 0.0), 1.0))
 
 
 def plateau(value: Array, zero_low: float, low: float, high: float, zero_high: float) -> Array:
@@ -49,7 +50,8 @@ def inside(boxes: Array, holders: Array) -> Array:
         holders = holders[:, None, :]
     low = np.maximum(boxes[None, :, :2], holders[..., :2])
     high = np.minimum(boxes[None, :, 2:], holders[..., 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    size = np.maximum(high - low, 0)
+    shared = size[..., 0] * size[..., 1]
     return np.asarray(shared / side(boxes)[None, :] ** 2)
 
 

@@ -66,10 +66,12 @@ def _same_spot(xyxy: Array) -> Array:
     """(k, k): which boxes (k, 4) lie on one spot."""
     low = np.maximum(xyxy[:, None, :2], xyxy[None, :, :2])
     high = np.minimum(xyxy[:, None, 2:], xyxy[None, :, 2:])
-    shared = np.prod(np.maximum(high - low, 0), axis=2)
+    size = np.maximum(high - low, 0)
+    shared = size[..., 0] * size[..., 1]
     sides = side(xyxy)
     smaller = np.minimum(sides[:, None], sides[None, :]) ** 2
     centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2
-    apart = np.hypot(*np.moveaxis(centre[:, None, :] - centre[None, :, :], 2, 0))
+    away = centre[:, None, :] - centre[None, :, :]
+    apart = np.hypot(away[..., 0], away[..., 1])
     larger = np.maximum(sides[:, None], sides[None, :])
     return np.asarray((shared >= OVERLAP * smaller) & (apart <= SAME_SPOT * larger))

@@ -36,10 +36,12 @@ class Area:
         """How far in people's boxes (n, 4) are: from 0 on they are inside. Of the picture for the foot, of the box for
         overlap."""
         boxes = np.asarray(xyxy_norm, np.float64).reshape(-1, 4)
+        if self._everywhere and self.anchor == "foot":
+            return np.full(len(boxes), np.inf)
         if self.anchor == "foot":
             # A box may reach beyond the picture, its foot counts at the picture's edge.
             feet = np.stack(((boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]), axis=1)
-            return polygons.depths(self._corners, np.clip(feet, 0, 1))
+            return polygons.depths(self._corners, np.minimum(np.maximum(feet, 0), 1))
         shares = [polygons.share_inside(self.polygon, (box[0], box[1], box[2], box[3])) for box in boxes.tolist()]
         return np.array(shares, np.float64) - self.minimum_overlap
 
@@ -50,6 +52,11 @@ class Area:
     def margin(self, edge_margin: float) -> float:
         """What `depths` have to exceed to be clearly inside, and below zero clearly outside."""
         return edge_margin if self.anchor == "foot" else min(_OVERLAP_MARGIN, self.minimum_overlap / 2)
+
+    @cached_property
+    def _everywhere(self) -> bool:
+        """Whether it is the whole picture, as the zone of most cameras is: from inside, its border is no edge."""
+        return polygons.area(self.polygon) >= 1
 
     @cached_property
     def _corners(self) -> NDArray[np.float64]:
