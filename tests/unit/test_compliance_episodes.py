@@ -482,16 +482,23 @@ def test_a_state_that_can_not_be_read_is_said(data: bytes) -> None:
     assert caught.value.code == "episode-state-invalid"
 
 
-def test_pictures_are_wished_for_when_they_are_better() -> None:
+def test_pictures_are_wished_for_until_there_is_one_that_is_as_good() -> None:
     site = Site().frames([person(size=0.3)], 2)
     assert site.episodes.picture_wishes("gate") == []
     site.frames([person(size=0.3)])
     (wish,) = site.episodes.picture_wishes("gate")
     assert (wish.episode, wish.track) == (site.changes[0].id, "t1")
-    sizes = [(0.3, 0), (0.31, 0), (0.4, 1), (0.2, 0), (0.42, 0), (0.5, 1)]
-    for size, wishes in sizes:
+    site.frames([person(size=0.3)])
+    assert len(site.episodes.picture_wishes("gate")) == 1, "none was taken yet"
+    site.episodes.pictured("gate", wish.episode, wish.score)
+    for size, wishes in [(0.3, 0), (0.31, 0), (0.4, 1), (0.2, 0)]:
         site.frames([person(size=size)])
         assert len(site.episodes.picture_wishes("gate")) == wishes, size
+    site.episodes.pictured("gate", wish.episode, wish.score / 2)
+    site.episodes.pictured("gate", "ep-of-nobody", 1.0)
+    site.episodes.pictured("nowhere", wish.episode, 1.0)
+    site.frames([person(size=0.3)])
+    assert site.episodes.picture_wishes("gate") == [], "a worse one takes nothing back"
 
 
 def test_the_kpi_counts_person_seconds_by_zone_and_hour() -> None:

@@ -5,6 +5,7 @@ YUV is taken as BT.601 with video range (16..235), which is what H.264 cameras s
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Final
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetygear.errors import FrameError
+from safetygear.geometry import Boxes
 from safetygear_inference.picture import Bgr, Picture, Plane
 
 # Before the import, which reads it: a picture of a few KB may claim to be gigapixels.
@@ -25,6 +27,10 @@ cv2.setNumThreads(1)
 cv2.ocl.setUseOpenCL(False)
 
 JPEG_START: Final = b"\xff\xd8"
+CELLS_ACROSS: Final = 4
+"""Of a region that is made unrecognisable: a face in it is left with four values across at most."""
+DETAIL_ACROSS: Final = 6
+"""Pixels across a face in which nobody can be recognised; `detail` measures what is there beyond them."""
 
 
 class BgrScaler:
@@ -98,6 +104,41 @@ def black_out(bgr: Bgr, polygons: Sequence[Sequence[tuple[float, float]]]) -> No
         corners = np.round(np.asarray(polygon) * (width, height)).astype(np.int32)
         cv2.fillPoly(bgr, [corners], (0, 0, 0))
         cv2.polylines(bgr, [corners], True, (0, 0, 0), 2)
+
+
+def make_unrecognisable(bgr: Bgr, regions_norm: Boxes) -> None:
+    """Leave of each region only `CELLS_ACROSS` averages along its longer side, in place. What is between them is
+    interpolated, so that no edge is left either.
+
+    `bgr`: (height, width, 3) uint8; `regions_norm`: (n, 4) xyxy in 0..1 of it, outwards to whole pixels.
+    """
+    height, width = bgr.shape[:2]
+    for left, top, right, bottom in (np.asarray(regions_norm, float) * (width, height, width, height)).tolist():
+        x0, y0 = max(0, math.floor(left)), max(0, math.floor(top))
+        x1, y1 = min(width, math.ceil(right)), min(height, math.ceil(bottom))
+        if x1 <= x0 or y1 <= y0:
+            continue
+        part = bgr[y0:y1, x0:x1]
+        cell = max(1.0, max(x1 - x0, y1 - y0) / CELLS_ACROSS)
+        few = (max(1, round((x1 - x0) / cell)), max(1, round((y1 - y0) / cell)))
+        # The mean over each cell: nothing of what it was made of can be worked out again.
+        part[:] = cv2.resize(cv2.resize(part, few, interpolation=cv2.INTER_AREA), part.shape[1::-1])
+
+
+def sharpness(bgr: Bgr) -> float:
+    """Variance of the Laplacian of the grey picture, (height, width, 3) uint8: little where it is smeared."""
+    return float(cv2.Laplacian(cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY), cv2.CV_32F).var())
+
+
+def detail(bgr: Bgr) -> float:
+    """What a picture of one face, (height, width, 3) uint8, shows beyond `DETAIL_ACROSS` pixels across: the root mean
+    square difference, in grey levels, between it and itself enlarged from so few pixels, whatever its size.
+    """
+    grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+    height, width = grey.shape
+    few = (min(width, DETAIL_ACROSS), min(height, max(1, round(height * DETAIL_ACROSS / width))))
+    coarse = cv2.resize(cv2.resize(grey, few, interpolation=cv2.INTER_AREA), (width, height))
+    return float(np.sqrt(np.mean((grey.astype(np.float32) - coarse) ** 2)))
 
 
 def encode_jpeg(bgr: Bgr, quality: int) -> bytes:

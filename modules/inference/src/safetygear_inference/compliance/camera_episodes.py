@@ -9,6 +9,7 @@ from typing import Final
 from safetygear.geometry import as_xyxy
 from safetygear.messages.event import CloseReason
 from safetygear_inference.compliance import reunion
+from safetygear_inference.compliance.best_view import BETTER_BY, view_score
 from safetygear_inference.compliance.episode import (
     BoxTuple,
     Episode,
@@ -30,8 +31,6 @@ LONGEST_STEP_S: Final = 2.0
 """Two frames further apart say nothing of the time between them: it counts for nobody and against nobody."""
 LONGEST_RESTART_S: Final = 120.0
 """After a longer absence of the module, nobody is taken for the person of before."""
-# A better picture of an episode has to be better by so much, or each frame of somebody coming near would be cut out.
-_BETTER_BY: Final = 1.15
 _AT_BORDER: Final = 0.005
 _REMEMBERED_S: Final = 10.0
 # A sum of frame steps that should be 2 s may be a hair less.
@@ -43,11 +42,13 @@ _Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class PictureWish:
-    """The frame just judged shows this episode's person better than any before."""
+    """The frame just judged may show this episode's person better than any picture that was taken."""
 
     episode: str
     track: str
     xyxy_norm: BoxTuple
+    score: float
+    """How well, 0..1, if the picture is sharp there (best_view.py)."""
 
 
 @dataclass
@@ -157,6 +158,12 @@ class CameraEpisodes:
         for key in [key for key in self._pending if key[:2] not in held]:
             del self._pending[key]
         return [self._close(key, "shift-end", now_s) for key in list(self.open) if key[:2] not in held]
+
+    def pictured(self, episode_id: str, score: float) -> None:
+        """A picture was taken of an episode; nothing happens where it is over."""
+        for episode in self.open.values():
+            if episode.id == episode_id:
+                episode.best_score = max(episode.best_score, score)
 
     def snapshot(self, now_s: float) -> SavedCamera:
         """For a file."""
@@ -334,11 +341,10 @@ class CameraEpisodes:
         return []
 
     def _look(self, episode: Episode, confidence: float, box: BoxTuple) -> None:
-        """Wish for a picture where this frame shows the person larger or clearer than the best so far."""
-        score = (box[2] - box[0]) * (box[3] - box[1]) * confidence
-        if score > episode.best_score * _BETTER_BY:
-            episode.best_score = score
-            self.wishes.append(PictureWish(episode.id, episode.seen_as, box))
+        """Wish for a picture where this frame may show the person better than the best one that was taken."""
+        score = view_score(box, confidence)
+        if score > episode.best_score * BETTER_BY:
+            self.wishes.append(PictureWish(episode.id, episode.seen_as, box, score))
 
     def _expire(self, seen: Mapping[str, JudgedPerson], now_s: float) -> list[EpisodeChange]:
         """Close what has waited for a lost person long enough."""

@@ -67,9 +67,15 @@ class Episodes:
         ]
 
     def picture_wishes(self, camera: str) -> list[PictureWish]:
-        """Episodes whose person the camera's last judged frame shows best so far."""
+        """Episodes whose person the camera's last judged frame may show better than any picture taken so far."""
         known = self._cameras.get(camera)
         return list(known.wishes) if known is not None else []
+
+    def pictured(self, camera: str, episode_id: str, score: float) -> None:
+        """A picture was taken of the episode: from now on only better ones are wished for."""
+        known = self._cameras.get(camera)
+        if known is not None:
+            known.pictured(episode_id, score)
 
     def snapshot(self, *, now_s: float, wall_s: float) -> EpisodesState:
         """All that has to outlive the process."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from safetygear.geometry import as_xyxy
+from safetygear.geometry import Boxes, as_xyxy
 from safetygear.messages.detections import Status
-from safetygear_inference.compliance.episodes import EpisodeChange, Episodes
+from safetygear_inference.compliance.episode import BoxTuple
+from safetygear_inference.compliance.episodes import EpisodeChange, Episodes, PictureWish
 from safetygear_inference.compliance.judging_config import VoteConfig, WearingConfig
 from safetygear_inference.compliance.status import status
 from safetygear_inference.compliance.vote import GearVotes
@@ -42,6 +43,10 @@ class JudgedFrame:
     """(n) of the frame's boxes: whose each is; None: nobody's."""
     changes: tuple[EpisodeChange, ...] = ()
     """In the order in which they are to be told."""
+    unseen: tuple[BoxTuple, ...] = ()
+    """Where people are expected who are followed and were not seen in this frame."""
+    wishes: tuple[PictureWish, ...] = ()
+    """Open episodes whose person this frame shows better than any picture that there is of it."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class CameraJudge:
             people=self._verdicts(people, wall_s),
             tracks=_tracks(len(boxes.label), tracked, found),
             changes=tuple(changes),
+            unseen=tuple(_box_tuple(box) for box in self._tracker.unseen()),
+            wishes=tuple(self._episodes.picture_wishes(self._camera)),
         )
 
     def _track(self, boxes: LabelledBoxes, now_s: float, frame_size_px: tuple[int, int]) -> list[TrackedPerson]:
@@ -155,3 +162,8 @@ def _tracks(
     for person in people:
         tracks[person.box_index] = person.track
     return tuple(tracks)
+
+
+def _box_tuple(xyxy_norm: Boxes) -> BoxTuple:
+    left, top, right, bottom = xyxy_norm.tolist()
+    return left, top, right, bottom

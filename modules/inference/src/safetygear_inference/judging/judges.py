@@ -137,6 +137,10 @@ class Judges:
         """Those that are open now; not to be changed."""
         return self._episodes.open_episodes(camera)
 
+    def pictured(self, camera: str, episode_id: str, score: float) -> None:
+        """A picture of that score was taken of an open episode."""
+        self._episodes.pictured(camera, episode_id, score)
+
     def privacy(self, camera: str) -> tuple[tuple[tuple[float, float], ...], ...]:
         """Polygons in 0..1 of the camera's picture to black out before anybody sees it."""
         return self._plan.camera(camera).privacy

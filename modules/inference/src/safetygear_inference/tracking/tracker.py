@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from safetygear.geometry import Boxes
+from safetygear.geometry import Boxes, clip_xyxy
 from safetygear_inference.judging.observation import TrackedPerson
 from safetygear_inference.tracking.assignment import MAX_COST, assign, costs
 from safetygear_inference.tracking.config import TrackingConfig
@@ -60,6 +60,7 @@ class PersonTracker:
         self._motion = Motion.of(np.zeros((0, 4)))
         self._lives: list[_Life] = []
         self._now_s: float | None = None
+        self._aspect = 1.0
 
     def update(
         self,
@@ -83,7 +84,7 @@ class PersonTracker:
         now_s = now_s if self._now_s is None else max(now_s, self._now_s)
         if self._now_s is not None:
             self._motion.advance(now_s - self._now_s)
-        self._now_s = now_s
+        self._now_s, self._aspect = now_s, aspect
         boxes = boxes_norm * np.array([aspect, 1, aspect, 1])
         frame = _Frame(boxes, boxes_norm, np.asarray(probability, np.float64), now_s, aspect)
 
@@ -108,6 +109,12 @@ class PersonTracker:
         ended = [life.track for life in self._lives if life.track is not None]
         self._keep([])
         return ended
+
+    def unseen(self) -> Boxes:
+        """Where people are expected who are followed and were not seen in the newest frame: (n, 4) xyxy in 0..1."""
+        rows = [row for row, life in enumerate(self._lives) if life.track is not None and life.seen_s != self._now_s]
+        scale = np.array([self._aspect, 1, self._aspect, 1])
+        return clip_xyxy((self._motion.boxes()[rows] / scale).astype(np.float32), 1, 1)
 
     @property
     def alive(self) -> int:
