@@ -22,9 +22,9 @@ import av
 import numpy as np
 import onnxruntime as ort
 
-from safetygear_inference.config import DEFAULT_MODEL
 from safetygear_inference.detectors import open_model
 from safetygear_inference.detectors.runtimes.onnx import runtime_version
+from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import Picture
 from safetygear_inference.visibility import measure

@@ -25,11 +25,11 @@ from safetygear.geometry import as_xyxy, iou
 from safetygear_inference.compliance.episodes import Episodes
 from safetygear_inference.compliance.zone_config import EpisodeConfig, RulesConfig
 from safetygear_inference.compliance.zones import ZonePlan
-from safetygear_inference.config import DEFAULT_MODEL
 from safetygear_inference.detectors import open_model
 from safetygear_inference.judging.camera_judge import CameraJudge, JudgingConfig
 from safetygear_inference.judging.labels import canonical_labels
 from safetygear_inference.judging.observation import LabelledBoxes
+from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import Picture
 from safetygear_inference.tracking import TrackIds

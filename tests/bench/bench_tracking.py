@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from safetygear.geometry import as_xyxy, iou
-from safetygear_inference.config import DEFAULT_MODEL
 from safetygear_inference.detectors import open_model
+from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import Picture
 from safetygear_inference.tracking import PersonTracker, TrackIds, TrackingConfig

@@ -25,9 +25,9 @@ import numpy as np
 from safetygear_inference.compliance.judging_config import VoteConfig
 from safetygear_inference.compliance.vote import GearVotes
 from safetygear_inference.compliance.wearing import observe
-from safetygear_inference.config import DEFAULT_MODEL
 from safetygear_inference.detectors import open_model
 from safetygear_inference.judging.observation import LabelledBoxes, TrackedPerson
+from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import Picture
 

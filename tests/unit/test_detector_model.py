@@ -16,9 +16,9 @@ from onnx import helper, numpy_helper
 
 from safetygear.errors import ModelError
 from safetygear.geometry import as_xyxy, iou
-from safetygear_inference.config import DEFAULT_MODEL, ModelConfig
 from safetygear_inference.detectors import open_model
-from safetygear_inference.model_keeper import unknown_labels
+from safetygear_inference.model_change.config import DEFAULT_MODEL, ModelConfig
+from safetygear_inference.model_change.desk import unknown_labels
 from safetygear_inference.model_store import find_model
 from support.onnx_models import colour_meter, convolutional_compact, custom_vision_compact, with_decoding, yolox
 from support.pictures import demo_frames, demo_truth, plain, with_white_box

@@ -60,6 +60,10 @@ class Pool(AnalysisPool):
         self.go = asyncio.Event()
         self.go.set()
 
+    @property
+    def model(self) -> Model | None:
+        return self._model
+
     async def analyse(
         self, worker: int, arrival: Arrival, *, with_visibility: bool, picture_wanted: PictureWanted | None
     ) -> tuple[Analysed, Model]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import safetygear_inference
 from safetygear.errors import ModelError, UserError
-from safetygear_inference.config import DEFAULT_MODEL
 from safetygear_inference.detectors import Model, open_model
+from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 
 DEFAULT = "default"

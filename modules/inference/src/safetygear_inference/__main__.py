@@ -48,10 +48,11 @@ async def _run(lifecycle: Lifecycle, environment: Environment, environ: Mapping[
     clock, hub = SystemClock(), AzureHub()
     metrics = ModuleMetrics("safetygear_inference_", environ)
     metrics.serve(environment.metrics_listen)
-    app = InferenceApp(environment, hub, InferenceMetrics(metrics), clock)
+    secrets = SecretResolver(environ, environment.secrets_dir, redactor)
+    app = InferenceApp(environment, hub, InferenceMetrics(metrics), clock, secrets)
     page = None
     try:
-        page = await _serve_page(app, environment, environ, redactor, clock)
+        page = await _serve_page(app, environment, secrets, clock)
         if await open_unless_stopped(hub, app.handlers(), lifecycle.stopping, clock):
             await app.run(lifecycle, watch(hub, clock))
     finally:
@@ -63,7 +64,7 @@ async def _run(lifecycle: Lifecycle, environment: Environment, environ: Mapping[
 
 
 async def _serve_page(
-    app: InferenceApp, environment: Environment, environ: Mapping[str, str], redactor: Redactor, clock: Clock
+    app: InferenceApp, environment: Environment, secrets: SecretResolver, clock: Clock
 ) -> Page | None:
     """The live page; None where it is switched off or can't be had (then the problem `page` says why)."""
     if environment.page_listen is None:
@@ -71,7 +72,7 @@ async def _serve_page(
     token = None
     if environment.page_token is not None:
         try:
-            token = SecretResolver(environ, environment.secrets_dir, redactor).resolve(environment.page_token)
+            token = secrets.resolve(environment.page_token)
         except TwinError as exc:
             # Also on loopback: who wants a token must not get a page without one.
             app.problems.raised("page", exc.code, f"the live page is off: SAFETYGEAR_PAGE_TOKEN: {exc}")

@@ -14,6 +14,7 @@ from safetygear.hub.methods import Methods
 from safetygear.hub.port import HubHandlers, HubPort, Json
 from safetygear.lifecycle import Lifecycle
 from safetygear.logs import set_level
+from safetygear.secret_references import SecretResolver
 from safetygear.twin.session import TwinSession
 from safetygear_inference import __version__
 from safetygear_inference.analysis_pool import AnalysisPool
@@ -27,10 +28,10 @@ from safetygear_inference.health import HealthPeriods
 from safetygear_inference.heartbeat import Heartbeat
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.judging_desk import JudgingDesk
-from safetygear_inference.last_model import LastModelFile
 from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
-from safetygear_inference.model_keeper import ModelKeeper
+from safetygear_inference.model_keeper import keep_models
+from safetygear_inference.model_methods import ModelMethods
 from safetygear_inference.outbox.newest_report import NewestReport, seen_in
 from safetygear_inference.pipeline import Pipeline
 from safetygear_inference.problems import Problems
@@ -57,7 +58,15 @@ log = logging.getLogger(__name__)
 class InferenceApp:
     """Everything of one module instance. `run` works until the lifecycle stops it or a task fails."""
 
-    def __init__(self, environment: Environment, hub: HubPort, metrics: InferenceMetrics, clock: Clock) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        hub: HubPort,
+        metrics: InferenceMetrics,
+        clock: Clock,
+        resolver: SecretResolver | None = None,
+    ) -> None:
+        """Without `resolver` nothing that needs one can be done: it is refused by name."""
         self._environment = environment
         self._hub = hub
         self._metrics = metrics
@@ -88,12 +97,7 @@ class InferenceApp:
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
         self._pool = AnalysisPool(environment.workers, environment.frames_dir)
         self._side = SideAnalysis(environment.frames_dir)
-        self._models = ModelKeeper(
-            self._pool,
-            (environment.data_dir / "models", environment.models_dir),
-            self.problems,
-            LastModelFile(environment.data_dir),
-        )
+        self._models, on_frame = keep_models(environment, self._pool, self._side, self.problems, resolver, clock)
         self._pipeline = Pipeline(
             shards=environment.shards,
             pool=self._pool,
@@ -105,6 +109,7 @@ class InferenceApp:
             problems=self.problems,
             clock=clock,
         )
+        self._pipeline.listeners.add(on_frame)
         self._twin = TwinSession(
             InferenceTwin,
             hub,
@@ -127,6 +132,7 @@ class InferenceApp:
         for name in STATUS_METHODS:
             self.methods.add(name, self._get_status)
         EventMethods(self._events).add_to(self.methods)
+        ModelMethods(self._models).add_to(self.methods)
         self._newest = NewestReport()
         self._analysed_fps: dict[str, float] = {}
         self._fps_told_s: float | None = None

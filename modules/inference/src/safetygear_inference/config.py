@@ -11,12 +11,9 @@ from msgspec import Meta
 from safetygear_inference.compliance.judging_config import VoteConfig, WearingConfig
 from safetygear_inference.compliance.shift_config import CalendarConfig
 from safetygear_inference.compliance.zone_config import EpisodeConfig, Finding, RulesConfig, ZoneConfig, check_rules
+from safetygear_inference.model_change.config import ModelConfig
 from safetygear_inference.outbox.config import OutboxConfig
 from safetygear_inference.tracking.config import TrackingConfig
-
-DEFAULT_MODEL = "ppe_yolox_nano_relu_384x640"
-
-Share = Annotated[float, Meta(ge=0, le=1)]
 
 
 class DetectionsConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -76,27 +73,6 @@ class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
             "of that part. 100: no pacing.",
         ),
     ] = 25.0
-
-
-class ModelConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Which detector runs, and from which probability its boxes count."""
-
-    name: Annotated[
-        str,
-        Meta(
-            pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}$",
-            description="A model in the data folder's models/ or in the image: a folder or file of that name, "
-            "with or without .zip or .onnx.",
-        ),
-    ] = DEFAULT_MODEL
-    default_threshold: Annotated[
-        Share | None,
-        Meta(description="Least probability (0..1) of a box whose label is not in thresholds. Null: the model's own."),
-    ] = None
-    thresholds: Annotated[
-        dict[Annotated[str, Meta(min_length=1, max_length=128)], Share],
-        Meta(max_length=200, description="Least probability (0..1) of a box, by label."),
-    ] = msgspec.field(default_factory=dict)
 
 
 class PageConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetygear.errors import UserError
-from safetygear_inference.config import DEFAULT_MODEL
+from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 from safetygear_workbench.bench.clips import STREAMS, clip
 from safetygear_workbench.bench.overhead import Case

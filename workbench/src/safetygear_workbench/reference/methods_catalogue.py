@@ -57,6 +57,13 @@ METHODS: Final[Mapping[str, tuple[Method, ...]]] = {
             "and state, and `openEpisodes`.",
         ),
         Method(
+            "reloadModel",
+            "none",
+            "`{model}`: how the model stands just now, as in the reported properties. The wanted model is looked at "
+            "again at once: a file by name is read anew, a download is tried again, and so is a package that was "
+            "refused for good; what comes of it is reported.",
+        ),
+        Method(
             "resendEvents",
             "`from`, `to`: the first and the last `eventSequence`; `outboxEpoch` where it is not the one in force",
             "`{outboxEpoch, queued, waiting, evicted, notKept, notGiven}`: how many were sent before and are in line "

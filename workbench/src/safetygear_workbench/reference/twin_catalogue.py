@@ -15,7 +15,8 @@ from safetygear.twin.reading import FieldError
 from safetygear_capture.config import CaptureTwin
 from safetygear_capture.reporting import reported as capture_reported
 from safetygear_inference.config import InferenceTwin
-from safetygear_inference.reporting import ModelState
+from safetygear_inference.model_change.comparison import Comparison, Times
+from safetygear_inference.model_change.state import InUse, ModelState
 from safetygear_inference.reporting import reported as inference_reported
 
 
@@ -205,7 +206,20 @@ INFERENCE = TwinEntry(
         shards=("default",),
         desired_version=7,
         errors=(),
-        model=ModelState(_MODEL, "yolox", "site-ppe-v4.zip has no model.onnx", "model-incomplete"),
+        model=ModelState(
+            InUse(_MODEL, "yolox", package="4c1d5f0e7b6a39281706f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0"),
+            phase="rolled-back",
+            wanted_package="e7d0c2b5a8f1469310254768a9bcdef0123456789abcdef0fedcba9876543210",
+            comparison=Comparison(
+                frames=118,
+                agreement=0.9132,
+                counts={"helmet": (207, 214), "person": (231, 229)},
+                old=Times(21.4, 35.2),
+                new=Times(24.9, 41.0),
+            ),
+            reason="it failed on a live frame: the network gave no numbers (NaN): its input range may be wrong",
+            code="model-failed",
+        ),
         budget=BudgetHealth(daily_blocks=40_000, used_blocks=12_400, shedding=False, shed_messages=0),
         analysed_fps={"gate-2": 4.97},
         problems={"page": {"code": "secret-missing", "message": "SAFETYGEAR_PAGE_TOKEN: no file page-token"}},
@@ -217,13 +231,26 @@ INFERENCE = TwinEntry(
         "instance": "The instance's name (SAFETYGEAR_INSTANCE, else the module's id).",
         "shards": "The shards it reads (SAFETYGEAR_SHARDS).",
         "model": "The detector.",
-        "model.state": "`loading`, `ok`, or `refused`: the model that is wanted can't be used; where there is a name "
-        "all the same, that one stays in use.",
+        "model.state": "`ok`; `loading`: none is in use yet; `downloading`, `checking`, `shadowing` (it looks at live "
+        "frames beside the one in use), `watching` (it has taken over and may be given back): how far the wanted model "
+        "has come; `refused`, `rolled-back`: it is not the one in use. Where there is a name, that one is in use.",
         "model.name": "The model in use.",
         "model.version": "What its export says of itself.",
         "model.sha256": "Digest of its weights.",
         "model.format": "How its outputs are read.",
-        "model.reason": "Why the wanted model is refused.",
+        "model.packageSha256": "Digest of the file it came in; absent for a model by name.",
+        "model.wantedSha256": "`model.sha256` of the twin, until that package is in use.",
+        "model.comparison": "The wanted model (new) beside the one in use (old) on the same live frames.",
+        "model.comparison.frames": "How many frames both looked at.",
+        "model.comparison.agreement": "0 to 1: boxes of one label that overlap by half at least, of all boxes of both.",
+        "model.comparison.counts": "Boxes by label, as {label, old, new}; at most 20 labels.",
+        "model.comparison.old": "Time for a frame.",
+        "model.comparison.old.p50Ms": "Median.",
+        "model.comparison.old.p95Ms": "95th percentile.",
+        "model.comparison.new": "Time for a frame.",
+        "model.comparison.new.p50Ms": "Median.",
+        "model.comparison.new.p95Ms": "95th percentile.",
+        "model.reason": "Why the wanted model is not the one in use, or what its download waits for.",
         "model.code": "The same, for programs.",
         "budget": "Use of the daily message budget; the exact count is in the health message.",
         "budget.dailyBlocks": "As configured.",

@@ -11,11 +11,12 @@ import numpy as np
 from safetygear.twin.reading import FieldError
 from safetygear_inference.compliance.episode import EpisodeChange
 from safetygear_inference.compliance.kpi import HOUR_S, KpiHour
-from safetygear_inference.config import InferenceTwin, ModelConfig
+from safetygear_inference.config import InferenceTwin
 from safetygear_inference.judging.camera_judge import JudgedFrame
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.judging.labels import PERSON, canonical_labels
 from safetygear_inference.judging.observation import LabelledBoxes
+from safetygear_inference.model_change.config import ModelConfig
 from safetygear_workbench.replay.recording import Frame, Recording
 
 USUAL_LABELS: Final = frozenset({PERSON, "helmet", "vest", "head", "no-vest"})
