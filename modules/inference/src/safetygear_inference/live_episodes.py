@@ -21,8 +21,15 @@ class LiveEpisodes:
         self._closed: deque[EventMessage] = deque(maxlen=CLOSED_KEPT)
 
     def take(self, message: EventMessage) -> None:
-        """An episode opens, goes on or closes. One that has closed stays closed."""
-        if any(closed.id == message.id for closed in self._closed):
+        """An episode opens, goes on or closes. One that has closed stays closed; a message may come once more, with a
+        picture."""
+        for place, closed in enumerate(self._closed):
+            if closed.id == message.id:
+                if message.dedup_key == closed.dedup_key:
+                    self._closed[place] = message
+                return
+        known = self._open.get(message.id)
+        if known is not None and message.updated_at < known.updated_at:
             return
         if message.state == "closed":
             self._open.pop(message.id, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -41,6 +42,40 @@ class Picture:
         if bgr.ndim != 3 or bgr.shape[2] != 3 or bgr.dtype != np.uint8:
             raise ValueError(f"a BGR picture is (height, width, 3) uint8, not {bgr.shape} {bgr.dtype}")
         return cls((bgr,), bgr.shape[1], bgr.shape[0], "bgr")
+
+    def cut(self, xyxy_norm: tuple[float, float, float, float]) -> Picture:
+        """The part inside a box (left, top, right, bottom in 0..1), without a copy; widened to even px, because colour
+        is stored for two by two of them. Raises ValueError where nothing of the box is in the picture."""
+        left, top = (
+            max(0, math.floor(share * side)) & ~1 for share, side in zip(xyxy_norm, self._size(), strict=False)
+        )
+        right, bottom = (
+            min(side, (math.ceil(share * side) + 1) & ~1)
+            for share, side in zip(xyxy_norm[2:], self._size(), strict=True)
+        )
+        if right <= left or bottom <= top:
+            raise ValueError(f"the box {xyxy_norm} has no part in the picture")
+        return self.part(left, top, right, bottom)
+
+    def _size(self) -> tuple[int, int]:
+        return self.width, self.height
+
+    def part(self, left_px: int, top_px: int, right_px: int, bottom_px: int) -> Picture:
+        """A rectangle of it, without a copy. Raises ValueError unless it begins at even pixels and lies inside."""
+        if left_px % 2 or top_px % 2:
+            raise ValueError(f"a part of a picture begins at even pixels, not at {left_px}, {top_px}")
+        if not (0 <= left_px < right_px <= self.width and 0 <= top_px < bottom_px <= self.height):
+            raise ValueError(f"there is no part {left_px}..{right_px} x {top_px}..{bottom_px} in it")
+        rows, columns = slice(top_px, bottom_px), slice(left_px, right_px)
+        first, *chroma = self.planes
+        if chroma:
+            chroma_rows = slice(top_px // 2, (bottom_px + 1) // 2)
+            chroma_columns = slice(left_px // 2, (right_px + 1) // 2)
+            if self.pixel_format == "nv12":
+                chroma_columns = slice(left_px, left_px + 2 * ((right_px - left_px + 1) // 2))
+            chroma = [plane[chroma_rows, chroma_columns] for plane in chroma]
+        planes = (first[rows, columns], *chroma)
+        return Picture(planes, right_px - left_px, bottom_px - top_px, self.pixel_format)
 
     def luma(self) -> Plane:
         """The Y plane, (height, width), in video range (16 is black, 235 is white)."""

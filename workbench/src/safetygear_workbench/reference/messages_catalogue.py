@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from safetygear.messages.codec import BoundingBox, Message
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity, Person
-from safetygear.messages.event import EventMessage
+from safetygear.messages.event import EventMessage, Evidence
 from safetygear.messages.frames import CamerasMessage, CameraStatus, FrameReference, FramesMessage, ReadersMessage
 from safetygear.messages.health import (
     BudgetHealth,
@@ -106,6 +106,11 @@ _EVENT = EventMessage(
     reason="missing-helmet",
     seconds_violating=2.2,
     confidence=0.94,
+    evidence=Evidence(
+        uri="/evidence/ep-5f2c1a9b7d3e4f60718293a4-1.jpg",
+        sha256="60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752",
+        blurred=True,
+    ),
     model=_MODEL,
     config_hash="5d41402abc4b2a76",
 )
@@ -236,7 +241,9 @@ ENTRIES: tuple[MessageEntry, ...] = (
             "`closeReason`: `complied` (it was put on), `left` (the zone or the picture), `track-lost` (not seen any "
             "more, or not to be judged any more), `camera-lost`, `shift-end` (or the rule was taken out), `restart` "
             "(open when the module ended, and the person was not found again).",
-            "No picture is stored or sent: `evidence` is null, and there is no method to fetch one.",
+            "`evidence` names a stored picture of the person; its file was on the device's disk before the event was. "
+            "A later message of the episode may name a better one; the earlier one stays what it was. Faces are "
+            "blurred in it unless the twin says otherwise ([evidence.md](evidence.md)).",
         ),
     ),
     MessageEntry(

@@ -19,7 +19,8 @@ class Evidence(Message, frozen=True, kw_only=True):
     """A stored picture."""
 
     uri: str
-    """Where it is."""
+    """Where it is: a blob's address, which may be named before the picture has arrived there, or a path on the device's
+    live page."""
     sha256: Sha256
     """Digest of the file."""
     blurred: bool
@@ -70,7 +71,10 @@ class EventMessage(Message, frozen=True, kw_only=True):
     confidence: Annotated[float, msgspec.Meta(ge=0, le=1)]
     """How sure the vote over the episode's frames is."""
     evidence: Evidence | None = None
-    """A picture of it; null where none is kept: this version keeps none."""
+    """The best picture of it so far; null where there is none."""
+    evidence_missing: str | None = None
+    """Why there is none: `off`, `late` (the event did not wait for it), `evicted`, or what failed (`data-full`,
+    `overwritten`, `side-busy`, …). Null where there is one."""
     model: ModelIdentity
     """Which weights saw it."""
     config_hash: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from safetygear_inference.compliance.episode import BoxTuple
@@ -24,7 +25,7 @@ BETTER_BY: Final = 1.15
 def view_score(xyxy_norm: BoxTuple, confidence: float) -> float:
     """0..1: by the person's size, how sure it is, how central, and whether all of him is in the picture."""
     left, top, right, bottom = xyxy_norm
-    size = min(1.0, (max(0.0, right - left) * max(0.0, bottom - top)) ** 0.5 / LARGE)
+    size = min(1.0, math.sqrt(max(0.0, right - left) * max(0.0, bottom - top)) / LARGE)
     off_centre = max(abs(left + right - 1), abs(top + bottom - 1))
     central = 1 - (1 - AT_EDGE_COUNTS) * min(1.0, off_centre)
     cut = min(left, top) <= CUT_WITHIN or max(right, bottom) >= 1 - CUT_WITHIN

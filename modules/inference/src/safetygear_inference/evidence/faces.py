@@ -19,12 +19,15 @@ from safetygear_inference.compliance.things import lack_labels
 from safetygear_inference.judging.labels import PERSON
 from safetygear_inference.judging.observation import LabelledBoxes
 
+RECOGNISABLE_ABOVE: Final = 8.0
+"""What must not be left of a face, in grey levels of `pixels.detail`. Uncovered faces of the demo clip, 20 to 60 pixels
+across, have 12 to 19."""
 LEAST_FIT: Final = 0.3
 """How well a head or helmet must lie where a person's head is to be that person's, 0..1 (body.py)."""
 SAME_PERSON_IOU, SAME_PERSON_INSIDE = 0.45, 0.8
 """Two boxes that overlap like this may be of one person, who has one head."""
 SEEN_IOU: Final = 0.3
-"""Somebody who is expected where a person's box overlaps by more is that person."""
+"""Somebody who is expected where a person's box overlaps by more may be that person."""
 UPPER_SHARE: Final = 0.36
 """Of a standing person's box: a head lies in it even below a raised arm."""
 OFF_AXIS, OFF_MIDDLE = 0.5, 0.75
@@ -43,7 +46,7 @@ CHIN: Final = 1.6
 """How far down the face goes, per height of a helmet's box: 1.24 to 1.37 for the default detector's."""
 HEAD_SHARE_DOWN: Final = 0.2
 """Of a standing person's height: head and neck end above it."""
-ASIDE: Final = 0.12
+ASIDE: Final = 0.2
 """What is covered on each side beyond a head or helmet, per width."""
 BELOW_HEAD: Final = 0.4
 """What is covered below a bare head's box, per height: the default detector's end at the mouth."""
@@ -51,17 +54,17 @@ BELOW_HEAD: Final = 0.4
 _TORSO = ("vest", *lack_labels("vest"))
 
 
-def face_regions(boxes: LabelledBoxes, *, picture_size_px: tuple[int, int], also_people: Boxes | None = None) -> Boxes:
+def face_regions(
+    boxes: LabelledBoxes, *, picture_size_px: tuple[int, int], expected_norm: Boxes | None = None
+) -> Boxes:
     """What to cover: (n, 4) xyxy in 0..1 of the picture.
 
-    `boxes`: with canonical labels, in 0..1 of the picture. `also_people`: (m, 4), where people are expected; what a
-    person's box shows already is left out.
+    `boxes`: with canonical labels, in 0..1 of the picture. `expected_norm`: (m, 4) likewise, of people whom no box
+    shows: `left_over` says who they are.
     """
     scale = np.array([*picture_size_px, *picture_size_px], float)
     xyxy_px = np.asarray(boxes.xyxy_norm, float).reshape(-1, 4) * scale
     people = _rows(boxes, xyxy_px, (PERSON,))
-    if also_people is not None:
-        people = np.concatenate((people, _unseen(np.asarray(also_people, float).reshape(-1, 4) * scale, people)))
     bare, helmets = _rows(boxes, xyxy_px, lack_labels("helmet")), _rows(boxes, xyxy_px, ("helmet",))
     torsos = _rows(boxes, xyxy_px, _TORSO)
     bodies = Bodies.of(people, picture_size_px)
@@ -80,21 +83,29 @@ def face_regions(boxes: LabelledBoxes, *, picture_size_px: tuple[int, int], also
     sure[:, len(bare) :] *= _on_axis(bodies, helmets, torsos)
     located = _located(people, sure)
     regions += [_where_a_head_may_be(bodies, person) for person in range(len(people)) if not located[person]]
+    if expected_norm is not None:
+        expected = Bodies.of(np.asarray(expected_norm, float).reshape(-1, 4) * scale, picture_size_px)
+        regions += [_where_a_head_may_be(expected, person) for person in range(len(expected.xyxy_px))]
     regions += _above_lone_torsos(torsos, heads)
     found = as_xyxy(np.array(regions) / scale if regions else [])
     found = clip_xyxy(found, 1, 1)
     return found[(found[:, 2] > found[:, 0]) & (found[:, 3] > found[:, 1])]
 
 
+def left_over(expected_norm: Boxes, boxes: LabelledBoxes) -> Boxes:
+    """Those of the expected people (m, 4) whom no person's box shows; each box shows one."""
+    people = boxes.xyxy_norm[[row for row, label in enumerate(boxes.label) if label == PERSON]].reshape(-1, 4)
+    overlap = iou(expected_norm, people)
+    left = np.ones(len(expected_norm), bool)
+    while overlap.size and overlap.max() > SEEN_IOU:
+        person, box = divmod(int(overlap.argmax()), overlap.shape[1])
+        left[person] = False
+        overlap[person, :] = overlap[:, box] = 0
+    return expected_norm[left]
+
+
 def _rows(boxes: LabelledBoxes, xyxy_px: Array, labels: Sequence[str]) -> Array:
     return xyxy_px[[row for row, label in enumerate(boxes.label) if label in labels]].reshape(-1, 4)
-
-
-def _unseen(expected: Array, people: Array) -> Array:
-    if not len(expected) or not len(people):
-        return expected
-    overlap = iou(expected.astype(np.float32), people.astype(np.float32)).max(axis=1)
-    return expected[overlap <= SEEN_IOU]
 
 
 def _on_axis(bodies: Bodies, helmets: Array, torsos: Array) -> Mask:
@@ -174,7 +185,7 @@ def _above_lone_torsos(torsos: Array, heads: Array) -> list[tuple[float, ...]]:
     """Two people may share one box, and somebody behind something may have none: a torso tells of a head all the
     same."""
     free = list(range(len(heads)))
-    regions = []
+    regions: list[tuple[float, ...]] = []
     for torso in torsos:
         left, top, right, bottom = torso.tolist()
         width, height = right - left, bottom - top

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from safetygear.clock import rfc3339
 from safetygear.messages.detections import ModelIdentity
-from safetygear.messages.event import EventMessage
+from safetygear.messages.event import EventMessage, Evidence
 from safetygear_inference.compliance.episode import EpisodeChange
 
 
-def event_message(change: EpisodeChange, *, model: ModelIdentity, config_hash: str) -> EventMessage:
-    """Without sequence and epoch: the outbox gives them."""
+def event_message(
+    change: EpisodeChange, *, model: ModelIdentity, config_hash: str, evidence: Evidence | None = None
+) -> EventMessage:
+    """Without sequence and epoch: the outbox gives them. `evidence`: the best stored picture of the episode so far."""
     return EventMessage(
         id=change.id,
         event_sequence=0,
@@ -30,6 +32,7 @@ def event_message(change: EpisodeChange, *, model: ModelIdentity, config_hash: s
         close_reason=change.close_reason,
         seconds_violating=change.violating_s,
         confidence=round(change.confidence, 4),
+        evidence=evidence,
         model=model,
         config_hash=config_hash,
     )

@@ -1,0 +1,128 @@
+"""From a frame's pixels to a picture that may be stored: cut out, blacked out, looked at again, blurred, encoded.
+
+The detector runs on the very pixels that are stored, with low thresholds: what it doubts is covered too. What the
+frame's own analysis saw counts as well; a face is left visible only where neither saw anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from safetygear.geometry import Boxes, area
+from safetygear_inference.compliance.best_view import sharpness_share
+from safetygear_inference.detectors import Detector, Model
+from safetygear_inference.detectors.nms import keep_best
+from safetygear_inference.evidence.config import Faces
+from safetygear_inference.evidence.crop import Part, Polygon
+from safetygear_inference.evidence.faces import face_regions
+from safetygear_inference.judging.labels import canonical_labels
+from safetygear_inference.judging.observation import LabelledBoxes
+from safetygear_inference.picture import Bgr, Picture
+from safetygear_inference.pixels import black_out, encode_jpeg, make_unrecognisable, sharpness, to_bgr
+
+DOUBTFUL: Final = 0.1
+"""From this probability on a box is covered. The default detector's own threshold is 0.35."""
+SAME_IOU: Final = 0.5
+"""Two boxes of one label that overlap by more, one of each look at the frame, are of one thing."""
+
+
+@dataclass(frozen=True)
+class PictureOrder:
+    """What a picture is to show of a frame, and how."""
+
+    part: Part
+    boxes: LabelledBoxes
+    """What the frame's own analysis saw, in 0..1 of the frame."""
+    expected_norm: Boxes
+    """(n, 4) likewise: where people are expected whom it did not see."""
+    black_out: Sequence[Polygon]
+    """In 0..1 of the frame: nobody may see it."""
+    faces: Faces
+    max_side_px: int
+    quality: int
+
+
+@dataclass(frozen=True)
+class MadePicture:
+    """A JPEG and what is in it."""
+
+    jpeg: bytes
+    width_px: int
+    height_px: int
+    blurred: bool
+
+
+class CautiousDetector:
+    """A detector of its own for each model in use, with low thresholds. For one thread."""
+
+    def __init__(self) -> None:
+        self._made: tuple[Model, Detector, tuple[str, ...]] | None = None
+
+    def look(self, model: Model, bgr: Bgr) -> LabelledBoxes:
+        """Everything that may be something in the picture, with canonical labels. Raises ModelError."""
+        if self._made is None or self._made[0] is not model:
+            self._made = None
+            detector = model.detector(thresholds=_lowered(model), default_threshold=DOUBTFUL)
+            self._made = model, detector, canonical_labels(model.labels)
+        _, detector, labels = self._made
+        found = detector.detect(Picture.from_bgr(bgr))
+        return LabelledBoxes(
+            found.xyxy_norm, tuple(labels[number] for number in found.class_id.tolist()), found.probability
+        )
+
+
+def _lowered(model: Model) -> Mapping[str, float]:
+    return {label: min(DOUBTFUL, threshold) for label, threshold in model.own_thresholds.items()}
+
+
+def cut_out(picture: Picture, order: PictureOrder) -> Bgr:
+    """The part as (height, width, 3) uint8 BGR of its own, scaled down where it is too large, zones blacked out."""
+    part = order.part
+    cut = picture.part(part.left_px, part.top_px, part.right_px, part.bottom_px)
+    longest = max(part.width_px, part.height_px)
+    width_px = part.width_px if longest <= order.max_side_px else round(part.width_px * order.max_side_px / longest)
+    bgr = to_bgr(cut, max_width_px=max(1, width_px))
+    black_out(bgr, part.polygons(order.black_out))
+    return bgr
+
+
+def sharpness_of(bgr: Bgr, order: PictureOrder, person_norm: Boxes) -> float:
+    """0..1, of the person's part of what was cut out; `person_norm`: (4,) in 0..1 of the frame."""
+    height, width = bgr.shape[:2]
+    left, top, right, bottom = (
+        order.part.boxes(person_norm.reshape(1, 4))[0] * (width, height, width, height)
+    ).tolist()
+    of_person = bgr[int(top) : max(int(top) + 3, round(bottom)), int(left) : max(int(left) + 3, round(right))]
+    return sharpness_share(sharpness(np.ascontiguousarray(of_person)))
+
+
+def finish(bgr: Bgr, order: PictureOrder, model: Model, detector: CautiousDetector) -> MadePicture:
+    """Make faces unrecognisable in what was cut out, in place, and encode it. Raises ModelError, FrameError: then
+    there is no picture."""
+    height, width = bgr.shape[:2]
+    if order.faces != "clear":
+        seen = both(detector.look(model, bgr), _in_part(order))
+        expected_norm = order.part.inside(order.expected_norm)
+        make_unrecognisable(bgr, face_regions(seen, picture_size_px=(width, height), expected_norm=expected_norm))
+    return MadePicture(encode_jpeg(bgr, order.quality), width, height, order.faces != "clear")
+
+
+def _in_part(order: PictureOrder) -> LabelledBoxes:
+    boxes = order.part.boxes(order.boxes.xyxy_norm)
+    rows = np.flatnonzero(area(boxes) > 0).tolist()
+    return LabelledBoxes(boxes[rows], tuple(order.boxes.label[row] for row in rows), order.boxes.probability[rows])
+
+
+def both(first: LabelledBoxes, second: LabelledBoxes) -> LabelledBoxes:
+    """What either look saw, each thing once."""
+    xyxy = np.concatenate((first.xyxy_norm.reshape(-1, 4), second.xyxy_norm.reshape(-1, 4)))
+    label = (*first.label, *second.label)
+    names = sorted(set(label))
+    number = np.array([names.index(name) for name in label], np.int64)
+    probability = np.concatenate((first.probability, second.probability))
+    kept = keep_best(xyxy, number, probability, iou_above=SAME_IOU)
+    return LabelledBoxes(xyxy[kept], tuple(label[row] for row in kept.tolist()), probability[kept])
