@@ -7,10 +7,16 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from safetygear.clock import Clock, SystemClock
+from safetygear.errors import ModelError
+from safetygear.messages.detections import DetectionsMessage
 from safetygear.secret_references import SecretResolver
 from safetygear_inference.analysis_pool import AnalysisPool
+from safetygear_inference.frame_listeners import SeenFrame
+from safetygear_inference.intake import Arrival
+from safetygear_inference.judging.camera_judge import JudgedFrame
 from safetygear_inference.last_model import LastModelFile
 from safetygear_inference.model_change.change import PackageChange
 from safetygear_inference.model_change.config import ModelConfig
@@ -21,7 +27,9 @@ from safetygear_inference.model_change.probation import Probation
 from safetygear_inference.model_keeper import ModelKeeper
 from safetygear_inference.problems import Problems
 from safetygear_inference.side_analysis import SideAnalysis
+from support.frame_source import FrameSource
 from support.hub import eventually
+from support.pictures import plain
 
 
 @dataclass
@@ -48,7 +56,7 @@ class Keeping:
         """Want it, and wait until that has settled in one of `phases`."""
         self.keeper.want(config)
         await asyncio.sleep(0)
-        await self.until(*phases)
+        await eventually(lambda: self.phase in phases and (self.phase != "ok" or self.desk.memory.good == config), 10.0)
 
 
 @contextlib.asynccontextmanager
@@ -77,3 +85,45 @@ async def keeping(
             await task
         pool.close()
         side.close()
+
+
+class Watching:
+    """One camera whose frames are analysed by the module's pool, as the pipeline does, one after the other."""
+
+    def __init__(self, module: Keeping, level: int) -> None:
+        self._module = module
+        self._level = level
+        self._task: asyncio.Task[None] | None = None
+        self.seen: list[str] = []
+        """The name of the model that looked at each frame."""
+        self.lost: list[Exception] = []
+        """Frames that no model could look at."""
+
+    async def __aenter__(self) -> Watching:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def _run(self) -> None:
+        frames = FrameSource(self._module.data, "gate", "north", planes=plain(640, 360, (self._level,) * 3).planes)
+        try:
+            while True:
+                arrival = Arrival("north", frames.reference(), 0.0)
+                try:
+                    analysed, model = await self._module.pool.analyse(
+                        0, arrival, with_visibility=False, picture_wanted=None
+                    )
+                except (ModelError, ValueError) as exc:
+                    self.lost.append(exc)
+                else:
+                    self.seen.append(model.identity.name)
+                    judged, message = JudgedFrame(), cast(DetectionsMessage, None)
+                    self._module.probation.saw(SeenFrame(arrival, analysed, model, judged, message, dark=False))
+                await asyncio.sleep(0.01)
+        finally:
+            frames.close()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from safetygear.errors import ModelError
+from safetygear_inference.model_change.package_store import DIGEST
 
 SUFFIXES = ("", ".zip", ".onnx", ".tflite")
 
@@ -33,6 +34,10 @@ def find_model(name: str, folders: Sequence[Path]) -> Path:
 
 def _entries(folder: Path) -> list[Path]:
     try:
-        return [path for path in folder.iterdir() if path.is_dir() or path.suffix in SUFFIXES[1:]]
+        return [
+            path
+            for path in folder.iterdir()
+            if (path.is_dir() and DIGEST.fullmatch(path.name) is None) or path.suffix in SUFFIXES[1:]
+        ]
     except OSError:
         return []

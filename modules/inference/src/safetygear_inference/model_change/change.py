@@ -123,6 +123,8 @@ class PackageChange:
         if wanted.shadow_s > 0 and not known and self._pool.model is not None:
             desk.coming("shadowing", wanted)
             comparison = await self._probation.compare(wanted, model)
+            desk.coming("shadowing", wanted, comparison=comparison)
+            self._probation.judge(wanted, comparison)
         generation = await self._pool.prepare(
             model, thresholds=wanted.thresholds, default_threshold=wanted.default_threshold
         )

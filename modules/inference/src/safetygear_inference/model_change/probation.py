@@ -40,15 +40,18 @@ class Probation:
             self._watched[1].took(took_ms)
 
     async def compare(self, wanted: ModelConfig, model: Model) -> Comparison:
-        """Let `model` look at live frames for `shadowS`. Raises ModelError where it fails, is too slow or disagrees."""
+        """Let `model` look at live frames for `shadowS`. Raises ModelError where it fails."""
         detector = await self._pool.beside(
             lambda: model.detector(thresholds=wanted.thresholds, default_threshold=wanted.default_threshold)
         )
         self._shadow = Shadow(self._side, model, detector, self._clock)
         try:
-            comparison = await self._shadow.run(wanted.shadow_s)
+            return await self._shadow.run(wanted.shadow_s)
         finally:
             self._shadow = None
+
+    def judge(self, wanted: ModelConfig, comparison: Comparison) -> None:
+        """Raises ModelError where the comparison says that the model is too slow, or disagrees."""
         limit_ms = self._longest_ms(wanted)
         if comparison.new is not None and limit_ms is not None and comparison.new.p50_ms > limit_ms:
             raise _too_slow(comparison.new.p50_ms, limit_ms)
@@ -58,7 +61,6 @@ class Probation:
                 f"{wanted.least_agreement:g}",
                 code="model-disagrees",
             )
-        return comparison
 
     async def take_over(self, wanted: ModelConfig, generation: Generation) -> None:
         """Use it from the next frame on, and watch it for `watchS`.

@@ -46,14 +46,6 @@ class ModelState:
         """Of the model in use."""
         return self.in_use.identity if self.in_use is not None else None
 
-    @property
-    def refused_code(self) -> str | None:
-        """Why the wanted model was refused or given back, for programs."""
-        return self.code if self.phase in ("refused", "rolled-back") else None
-
-    def state(self) -> Phase:
-        return self.phase
-
     def as_document(self) -> dict[str, Json]:
         """`state`, and what there is to say beside it."""
         document: dict[str, Json] = {"state": self.phase}
