@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -14,136 +14,25 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from safetygear.clock import rfc3339
-from safetygear.messages.codec import BoundingBox
 from safetygear.messages.detections import (
-    Detection,
     DetectionsMessage,
-    FrameSize,
-    LatencyMs,
-    ModelIdentity,
-    Person,
     Status,
 )
-from safetygear.messages.event import CloseReason, EventMessage
-from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
+from safetygear.messages.frames import CamerasMessage
 from safetygear.messages.health import BudgetHealth
 from safetygear_inference.compliance.kpi import KpiHour
 from safetygear_inference.live import LiveState
-from safetygear_inference.pixels import decode_picture, encode_jpeg
+from safetygear_inference.pixels import decode_picture
 from safetygear_inference.web.viewers import Limits
 from support.browser import Findings, ServedPage, open_page, served_page
+from support.live_scene import Feed, Scene, event
 from support.runtime import wait_until
 
 pytestmark = pytest.mark.browser
 
 TOKEN = "correct horse battery staple"
-MARK_BGR = (255, 0, 255)
 WAIT_MS = 15_000
 """Generous: the browser shares two cores with everything else."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """What one camera shows. `mark` is a box (left, top, width, height; 0..1) painted into the picture itself."""
-
-    camera: str = "gate"
-    size: tuple[int, int] = (640, 360)
-    mark: tuple[float, float, float, float] = (0.25, 0.25, 0.25, 0.5)
-    labels: tuple[str, ...] = ("person",)
-    state: CameraState = "streaming"
-    reason: str = "ok"
-    stall_budget_s: float = 10.0
-    sends_frames: bool = True
-    people: tuple[tuple[Status, str], ...] = ()
-    """Status and reason; they stand beside each other in the mark, with tracks `t0`, `t1` …"""
-
-    def jpeg(self) -> bytes:
-        width, height = self.size
-        picture = np.full((height, width, 3), 40, np.uint8)
-        left, top, mark_width, mark_height = self.mark
-        x0, y0 = round(left * width), round(top * height)
-        x1, y1 = round((left + mark_width) * width), round((top + mark_height) * height)
-        picture[y0:y1, x0:x1] = MARK_BGR
-        return encode_jpeg(picture, 95)
-
-    def message(self, sequence: int) -> DetectionsMessage:
-        left, top, width, height = self.mark
-        box = BoundingBox(left=left, top=top, width=width, height=height)
-        people = [
-            Person(
-                track=f"t{number}", helmet="unknown", vest="unknown", status=status, reason=reason,
-                bounding_box=BoundingBox(
-                    left=left + number * width / len(self.people), top=top, width=width / len(self.people),
-                    height=height,
-                ),
-            )
-            for number, (status, reason) in enumerate(self.people)
-        ]  # fmt: skip
-        tracked = [
-            Detection(label="person", probability=0.8, bounding_box=person.bounding_box, track=person.track)
-            for person in people
-        ]
-        return DetectionsMessage(
-            camera=self.camera, shard="default", sequence=sequence, frame_number=sequence,
-            captured_at=rfc3339(time.time()), clock="arrival", people=people,
-            frame=FrameSize(width=self.size[0], height=self.size[1]),
-            model=ModelIdentity(name="m", version="1", sha256="0"),
-            detections=[Detection(label=label, probability=0.9, bounding_box=box) for label in self.labels] + tracked,
-            latency_ms=LatencyMs(capture=0, queue=5, inference=10, total=42),
-        )  # fmt: skip
-
-    def status(self) -> CameraStatus:
-        return CameraStatus(
-            camera=self.camera, state=self.state, reason=self.reason, since=rfc3339(time.time() - 5),
-            stall_budget_s=self.stall_budget_s, frames_decoded=1, frames_sent=1, dropped={}, decoded_fps=25,
-        )  # fmt: skip
-
-
-class Feed:
-    """Plays capture and pipeline: ten frames a second of each scene, statuses once a second and on `show`."""
-
-    def __init__(self, served: ServedPage, *scenes: Scene) -> None:
-        self._served = served
-        self._scenes = {scene.camera: scene for scene in scenes}
-        self._jpegs = {scene: scene.jpeg() for scene in scenes}
-        self._sequence = 0
-        self.capture_runs = True
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def show(self, scene: Scene) -> None:
-        self._jpegs[scene] = scene.jpeg()
-        self._scenes = self._scenes | {scene.camera: scene}
-        self._served.do(self._tell)
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join(5)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(0.1):
-            if self.capture_runs:
-                self._served.do(self._frames)
-                if self._sequence % 10 == 1:
-                    self._served.do(self._tell)
-
-    def _tell(self, live: LiveState, now_s: float) -> None:
-        scenes = self._scenes.values()
-        message = CamerasMessage(
-            shard="default", sent_at=rfc3339(time.time()), started_at="x", cameras=[scene.status() for scene in scenes]
-        )
-        live.cameras(message, now_s)
-
-    def _frames(self, live: LiveState, now_s: float) -> None:
-        self._sequence += 1
-        for scene in self._scenes.values():
-            if scene.sends_frames:
-                wanted = live.wants_picture(scene.camera, now_s)
-                live.analysed(scene.message(self._sequence), now_s)
-                if wanted:
-                    live.picture(scene.camera, self._sequence, self._jpegs[scene], now_s)
 
 
 @pytest.fixture
@@ -351,18 +240,6 @@ def test_a_person_whose_box_is_not_told_is_drawn_all_the_same(browser: Browser, 
 
 def replace_detections(message: DetectionsMessage) -> DetectionsMessage:
     return msgspec.structs.replace(message, detections=[])
-
-
-def event(name: str, began_s: float, closed_s: float | None = None, reason: CloseReason = "left") -> EventMessage:
-    """Of an episode that began then: open, or closed at `closed_s`."""
-    closed_at = rfc3339(closed_s) if closed_s is not None else None
-    return EventMessage(
-        id=name, event_sequence=1, outbox_epoch="x", dedup_key=name, rule="no-helmet", severity="high",
-        state="open" if closed_at is None else "closed", camera="gate", zone="dock", track="t1",
-        began_at=rfc3339(began_s), opened_at=rfc3339(began_s), updated_at=rfc3339(began_s), closed_at=closed_at,
-        reason="carried-helmet", close_reason=None if closed_at is None else reason, confidence=0.9,
-        model=ModelIdentity(name="m", version="1", sha256="0"), config_hash="c",
-    )  # fmt: skip
 
 
 def test_a_violation_is_listed_while_it_is_open_and_after(browser: Browser, served: ServedPage, feeds: Any) -> None:

@@ -20,8 +20,9 @@ from safetygear.listen import Listen
 from safetygear.secret_references import Secret
 from safetygear_inference.live import LiveState
 from safetygear_inference.problems import Problems
+from safetygear_inference.web.actions import PageActions
 from safetygear_inference.web.server import Page as LivePage
-from safetygear_inference.web.server import serve_page
+from safetygear_inference.web.server import StoredPicture, serve_page
 from safetygear_inference.web.viewers import Limits
 
 ARGUMENTS = [
@@ -103,13 +104,23 @@ def open_page(browser: Browser, url: str, **context_options: Any) -> Iterator[tu
 class ServedPage:
     """The live page on a port of its own. `live` is touched by `do` only: it belongs to the server's loop."""
 
-    def __init__(self, *, token: str | None = None, hosts: Sequence[str] = (), limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        token: str | None = None,
+        hosts: Sequence[str] = (),
+        limits: Limits | None = None,
+        actions: PageActions | None = None,
+        stored_picture: StoredPicture | None = None,
+    ) -> None:
         self.live = LiveState("inference")
         self.problems = Problems()
         self.clock = SystemClock()
         self._token = Secret(token) if token is not None else None
         self._hosts = hosts
         self._limits = limits or Limits()
+        self._actions = actions
+        self._stored_picture = stored_picture
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="live-page", daemon=True)
         self._thread.start()
@@ -133,6 +144,8 @@ class ServedPage:
                 clock=self.clock,
                 problems=self.problems,
                 limits=self._limits,
+                actions=self._actions,
+                stored_picture=self._stored_picture,
             )
 
         self._page = asyncio.run_coroutine_threadsafe(serve(), self._loop).result(10)

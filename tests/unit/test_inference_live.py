@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from safetygear.clock import rfc3339
 from safetygear.messages.codec import BoundingBox
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity, Person
-from safetygear.messages.event import CloseReason, EventMessage
+from safetygear.messages.event import CloseReason, EventMessage, Evidence
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
 from safetygear_inference.compliance.kpi import ComplianceKpi
 from safetygear_inference.coverage import Coverage
@@ -296,7 +296,7 @@ def test_rate_and_latency_are_those_of_the_last_time() -> None:
 def test_the_state_document_says_it_in_words() -> None:
     live = watching()
     live.cameras(cameras(status(state="refused", reason="auth-failed")), 1.5)
-    counts = PageCounts(token_needed=False, viewers=0, viewers_at_most=1, dropped={})
+    counts = PageCounts(token_needed=False, may_change=False, viewers=0, viewers_at_most=1, dropped={})
     view = state_view(live, version="1", page=counts, now_s=1_900_000_000.0, monotonic_s=31.0)
     (camera,) = view.cameras
     assert (camera.watched, camera.state, camera.reason) == (False, "silent", "capture-silent")
@@ -380,7 +380,7 @@ def episode(
 
 
 def view_of(live: LiveState) -> StateView:
-    counts = PageCounts(token_needed=False, viewers=0, viewers_at_most=1, dropped={})
+    counts = PageCounts(token_needed=False, may_change=False, viewers=0, viewers_at_most=1, dropped={})
     return state_view(live, version="1", page=counts, now_s=1_900_000_000.0, monotonic_s=31.0)
 
 
@@ -396,6 +396,23 @@ def test_an_episode_is_listed_from_its_beginning_to_its_end() -> None:
     (shown,) = view_of(live).episodes.closed
     assert (shown.since, shown.until, shown.close_reason) == (rfc3339(1000.0), rfc3339(1030.0), "complied")
     assert told == [1, 2], "each is told at once"
+
+
+def test_an_episode_has_its_picture_on_this_page_and_what_was_said_of_it() -> None:
+    live, name = LiveState(), "ep-0123456789abcdef01234567"
+    live.event(episode(name))
+    (shown,) = view_of(live).episodes.open
+    assert (shown.picture, shown.blurred, shown.verdict) == (None, None, None)
+    live.verdict_of = {name: "unsure"}.get  # type: ignore[assignment]  # a dict's get takes a default too
+    for uri, path in [
+        (f"/evidence/{name}-2.jpg", f"/evidence/{name}-2.jpg"),
+        (f"https://account.blob.example/evidence/{name}-3.jpg", f"/evidence/{name}-3.jpg"),
+        ("https://elsewhere.example/a.jpg", None),
+    ]:
+        evidence = Evidence(uri=uri, sha256="0" * 64, blurred=True)
+        live.event(msgspec.structs.replace(episode(name), evidence=evidence))
+        (shown,) = view_of(live).episodes.open
+        assert (shown.picture, shown.blurred, shown.verdict) == (path, True, "unsure")
 
 
 def test_an_episode_that_was_open_before_the_module_started_is_listed_with_its_next_message() -> None:

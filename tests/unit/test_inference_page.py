@@ -20,7 +20,7 @@ from safetygear.listen import Listen
 from safetygear.messages.codec import BoundingBox
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity
 from safetygear.redact import Redactor
-from safetygear.secret_references import Secret
+from safetygear.secret_references import Secret, SecretResolver
 from safetygear_inference.__main__ import _serve_page
 from safetygear_inference.environment import read_environment
 from safetygear_inference.live import LiveState
@@ -38,8 +38,10 @@ from safetygear_inference.web.access import (
     host_name,
     same_origin,
 )
+from safetygear_inference.web.actions import PageActions
 from safetygear_inference.web.server import HEADERS, Page, serve_page
 from safetygear_inference.web.viewers import Limits
+from support.page_actions import Actions
 
 TOKEN = "correct horse battery"
 LOOPBACK = Listen("127.0.0.1", 0)
@@ -72,11 +74,17 @@ class Served:
 
 @contextlib.asynccontextmanager
 async def served(
-    token: str | None = None, *, hosts: tuple[str, ...] = (), limits: Limits = QUICK
+    token: str | None = None,
+    *,
+    hosts: tuple[str, ...] = (),
+    limits: Limits = QUICK,
+    actions: PageActions | None = None,
 ) -> AsyncIterator[Served]:
     live, clock, problems = LiveState("inference"), FakeClock(), Problems()
     secret = Secret(token) if token is not None else None
-    page = await serve_page(live, LOOPBACK, token=secret, hosts=hosts, clock=clock, problems=problems, limits=limits)
+    page = await serve_page(
+        live, LOOPBACK, token=secret, hosts=hosts, clock=clock, problems=problems, limits=limits, actions=actions
+    )
     assert page is not None
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
@@ -514,9 +522,9 @@ async def test_a_short_token_is_warned_of(caplog: pytest.LogCaptureFixture) -> N
 
 
 async def opened(environ: dict[str, str], folder: Path) -> tuple[Page | None, dict[str, dict[str, str]]]:
-    app: Any = SimpleNamespace(live=LiveState(), problems=Problems())
+    app: Any = SimpleNamespace(live=LiveState(), problems=Problems(), page_actions=None)
     environ = {"SAFETYGEAR_SECRETS_DIR": str(folder), **environ}
-    page = await _serve_page(app, read_environment(environ), environ, Redactor(), FakeClock())
+    page = await _serve_page(app, read_environment(environ), SecretResolver(environ, folder, Redactor()), FakeClock())
     return page, app.problems.as_document()
 
 
@@ -534,3 +542,91 @@ async def test_the_token_is_a_reference_and_an_own_page_without_it_stays_off(tmp
         assert "the live page is off: SAFETYGEAR_PAGE_TOKEN" in problems["page"]["message"]
         assert "hunter2" not in problems["page"]["message"]
     assert await opened({"SAFETYGEAR_PAGE_LISTEN": "off"}, tmp_path) == (None, {})
+
+
+VERDICT = {"eventId": "ep-0123456789abcdef01234567", "verdict": "true"}
+ZONES = {"zones": {"gate": {"dock": {"polygon": [[0, 0], [1, 0], [1, 1]]}}}}
+ACTIONS = [("/api/verdict", VERDICT), ("/api/zones/check", ZONES), ("/api/zones/apply", ZONES)]
+
+
+@pytest.mark.parametrize(("path", "body"), ACTIONS)
+async def test_only_the_page_itself_or_a_token_may_do_something(path: str, body: dict[str, Any]) -> None:
+    for token in (None, TOKEN):
+        actions = Actions({})
+        async with served(token, actions=actions.of_page) as page:
+            own, other = {"Origin": page.base}, {"Origin": "http://evil.example"}
+            cookie = (await page.login(TOKEN)).cookies if token else None
+            session = {"Cookie": "; ".join(f"{k}={v.value}" for k, v in cookie.items())} if cookie else {}
+            bearing = {"Authorization": f"Bearer {token}"}
+            for headers, status in [
+                (own | session, 200),
+                (session, 403),  # no browser, and no token: nothing says that it is the page
+                (other | session, 403),
+                ({"Sec-Fetch-Site": "cross-site"} | session, 403),
+                ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"} | session, 403),
+                *([(own, 401), (bearing, 200), (bearing | {"Authorization": "Bearer x"}, 401)] if token else []),
+            ]:
+                actions.desired = {}
+                actions.verdicts.clear()
+                response, _ = await page.request("POST", path, json=body, headers=headers)
+                assert response.status == status, headers
+                done = bool(actions.desired or actions.verdicts)
+                assert done == (status == 200 and path != "/api/zones/check")
+
+
+@pytest.mark.parametrize(("path", "body"), ACTIONS)
+async def test_what_is_no_request_is_said(path: str, body: dict[str, Any]) -> None:
+    async with served(actions=Actions({}).of_page) as page:
+        own = {"Origin": page.base}
+        for data in (b"", b"[]", b"\xff", b"[" * 5000):
+            response, text = await page.request("POST", path, data=data, headers=own)
+            assert (response.status, json.loads(text)["code"]) == (400, "bad-argument")
+        response, _ = await page.request("POST", path, data=b"{" + b" " * 70_000 + b"}", headers=own)
+        assert response.status == 413
+        response, _ = await page.request("GET", path, headers=own)
+        assert response.status == 405
+
+
+async def test_what_is_wrong_with_zones_is_named_by_its_field_and_not_applied() -> None:
+    actions = Actions({"zones": {"yard": {"all": {"polygon": [[0, 0], [1, 0], [1, 1]]}}}})
+    async with served(actions=actions.of_page) as page:
+        own = {"Origin": page.base}
+        for zones, path, code in [
+            ({"gate": {"dock": {"polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}}}, "zones.gate.dock.polygon",
+             "self-intersecting"),
+            ({"gate": {"a b": {"polygon": [[0, 0], [1, 0], [1, 1]]}}}, "zones.gate.a b", "invalid-id"),
+            ({"yard": {"all": {"calendar": "night"}}}, "zones.yard.all.calendar", "unknown-calendar"),
+            ({"yard": {"all": {"requires": ["goggles"]}}}, "zones.yard.all.requires", "unknown-label"),
+            ({"yard": {"all": {"minimumDurationS": -1}}}, "zones.yard.all.minimumDurationS", "out-of-range"),
+            ({"yard": 7}, "zones.yard", "wrong-type"),
+        ]:  # fmt: skip
+            response, text = await page.request("POST", "/api/zones/apply", json={"zones": zones}, headers=own)
+            assert response.status == 400
+            assert [(one["path"], one["code"]) for one in json.loads(text)["errors"]] == [(path, code)]
+            response, text = await page.request("POST", "/api/zones/check", json={"zones": zones}, headers=own)
+            assert json.loads(text)["errors"][0]["path"] == path
+        for body in ({"zones": {}, "rules": {}}, {"cameras": {}}, {"zones": []}):
+            response, _ = await page.request("POST", "/api/zones/apply", json=body, headers=own)
+            assert response.status == 400
+    assert actions.desired == {"zones": {"yard": {"all": {"polygon": [[0, 0], [1, 0], [1, 1]]}}}}
+
+
+async def test_on_a_device_zones_can_be_checked_and_not_applied() -> None:
+    async with served(actions=Actions({}, can_apply=False).of_page) as page:
+        own = {"Origin": page.base}
+        response, text = await page.request("POST", "/api/zones/apply", json=ZONES, headers=own)
+        assert (response.status, json.loads(text)["code"]) == (409, "copy-only")
+        _, text = await page.get("/api/zones")
+        assert json.loads(text)["canApply"] is False
+
+
+async def test_the_editor_is_told_zones_as_the_twin_writes_them() -> None:
+    zone = {"polygon": [[0, 0], [1, 0], [1, 1]], "severity": "high"}
+    async with served(actions=Actions({"zones": {"gate": {"dock": zone}}}).of_page) as page:
+        _, text = await page.get("/api/zones")
+        told = json.loads(text)
+        assert told["zones"] == {"gate": {"dock": zone}}
+        assert told["gear"] == ["helmet", "vest", "gloves"]
+        assert told["limits"] == {"minCorners": 3, "maxCorners": 64, "perCamera": 16}
+    async with served() as page:
+        assert (await page.get("/api/zones"))[0] == 404

@@ -48,6 +48,8 @@ async def _run(lifecycle: Lifecycle, environment: Environment, environ: Mapping[
     clock, hub = SystemClock(), AzureHub()
     metrics = ModuleMetrics("safetygear_inference_", environ)
     metrics.serve(environment.metrics_listen)
+    if environment.page_apply is not None:
+        redactor.add(environment.page_apply.rpartition("/")[2])
     secrets = SecretResolver(environ, environment.secrets_dir, redactor)
     app = InferenceApp(environment, hub, InferenceMetrics(metrics), clock, secrets)
     page = None
@@ -84,6 +86,7 @@ async def _serve_page(
         hosts=environment.page_hosts,
         clock=clock,
         problems=app.problems,
+        actions=app.page_actions,
     )
 
 

@@ -40,6 +40,9 @@ from safetygear_inference.publishing.send_queue import PRIORITY
 from safetygear_inference.reporting import reported
 from safetygear_inference.side_analysis import SideAnalysis
 from safetygear_inference.tracking.ids import SALTS, start_token
+from safetygear_inference.web.actions import PageActions
+from safetygear_inference.web.local_zones import LocalZones
+from safetygear_inference.zone_desk import ZoneDesk
 
 STATUS_METHODS = ("getStatus", "status")
 """The second name is that of version 0.1's first weeks."""
@@ -93,6 +96,7 @@ class InferenceApp:
         )
         self._publisher.on_event_sent, self._publisher.on_event_lost = self._events.pump.sent, self._events.pump.lost
         self._events.on_event = self.live.event
+        self.live.verdict_of = self._judges.kpi.verdict
         self._judging = JudgingDesk(self._judges, self._events, self.problems, clock)
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
         self._pool = AnalysisPool(environment.workers, environment.frames_dir)
@@ -133,6 +137,7 @@ class InferenceApp:
             self.methods.add(name, self._get_status)
         EventMethods(self._events).add_to(self.methods)
         ModelMethods(self._models).add_to(self.methods)
+        self.page_actions = PageActions(self.methods, self._zone_desk())
         self._newest = NewestReport()
         self._analysed_fps: dict[str, float] = {}
         self._fps_told_s: float | None = None
@@ -276,6 +281,13 @@ class InferenceApp:
             problems=self.problems.as_document(),
             outbox=self._newest.as_document(),
         )
+
+    def _zone_desk(self) -> ZoneDesk:
+        def labels() -> tuple[str, ...]:
+            return () if self._pool.model is None else self._pool.model.labels
+
+        apply = self._environment.page_apply
+        return ZoneDesk(lambda: self._config, labels, None if apply is None else LocalZones(apply))
 
     async def _ping(self, payload: Json) -> Json:
         del payload

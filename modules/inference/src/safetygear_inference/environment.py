@@ -13,6 +13,8 @@ from safetygear.environment import FramesTransport, Variables
 from safetygear.errors import UserError
 from safetygear.listen import Listen
 from safetygear_inference.web.access import host_name
+from safetygear_inference.web.local_zones import VARIABLE as APPLY
+from safetygear_inference.web.local_zones import local_address
 
 SHARD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CGROUP_CPU_MAX = Path("/sys/fs/cgroup/cpu.max")
@@ -37,6 +39,8 @@ class Environment:
     transport: FramesTransport
     instance: str
     workers: int
+    page_apply: str | None = None
+    """Where a stand-in runtime on this machine takes zones; holds a secret."""
     device: str = ""
     """The edge device's id; empty outside of IoT Edge."""
 
@@ -58,6 +62,7 @@ def read_environment(environ: Mapping[str, str], *, cores: int | None = None) ->
         metrics_listen=variables.listen("SAFETYGEAR_METRICS_LISTEN", "0.0.0.0:9600"),
         page_listen=variables.listen("SAFETYGEAR_PAGE_LISTEN", "127.0.0.1:8080"),
         page_token=variables.text("SAFETYGEAR_PAGE_TOKEN", "") or None,
+        page_apply=local_address(variables.text(APPLY, "")),
         page_hosts=_page_hosts(variables.text("SAFETYGEAR_PAGE_HOSTS", "")),
         log_level=variables.log_level(),
         shards=tuple(dict.fromkeys(shards)),

@@ -16,7 +16,7 @@ from safetygear.messages.detections import DetectionsMessage
 from safetygear.messages.event import EventMessage
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
 from safetygear.messages.health import BudgetHealth
-from safetygear_inference.compliance.kpi import KpiHour
+from safetygear_inference.compliance.kpi import KpiHour, Verdict
 from safetygear_inference.coverage import COVERS_S, SILENT_AFTER_S, percentiles
 from safetygear_inference.live_episodes import LiveEpisodes
 from safetygear_inference.watched import WatchedTime
@@ -121,6 +121,8 @@ class LiveState:
         self.episodes = LiveEpisodes()
         self.newest_outbox: OutboxCount | None = None
         """None: it could not be asked yet."""
+        self.verdict_of: Callable[[str], Verdict | None] = lambda _: None
+        """What a person last said of an episode."""
         self.hour: tuple[KpiHour, ...] = ()
         """Of the zones in this hour, those with the most violations first."""
         self.left_out: dict[str, tuple[str, str | None]] = {}

@@ -19,6 +19,7 @@ from safetygear_workbench.edge_runtime.methods import MethodCalls, MethodResult
 from safetygear_workbench.edge_runtime.modules import InFlight, ModuleState, new_key
 from safetygear_workbench.edge_runtime.packets import Connect, Publish
 from safetygear_workbench.edge_runtime.routes import Route
+from safetygear_workbench.edge_runtime.site_layer import SiteLayer
 from safetygear_workbench.edge_runtime.store import Store, StoredMessage
 from safetygear_workbench.edge_runtime.twins import TwinTooLargeError
 from safetygear_workbench.edge_runtime.upstream import Upstream
@@ -42,6 +43,7 @@ class EdgeBroker:
         self._hosts = {name.lower() for name in (iothub, *gateways)}
         self.upstream = Upstream(store, upstream_path, clock, self._changed)
         self.methods = MethodCalls()
+        self.site = SiteLayer(store)
         self.routes: tuple[Route, ...] = ()
         self.counts: Counter[str] = Counter()
         self.refuse_with: int | None = None
@@ -78,7 +80,7 @@ class EdgeBroker:
         for module_id, desired in deployment.desired.items():
             module = self.modules.get(module_id) or self._add_module(module_id)
             if desired is not None:
-                self._notify_desired(module, module.twin.replace_desired(desired))
+                self._notify_desired(module, module.twin.replace_desired(self.site.over(module_id, desired)))
             self._save(module)
         for route in self.routes:
             if not route.sink.is_upstream and route.sink.module not in self.modules:

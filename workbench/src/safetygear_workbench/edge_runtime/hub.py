@@ -25,6 +25,7 @@ from aiohttp import web
 from safetygear.clock import Clock, SystemClock
 from safetygear.errors import SafetyGearError, UserError
 from safetygear.listen import Listen
+from safetygear_workbench.edge_runtime import zone_desk
 from safetygear_workbench.edge_runtime.broker import EdgeBroker
 from safetygear_workbench.edge_runtime.connection import Connection
 from safetygear_workbench.edge_runtime.control_api import control_app
@@ -33,6 +34,7 @@ from safetygear_workbench.edge_runtime.pki import Certificates, ensure_certifica
 from safetygear_workbench.edge_runtime.service_api import KEY_NAME, service_app
 from safetygear_workbench.edge_runtime.store import Store, StoreError
 from safetygear_workbench.edge_runtime.workload import API_VERSION, MAX_SOCKET_PATH_BYTES, WorkloadServer
+from safetygear_workbench.edge_runtime.zone_desk import zone_app
 
 MQTT_PORT = 8883
 """azure-iot-device has it built in."""
@@ -99,7 +101,9 @@ async def _serve(options: HubOptions, clock: Clock, stop: asyncio.Event) -> None
         hosts = frozenset(name.lower() for name in (*options.hosts, IOTHUB))
         service = await _serve_http(service_app(broker, hosts, clock), options.address, options.rest_port, context)
         control = await _serve_http(control_app(broker, workload, control_token, environment.of), "127.0.0.1", 0, None)
-        runners += [service.runner, control.runner]
+        zones = await _serve_http(zone_app(broker), "127.0.0.1", 0, None)
+        environment.zones = f"http://127.0.0.1:{zones.port}"
+        runners += [service.runner, control.runner, zones.runner]
         ready = {
             "pid": os.getpid(),
             "address": options.address,
@@ -160,6 +164,8 @@ class _Environment:
         self._broker = broker
         self._workload = workload
         self._certificates = certificates
+        self.zones = ""
+        """Where zones are taken from the live page; set once it is served."""
 
     def of(self, module_id: str, mode: str, gateway: str | None) -> dict[str, str]:
         """`mode`: `workload` as edgeAgent starts modules, `connection-string` as iotedgehubdev does."""
@@ -175,6 +181,7 @@ class _Environment:
                 "IOTEDGE_WORKLOADURI": f"unix://{self._workload.socket_path(module_id)}",
                 "IOTEDGE_APIVERSION": API_VERSION,
                 "IOTEDGE_AUTHSCHEME": "sasToken",
+                zone_desk.VARIABLE: f"{self.zones}/{zone_desk.capability(self._broker, module_id)}",
             }
         if mode == "connection-string":
             return {

@@ -85,6 +85,11 @@ class ComplianceKpi:
         if len(self._verdicts) > EVENTS_KEPT:
             del self._verdicts[next(iter(self._verdicts))]
 
+    def verdict(self, episode_id: str) -> Verdict | None:
+        """What a person last said of the event; None: nothing, or it is long ago."""
+        said = self._verdicts.get(episode_id)
+        return said.verdict if said is not None else None
+
     def hours(self) -> tuple[KpiHour, ...]:
         """Every zone and hour, by camera, zone and time."""
         return tuple(self._hours[key] for key in sorted(self._hours))

@@ -27,6 +27,7 @@ from safetygear_inference.web.access import (
     form_field,
     same_origin,
 )
+from safetygear_inference.web.actions import Answer, PageActions
 from safetygear_inference.web.view import frame_view, to_json
 from safetygear_inference.web.viewers import Limits, Viewers
 
@@ -51,6 +52,8 @@ CONTENT_TYPES = {
 WITHOUT_TOKEN = ("/login", "/healthz")
 SHORT_TOKEN = 16
 SHUTDOWN_S = 1.0
+MAX_BODY_BYTES = 64 * 1024
+"""All zones of a camera, with room; a twin has 32 KB."""
 StoredPicture = Callable[[str], Awaitable[bytes | None]]
 """The JPEG of a stored picture by its id; None: there is none of that name, or no more."""
 WRONG_HOST = "This page does not answer to that name. Use localhost, or add the name to SAFETYGEAR_PAGE_HOSTS.\n"
@@ -88,6 +91,7 @@ async def serve_page(
     problems: Problems,
     limits: Limits = Limits(),  # noqa: B008  # frozen
     stored_picture: StoredPicture | None = None,
+    actions: PageActions | None = None,
 ) -> Page | None:
     """Serve the page; None where that can't be: the problem `page` says why, and the module goes on without."""
     if not listen.is_loopback and token is None:
@@ -100,7 +104,8 @@ async def serve_page(
         return None
     if token is not None and len(token.reveal()) < SHORT_TOKEN:
         log.warning("the page token is shorter than %d characters: it may be guessed", SHORT_TOKEN)
-    site = _Site(live, HostList(listen, hosts), TokenGate(token) if token is not None else None, clock, limits)
+    gate = TokenGate(token) if token is not None else None
+    site = _Site(live, HostList(listen, hosts), gate, clock, limits, actions)
     site.stored_picture = stored_picture
     runner = web.AppRunner(
         site.application(),
@@ -158,8 +163,17 @@ class _TurnedAway(asyncio.Protocol):
 
 
 class _Site:
-    def __init__(self, live: LiveState, hosts: HostList, gate: TokenGate | None, clock: Clock, limits: Limits) -> None:
-        self.viewers = Viewers(live, clock, limits, token_needed=gate is not None)
+    def __init__(
+        self,
+        live: LiveState,
+        hosts: HostList,
+        gate: TokenGate | None,
+        clock: Clock,
+        limits: Limits,
+        actions: PageActions | None,
+    ) -> None:
+        self.viewers = Viewers(live, clock, limits, token_needed=gate is not None, may_change=actions is not None)
+        self._actions = actions
         self._live = live
         self._hosts = hosts
         self._gate = gate
@@ -174,7 +188,7 @@ class _Site:
         }
 
     def application(self) -> web.Application:
-        application = web.Application(middlewares=[self._guard], client_max_size=4096)
+        application = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY_BYTES)
         application.on_response_prepare.append(_add_headers)
         application.add_routes(
             [
@@ -191,6 +205,15 @@ class _Site:
                 web.get("/static/{name}", self._static),
             ]
         )
+        if self._actions is not None:
+            application.add_routes(
+                [
+                    web.post("/api/verdict", self._judge),
+                    web.get("/api/zones", self._zones),
+                    web.post("/api/zones/check", self._check_zones),
+                    web.post("/api/zones/apply", self._apply_zones),
+                ]
+            )
         return application
 
     def close(self) -> None:
@@ -260,7 +283,7 @@ class _Site:
     async def _login(self, request: web.Request) -> web.StreamResponse:
         if self._gate is None:
             raise web.HTTPSeeOther("/")
-        refusal = self._try(self._gate, form_field(await request.read(), "token"), request.remote or "")
+        refusal = self._try(self._gate, form_field(await _small(request).read(), "token"), request.remote or "")
         if refusal is None:
             response = web.Response(status=303, headers={"Location": "/"})
             self._remember(self._gate, response)
@@ -319,6 +342,22 @@ class _Site:
             raise web.HTTPNotFound(text="There is no such picture, or no longer.\n")
         return web.Response(body=jpeg, content_type="image/jpeg")
 
+    async def _judge(self, request: web.Request) -> web.Response:
+        assert self._actions is not None
+        return _json(await self._actions.judge(await request.read()))
+
+    async def _zones(self, _request: web.Request) -> web.Response:
+        assert self._actions is not None
+        return _json((200, self._actions.zones.document()))
+
+    async def _check_zones(self, request: web.Request) -> web.Response:
+        assert self._actions is not None
+        return _json(self._actions.check_zones(await request.read()))
+
+    async def _apply_zones(self, request: web.Request) -> web.Response:
+        assert self._actions is not None
+        return _json(await self._actions.apply_zones(await request.read()))
+
     async def _static(self, request: web.Request) -> web.Response:
         if request.match_info["name"] not in self._files:
             raise web.HTTPNotFound
@@ -332,6 +371,16 @@ class _Site:
 def _jpeg(picture: bytes | None) -> web.Response:
     # 204 where it is no longer, or not yet, there: that is no failure, and browsers would report a 404 as one.
     return web.Response(status=204) if picture is None else web.Response(body=picture, content_type="image/jpeg")
+
+
+def _json(answer: Answer) -> web.Response:
+    status, document = answer
+    return web.json_response(document, status=status)
+
+
+def _small(request: web.Request) -> web.Request:
+    """For a body of somebody who has shown no token yet. Reading raises HTTPRequestEntityTooLarge."""
+    return request.clone(client_max_size=4096)
 
 
 def _changes(request: web.Request) -> bool:

@@ -11,6 +11,8 @@ from safetygear.clock import rfc3339
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, Person
 from safetygear.messages.event import CloseReason, EventMessage, Severity
 from safetygear.messages.health import BudgetHealth
+from safetygear_inference.compliance.kpi import Verdict
+from safetygear_inference.evidence.picture_id import picture_of_uri
 from safetygear_inference.live import LiveCamera, LiveState, since_epoch_s
 from safetygear_inference.live_episodes import since
 from safetygear_inference.watched import WINDOW_S
@@ -83,6 +85,11 @@ class EpisodeView(_View, frozen=True, kw_only=True):
     """When the violation was first seen, before its minimum duration."""
     until: str | None
     close_reason: CloseReason | None
+    picture: str | None
+    """The path of its stored picture on this page; null where there is none."""
+    blurred: bool | None
+    verdict: Verdict | None
+    """What a person last said of it."""
 
 
 class EpisodesView(_View, frozen=True, kw_only=True):
@@ -116,6 +123,8 @@ class PageCounts(_View, frozen=True, kw_only=True):
     """How the page itself is used."""
 
     token_needed: bool
+    may_change: bool
+    """Whether it takes verdicts and has the zone editor."""
     viewers: int
     viewers_at_most: int
     dropped: Mapping[str, int]
@@ -215,13 +224,15 @@ def event(name: str, view: _View) -> bytes:
 def _episodes(live: LiveState) -> EpisodesView:
     still_open = live.episodes.open()
     return EpisodesView(
-        open=[_episode(message) for message in still_open[:OPEN_SHOWN]],
+        open=[_episode(live, message) for message in still_open[:OPEN_SHOWN]],
         open_in_all=len(still_open),
-        closed=[_episode(message) for message in live.episodes.closed()[:CLOSED_SHOWN]],
+        closed=[_episode(live, message) for message in live.episodes.closed()[:CLOSED_SHOWN]],
     )
 
 
-def _episode(message: EventMessage) -> EpisodeView:
+def _episode(live: LiveState, message: EventMessage) -> EpisodeView:
+    evidence = message.evidence
+    picture = picture_of_uri(evidence.uri) if evidence is not None else None
     return EpisodeView(
         id=message.id,
         camera=message.camera,
@@ -232,6 +243,9 @@ def _episode(message: EventMessage) -> EpisodeView:
         since=since(message),
         until=message.closed_at,
         close_reason=message.close_reason,
+        picture=picture.page_path if picture is not None else None,
+        blurred=evidence.blurred if evidence is not None else None,
+        verdict=live.verdict_of(message.id),
     )
 
 

@@ -37,13 +37,16 @@ CHECKED_EVERY_S = 0.25
 class Viewers:
     """The streams that are open. `wake` tells them that there is something new."""
 
-    def __init__(self, live: LiveState, clock: Clock, limits: Limits, *, token_needed: bool) -> None:
+    def __init__(
+        self, live: LiveState, clock: Clock, limits: Limits, *, token_needed: bool, may_change: bool = False
+    ) -> None:
         self.dropped: Counter[str] = Counter()
         """Since the start: `slow`, and `full` for those turned away."""
         self._live = live
         self._clock = clock
         self._limits = limits
         self._token_needed = token_needed
+        self._may_change = may_change
         self._open: set[_Viewer] = set()
         self._closing = False
 
@@ -68,6 +71,7 @@ class Viewers:
         """What stands now."""
         counts = PageCounts(
             token_needed=self._token_needed,
+            may_change=self._may_change,
             viewers=len(self._open),
             viewers_at_most=self._limits.viewers,
             dropped=dict(sorted(self.dropped.items())),

@@ -1,5 +1,6 @@
 // The list of violations: those that are open, whose duration runs, and the last ones that are over.
 
+import { Verdict } from "./verdict.js";
 import { because, ending, lasting, time } from "./words.js";
 
 export class Episodes {
@@ -15,8 +16,8 @@ export class Episodes {
     this.#closed = closed;
   }
 
-  // `offsetMs`: how far this browser's clock is ahead of the module's.
-  show(episodes, offsetMs) {
+  // `offsetMs`: how far this browser's clock is ahead of the module's. `mayJudge`: whether verdicts are taken.
+  show(episodes, offsetMs, mayJudge) {
     this.#offsetMs = offsetMs;
     const inAll = episodes.openInAll;
     const words = inAll === 0 ? "Nothing open." : inAll === 1 ? "1 open" : `${inAll} open`;
@@ -26,43 +27,83 @@ export class Episodes {
     const all = [...episodes.open, ...episodes.closed];
     const known = new Set(all.map((episode) => episode.id));
     for (const id of this.#lines.keys()) if (!known.has(id)) this.#lines.delete(id);
-    place(this.#open, episodes.open.map((episode) => this.#line(episode)));
-    place(this.#closed, episodes.closed.map((episode) => this.#line(episode)));
+    place(this.#open, episodes.open.map((episode) => this.#line(episode, mayJudge)));
+    place(this.#closed, episodes.closed.map((episode) => this.#line(episode, mayJudge)));
     this.age();
   }
 
   // Say how long each has lasted by now.
   age() {
-    for (const { episode, duration } of this.#lines.values()) {
-      const untilMs = episode.until === null ? Date.now() - this.#offsetMs : Date.parse(episode.until);
-      const words = lasting(untilMs - Date.parse(episode.since));
-      if (duration.textContent !== words) duration.textContent = words;
+    for (const line of this.#lines.values()) line.age(Date.now() - this.#offsetMs);
+  }
+
+  #line(episode, mayJudge) {
+    if (!this.#lines.has(episode.id)) this.#lines.set(episode.id, new Line(episode.id));
+    const line = this.#lines.get(episode.id);
+    line.show(episode, this.#offsetMs, mayJudge);
+    return line.element;
+  }
+}
+
+// One violation. Its parts are changed in place: a button that has the focus keeps it.
+class Line {
+  #episode = null;
+  #shown = "";
+  #rule = element("b", "rule", "");
+  #duration = element("span", "duration", "");
+  #where = element("span", "where", "");
+  #severity = element("span", "severity", "");
+  #when = element("span", "when", "");
+  #picture = element("a", "thumbnail", "");
+  #image = element("img", "", "");
+  #verdict;
+
+  constructor(id) {
+    this.element = document.createElement("li");
+    this.element.dataset.episode = id;
+    this.#picture.target = "_blank";
+    this.#picture.rel = "noopener";
+    this.#picture.hidden = true;
+    this.#image.loading = "lazy";
+    this.#image.decoding = "async";
+    // Pictures make room for newer ones.
+    this.#image.addEventListener("error", () => { this.#picture.hidden = true; });
+    this.#picture.append(this.#image);
+    this.#verdict = new Verdict(id);
+    this.element.append(this.#rule, this.#duration, this.#where, this.#severity, this.#when, this.#picture, this.#verdict.element);
+  }
+
+  show(episode, offsetMs, mayJudge) {
+    this.#verdict.show(episode.verdict, mayJudge);
+    const shown = JSON.stringify(episode);
+    if (shown === this.#shown) return;
+    this.#episode = episode;
+    this.#shown = shown;
+    const open = episode.until === null;
+    this.element.dataset.state = open ? "open" : "closed";
+    this.#rule.textContent = because(episode.rule);
+    this.#severity.textContent = `${episode.severity} severity`;
+    this.#severity.dataset.severity = episode.severity;
+    this.#where.replaceChildren(element("b", "", episode.camera), ` \u00b7 zone ${episode.zone}`);
+    const since = element("time", "", time(Date.parse(episode.since) + offsetMs));
+    since.dateTime = episode.since;
+    this.#when.replaceChildren(open ? "since " : "from ", since);
+    // The rule has said what is missing.
+    if (!episode.reason.startsWith("missing-")) this.#when.append(` \u00b7 ${because(episode.reason)}`);
+    if (!open) this.#when.append(` \u00b7 ${ending(episode.closeReason ?? "")}`);
+    if (episode.picture && this.#picture.getAttribute("href") !== episode.picture) {
+      this.#picture.href = this.#image.src = episode.picture;
+      this.#picture.hidden = false;
+      const faces = episode.blurred ? "faces are blurred" : "faces are clear";
+      this.#image.alt = `Picture of ${because(episode.rule)} at ${episode.camera}; ${faces}`;
+      this.#picture.title = `The stored picture; ${faces}`;
     }
   }
 
-  #line(episode) {
-    const before = this.#lines.get(episode.id);
-    const same = before && before.episode.until === episode.until && before.episode.reason === episode.reason;
-    if (same) return before.line;
-    const line = document.createElement("li");
-    line.dataset.episode = episode.id;
-    line.dataset.state = episode.until === null ? "open" : "closed";
-    const rule = element("b", "rule", because(episode.rule));
-    const duration = element("span", "duration", "");
-    const severity = element("span", "severity", `${episode.severity} severity`);
-    severity.dataset.severity = episode.severity;
-    const since = element("time", "", time(Date.parse(episode.since) + this.#offsetMs));
-    since.dateTime = episode.since;
-    const where = element("span", "where", "");
-    where.append(element("b", "", episode.camera), ` \u00b7 zone ${episode.zone}`);
-    const when = element("span", "when", "");
-    when.append(episode.until === null ? "since " : "from ", since);
-    // The rule has said what is missing.
-    if (!episode.reason.startsWith("missing-")) when.append(` \u00b7 ${because(episode.reason)}`);
-    if (episode.until !== null) when.append(` \u00b7 ${ending(episode.closeReason ?? "")}`);
-    line.append(rule, duration, where, severity, when);
-    this.#lines.set(episode.id, { episode, line, duration });
-    return line;
+  age(nowMs) {
+    const { since, until } = this.#episode;
+    const words = lasting((until === null ? nowMs : Date.parse(until)) - Date.parse(since));
+    if (this.#duration.textContent !== words) this.#duration.textContent = words;
   }
 }
 
@@ -75,6 +116,6 @@ function place(list, lines) {
 function element(name, className, text) {
   const made = document.createElement(name);
   if (className) made.className = className;
-  made.textContent = text;
+  if (text) made.textContent = text;
   return made;
 }

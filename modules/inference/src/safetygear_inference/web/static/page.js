@@ -4,6 +4,7 @@ import { Link } from "./link.js";
 import { Episodes } from "./episodes.js";
 import { showHour } from "./hour.js";
 import { Tile } from "./tile.js";
+import { ZoneEditor } from "./zones.js";
 import { LEGEND, STATUSES, labelled, lasting, milliseconds, number, soon, time } from "./words.js";
 
 const LOST_AFTER_MS = 3000;
@@ -18,6 +19,7 @@ let lostWhy = "";
 let clockOffsetMs = 0;
 let newestSighting = "";
 const episodes = new Episodes(at("episodes-count"), at("episodes-open"), at("episodes-closed"));
+const editor = new ZoneEditor(at("zones"));
 
 // Pictures are asked for only while their tile can be seen.
 const seen = new IntersectionObserver((entries) => {
@@ -45,7 +47,7 @@ function show(state) {
   showFacts(state);
   showProblems(state);
   showSightings(state.sightings);
-  if (state.episodes) episodes.show(state.episodes, clockOffsetMs);
+  if (state.episodes) episodes.show(state.episodes, clockOffsetMs, state.page.mayChange);
   showHour(at("hour"), state.hour ?? []);
   at("hour-section").hidden = !state.hour?.length;
   at("instance").textContent = state.instance;
@@ -65,11 +67,12 @@ function showCameras(state) {
   state.cameras.forEach((camera, index) => {
     let tile = tiles.get(camera.camera);
     if (!tile) {
-      tile = new Tile(camera.camera, enlarge);
+      tile = new Tile(camera.camera, enlarge, (name) => editor.open(name));
       tiles.set(camera.camera, tile);
       at("grid").insertBefore(tile.element, at("grid").children[index] ?? null);
       seen.observe(tile.stage);
     }
+    tile.zones.hidden = !state.page.mayChange;
     tile.state(camera, Date.parse(camera.since) + clockOffsetMs);
   });
   const columns = Math.min(5, Math.max(1, Math.ceil(Math.sqrt(state.cameras.length))));

@@ -7,6 +7,7 @@ const PICTURE_TIMEOUT_MS = 5000;
 const LOOK_EVERY_MS = 1000;
 const SVG = "http://www.w3.org/2000/svg";
 const CORNERS = "M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4";
+const ZONE = "M3 4.5 12.5 2.5 13.5 11 6 13.5Z";
 const CLOSED_EYE = "M3 3l18 18M10.6 5.2 12 5c6 0 9.5 7 9.5 7a17 17 0 0 1-3 3.8M6.4 6.5A16.6 16.6 0 0 0 2.5 12S6 19 12 19"
   + "a9.3 9.3 0 0 0 4.6-1.3M9.9 10a3 3 0 0 0 4.1 4.2";
 
@@ -19,7 +20,8 @@ export class Tile {
   #sinceMs = 0;
   #lostMs = null;
 
-  constructor(name, onEnlarge) {
+  // `onZones`: opens the zone editor.
+  constructor(name, onEnlarge, onZones) {
     this.name = name;
     this.visible = false;
     this.element = element("article", "tile");
@@ -35,7 +37,14 @@ export class Tile {
     this.enlarge.type = "button";
     this.enlarge.append(icon("0 0 16 16", CORNERS));
     this.enlarge.addEventListener("click", () => onEnlarge(this));
-    head.append(this.dot, title, this.figures, this.enlarge);
+    this.zones = element("button", "enlarge zones");
+    this.zones.type = "button";
+    this.zones.hidden = true;
+    this.zones.title = "Draw zones";
+    this.zones.setAttribute("aria-label", `Zones of ${name}`);
+    this.zones.append(icon("0 0 16 16", ZONE));
+    this.zones.addEventListener("click", () => onZones(name));
+    head.append(this.dot, title, this.figures, this.zones, this.enlarge);
 
     this.stage = element("div", "stage");
     this.canvas = element("canvas", "");
