@@ -21,14 +21,22 @@ def models_dir(environ: Mapping[str, str]) -> Path:
 
 
 def open_named_model(text: str, environ: Mapping[str, str]) -> Model:
+    """The model that `named_model_path` finds. Raises UserError with the reason."""
+    path = named_model_path(text, environ)
+    try:
+        return open_model(path)
+    except ModelError as exc:
+        raise UserError(f"{text}: {exc}", code=exc.code) from exc
+
+
+def named_model_path(text: str, environ: Mapping[str, str]) -> Path:
     """`text`: `default`, a path, or the name of a model in the models folder. Raises UserError with the reason."""
     path = Path(text)
     try:
         if text == DEFAULT:
-            path = find_model(DEFAULT_MODEL, (models_dir(environ),))
-        elif not path.exists():
-            looks_like_a_path = len(path.parts) > 1 or path.suffix in (".zip", ".onnx", ".tflite")
-            path = path if looks_like_a_path else find_model(text, (models_dir(environ),))
-        return open_model(path)
+            return find_model(DEFAULT_MODEL, (models_dir(environ),))
+        if path.exists() or len(path.parts) > 1 or path.suffix in (".zip", ".onnx", ".tflite"):
+            return path
+        return find_model(text, (models_dir(environ),))
     except ModelError as exc:
         raise UserError(f"{text}: {exc}", code=exc.code) from exc

@@ -35,7 +35,7 @@ COMMANDS = (
     Command("camera", "camera", "Serve clips as RTSP cameras, and find out what a camera sends."),
     Command("detect", "detect", "Run a detector on pictures."),
     Command("evaluate", "evaluate", "Measure a detector on pictures whose boxes are known; or two of them."),
-    Command("model", "model", "Say which format a model has, and why; or why it is refused."),
+    Command("model", "model", "Say what a model is, or why it is refused; make and check packages."),
     Command("bench", "bench", "Measure what the solution costs on this machine."),
     Command("replay", "replay", "Judge recorded detections again, under any rules, or two sets of them."),
     Command("twin", "twin", "Read and change a module's twin: stand-in or real IoT Hub."),
