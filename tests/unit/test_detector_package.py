@@ -132,6 +132,18 @@ def lying_about_sizes(path: Path) -> Path:
     return path
 
 
+def claiming_a_gigabyte(path: Path) -> Path:
+    # Stored entries of a size that the directory only claims.
+    zipped(path, {"a.onnx": b"x" * 2**14, "b.onnx": b"x" * 2**14}, zipfile.ZIP_STORED)
+    data, size = bytearray(path.read_bytes()), 600 * 2**20
+    at = data.find(b"PK\x01\x02")
+    while at >= 0:
+        struct.pack_into("<II", data, at + 20, size, size)
+        at = data.find(b"PK\x01\x02", at + 1)
+    path.write_bytes(data)
+    return path
+
+
 Make = Callable[[Path], Path]
 
 
@@ -147,6 +159,17 @@ Make = Callable[[Path], Path]
         (lambda p: zipped(p, EXPORT | {"a\\..\\..\\x": b""}), "model-zip", "points out of it"),
         (lambda p: zipped(p, EXPORT | {"C:/x": b""}), "model-zip", "points out of it"),
         (lambda p: zipped(p, EXPORT | {"labels.txt": b"\0" * (SMALL_BYTES + 1)}), "model-too-large", "than 256 KiB"),
+        (
+            lambda p: zipped(p, EXPORT | {"model.onnx": b"\0" * 2**21}),
+            "model-zip-bomb",
+            "model.onnx would unpack to 2 MiB",
+        ),
+        (
+            lambda p: zipped(p, {f"{n}.onnx": b"ab" * 2**19 for n in range(2)}, zipfile.ZIP_STORED),
+            "model-refused",
+            "2 .o",
+        ),
+        (claiming_a_gigabyte, "model-zip-bomb", "it would unpack to"),
         (lying_about_sizes, "model-zip", "is damaged"),
         (lambda p: zipped(p, {str(n): b"" for n in range(MAX_ENTRIES + 1)}), "model-zip", "2001 entries"),
         (lambda p: zipped(p, {}), "model-refused", "holds no .onnx or .tflite file: export the project for ONNX"),

@@ -12,6 +12,11 @@ from typing import Final, Self
 from safetygear.errors import ModelError
 
 MAX_ENTRIES: Final = 2000
+MAX_UNPACKED_BYTES: Final = 2**30
+MAX_RATIO: Final = 100
+"""Unpacked to packed bytes of an entry; networks reach 10, and all zeros 1030."""
+RATIO_FROM_BYTES: Final = 2**20
+"""A small file may be as repetitive as it likes."""
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, OverflowError, ValueError)
 
 
@@ -28,6 +33,18 @@ class ZipFiles:
         if len(entries) > MAX_ENTRIES:
             self._zip.close()
             raise self._refused(f"it has {len(entries)} entries; at most {MAX_ENTRIES} are possible")
+        # A file never unpacks to more than the directory says: reading ends there.
+        bomb = next((entry for entry in entries if _is_bomb(entry)), None)
+        unpacked_bytes = sum(entry.file_size for entry in entries)
+        if bomb is not None or unpacked_bytes > MAX_UNPACKED_BYTES:
+            self._zip.close()
+            what = bomb.filename if bomb is not None else "it"
+            size_bytes = bomb.file_size if bomb is not None else unpacked_bytes
+            raise ModelError(
+                f"{path.name} can't be used: {what} would unpack to {size_bytes // 2**20} MiB; at most "
+                f"{MAX_UNPACKED_BYTES // 2**20} MiB in all and {MAX_RATIO} times its packed size are possible",
+                code="model-zip-bomb",
+            )
         for entry in entries:
             # Nothing is extracted, so such a name could do no harm here; but no exporter writes one.
             if _escapes(entry.filename):
@@ -66,6 +83,10 @@ class ZipFiles:
 
     def _refused(self, why: str) -> ModelError:
         return ModelError(f"{self._path.name} can't be used: {why}", code="model-zip")
+
+
+def _is_bomb(entry: zipfile.ZipInfo) -> bool:
+    return entry.file_size > RATIO_FROM_BYTES and entry.file_size > MAX_RATIO * entry.compress_size
 
 
 def _escapes(name: str) -> bool:
