@@ -15,6 +15,7 @@ from safetygear.messages.detections import ModelIdentity
 from safetygear_inference.analysis import Analysed, PictureWanted, analyse
 from safetygear_inference.detectors import Detector, Model, open_model
 from safetygear_inference.intake import Arrival
+from safetygear_inference.thread_priority import give_way
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class AnalysisPool:
         self.workers = workers
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="analysis")
         # Loading has its own thread: a big model must not hold up the analysis with the old one.
-        self._loading = ThreadPoolExecutor(1, thread_name_prefix="model")
+        self._loading = ThreadPoolExecutor(1, thread_name_prefix="model", initializer=give_way)
         self._readers = [FrameRingReader(frames_dir) for _ in range(workers)]
         self._current: Generation | None = None
         self._before: Generation | None = None
@@ -111,6 +112,7 @@ class AnalysisPool:
                 arrival,
                 generation.detectors[worker],
                 self._readers[worker],
+                labels=generation.model.labels,
                 with_visibility=with_visibility,
                 picture_wanted=picture_wanted,
             )

@@ -14,7 +14,9 @@ from safetygear.frames.ring import FrameRingReader
 from safetygear_inference.intake import Arrival
 from safetygear_inference.picture import Picture
 from safetygear_inference.pixels import decode_jpeg
+from safetygear_inference.thread_priority import give_way
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 WAITING: Final = 8
@@ -26,7 +28,7 @@ class SideAnalysis:
     """One thread with a ring reader of its own. A job more than `WAITING` is refused and counted in `refused`."""
 
     def __init__(self, frames_dir: Path) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="side")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="side", initializer=give_way)
         self._reader = FrameRingReader(frames_dir)
         self._under_way = 0
         self.refused: Counter[str] = Counter()
@@ -39,6 +41,15 @@ class SideAnalysis:
         what `work` raises.
         """
         return await self.run(lambda: _on_pixels(self._reader, arrival, work), purpose=purpose)
+
+    async def copied(
+        self, arrival: Arrival, take: Callable[[Picture], S], then: Callable[[S], T], *, purpose: str
+    ) -> T:
+        """What `then` makes of what `take` has copied, in one job: the pixels have to stand only for the copy.
+
+        Raises as `of` does.
+        """
+        return await self.run(lambda: then(_on_pixels(self._reader, arrival, take)), purpose=purpose)
 
     async def run(self, work: Callable[[], T], *, purpose: str) -> T:
         """Other work in the same thread, under the same bound: what becomes of pixels once they are copied."""
