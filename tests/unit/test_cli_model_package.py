@@ -77,14 +77,12 @@ def test_the_same_input_makes_the_same_bytes(tmp_path: Path, model: Path, pictur
 
 def test_a_package_can_be_packed_again(tmp_path: Path, model: Path, picture: Path) -> None:
     first, second = tmp_path / "1.zip", tmp_path / "2.zip"
-    assert (
-        main(["model", "pack", str(model), "-o", str(first), "--golden", str(picture), "--threshold", "red=0.7"]) == 0
-    )
+    wishes = ["--golden", str(picture), "--threshold", "red=0.7"]
+    assert main(["model", "pack", str(model), "-o", str(first), *wishes]) == 0
     assert main(["model", "pack", str(first), "-o", str(second), "--map", "red=helmet"]) == 0
     settings = json.loads(contents(second)["safetygear.json"])
-    assert settings == {"labelMapping": {"red": "helmet"}, "thresholds": {"helmet": 0.7}}, (
-        "a golden picture is asked for"
-    )
+    assert (settings["labelMapping"], settings["thresholds"]) == ({"red": "helmet"}, {"helmet": 0.7})
+    assert [box["label"] for box in settings["golden"][0]["boxes"]] == ["helmet"]
 
 
 def test_other_labels(tmp_path: Path, model: Path, capsys: Output) -> None:
@@ -116,8 +114,8 @@ def test_what_differs_ends_with_1(tmp_path: Path, model: Path, picture: Path, ca
     [
         (["-o", "out.onnx"], "ends in .zip"),
         (["--golden", "gone.jpg"], "gone.jpg: can't be read"),
-        (["--golden", "labels.txt"], "picture 1: it is not a picture"),
-        (["--golden", "black.bmp"], "sees nothing in picture 1"),
+        (["--golden", "labels.txt"], "golden-1.txt: it is not a picture"),
+        (["--golden", "black.bmp"], "sees nothing in golden-1.bmp"),
         (["--map", "red"], "write NAME=VALUE"),
         (["--map", "hat=helmet"], "labelMapping.hat: the model has no such label"),
         (["--threshold", "red=often"], "a number from 0 to 1"),
