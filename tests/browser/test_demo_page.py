@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,10 @@ from playwright.sync_api import Browser, Page, expect
 
 import safetygear_workbench
 from safetygear.geometry import as_xyxy, iou
+from safetygear_workbench.edge_runtime.hub_control import HubControl, find_hub
 from support.browser import open_page
 from support.camera import RunningCamera, start_camera
-from support.simulation import RunningSimulation, simulating
+from support.simulation import RunningSimulation, run, simulating
 
 pytestmark = [pytest.mark.browser, pytest.mark.scenario]
 
@@ -90,6 +93,19 @@ def test_a_violation_of_the_clip_is_listed_and_drawn(page: Page) -> None:
     expect(page.locator("#outbox")).to_contain_text("newest #", timeout=15_000)
 
 
+def test_a_verdict_reaches_the_module_and_stays(page: Page, simulation: RunningSimulation) -> None:
+    line = page.locator("#episodes-open li, #episodes-closed li").first
+    expect(line).to_be_visible(timeout=60_000)
+    name = line.get_attribute("data-episode") or ""
+    said = page.locator(f'li[data-episode="{name}"]').get_by_role("button", name="Right")
+    said.click()
+    expect(said).to_have_attribute("aria-pressed", "true", timeout=15_000)
+    page.reload()
+    expect(said).to_have_attribute("aria-pressed", "true", timeout=30_000)
+    refused = run("method", "call", "inference", "acknowledge", '{"eventId": 7}', "--state", str(simulation.state))
+    assert "eventId" in refused.stdout + refused.stderr, "as the hub's own calls are"
+
+
 def test_every_person_found_is_one_of_the_clip(simulation: RunningSimulation) -> None:
     clip = json.loads(TRUTH.read_text())
     size = np.array([clip["width"], clip["height"]] * 2)
@@ -122,3 +138,49 @@ def test_a_camera_that_dies_shows_it_and_the_other_one_goes_on(page: Page, camer
         cameras.clear("yard")
     expect(yard).to_have_attribute("data-state", "streaming", timeout=60_000)
     expect(yard).not_to_have_class(re.compile(r"\bblind\b"), timeout=30_000)
+
+
+def test_applied_zones_are_judged_by_and_stay_when_the_manifest_is_deployed_again(
+    page: Page, simulation: RunningSimulation
+) -> None:
+    page.get_by_role("button", name="Zones of yard").click(timeout=30_000)
+    editor = page.locator("#zones")
+    expect(editor.locator("canvas")).to_have_attribute("width", re.compile(r"^[1-9]"), timeout=30_000)
+    page.get_by_role("button", name="Add a rectangle").click()
+    name = page.get_by_label("Id", exact=True)
+    name.fill("dock")
+    name.press("Tab")
+    page.get_by_role("button", name="Apply").click()
+    expect(editor.locator("[data-part=said]")).to_have_text(
+        "Applied: the module judges by these zones now.", timeout=30_000
+    )
+
+    def twin() -> dict[str, Any]:
+        done = run("twin", "get", "inference", "--json", "--state", str(simulation.state))
+        assert done.returncode == 0, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    corners = [[0.3, 0.3], [0.7, 0.3], [0.7, 0.7], [0.3, 0.7]]
+    assert twin()["desired"]["zones"] == {"yard": {"dock": {"polygon": corners}}}
+    manifest = json.loads((simulation.state / "deployment.json").read_text())
+    assert "zones" not in manifest["modulesContent"]["inference"]["properties.desired"]
+    manifest["modulesContent"]["inference"]["properties.desired"]["healthIntervalS"] = 11
+
+    async def deploy() -> None:
+        hub = find_hub(simulation.state)
+        assert hub is not None
+        async with HubControl(hub) as control:
+            await control.deploy(manifest)
+
+    with ThreadPoolExecutor(1) as elsewhere:  # Playwright has an event loop running in this thread
+        elsewhere.submit(asyncio.run, deploy()).result(30)
+    deployed = twin()["desired"]
+    assert (deployed["healthIntervalS"], set(deployed["zones"]["yard"])) == (11, {"dock"})
+    version = deployed["$version"]
+    simulation.until(lambda: twin()["reported"]["config"]["desiredVersion"] == version, 30, "the module taking it")
+    assert twin()["reported"]["config"]["status"] == "ok"
+    address = re.search(r"http://localhost:\d+", simulation.output)
+    assert address is not None
+    told = page.request.get(f"{address[0]}/api/zones").json()
+    assert told["zones"] == {"yard": {"dock": {"polygon": corners}}}
