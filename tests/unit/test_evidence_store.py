@@ -109,7 +109,7 @@ def test_the_order_survives_a_restart(store: EvidenceStore, tmp_path: Path) -> N
     assert [again.has(name(number)) for number in (1, 2, 3)] == [True, False, False]
 
 
-@pytest.mark.parametrize("step", ["_write_synced", "_sync_folder"])
+@pytest.mark.parametrize("step", ["write_synced", "sync_folder"])
 def test_a_full_disk_leaves_nothing_behind(
     store: EvidenceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -117,7 +117,7 @@ def test_a_full_disk_leaves_nothing_behind(
     real = getattr(store_module, step)
 
     def fail(path: Path, *rest: Any) -> None:
-        if step == "_write_synced":
+        if step == "write_synced":
             path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 

@@ -10,16 +10,20 @@ import pytest
 
 from safetygear.errors import FrameError
 from safetygear.frames.ring import FrameRingReader
+from safetygear.geometry import as_xyxy
 from safetygear_inference.analysis import PictureWanted, analyse
 from safetygear_inference.detectors import Detector, Model, open_model
+from safetygear_inference.evidence.config import Faces
+from safetygear_inference.evidence.faces import RECOGNISABLE_ABOVE
 from safetygear_inference.intake import Arrival
 from safetygear_inference.picture import DetectedBoxes, Picture
-from safetygear_inference.pixels import decode_jpeg, encode_jpeg, to_bgr
+from safetygear_inference.pixels import decode_jpeg, detail, encode_jpeg, to_bgr
 from support.frame_source import HEIGHT, WIDTH, FrameSource
 from support.onnx_models import colour_meter
 from support.pictures import plain
 
 COLOUR = (51, 102, 204)
+LABELS = ("red", "green", "blue")
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ def test_boxes_numbers_and_picture_are_of_the_frame(tmp_path: Path, model: Model
     detector = model.detector(default_threshold=0.0)
     reader = FrameRingReader(tmp_path)
     wanted = PictureWanted(max_width_px=320, quality=90)
-    analysed = analyse(arrival, detector, reader, with_visibility=True, picture_wanted=wanted)
+    analysed = analyse(arrival, detector, reader, labels=LABELS, with_visibility=True, picture_wanted=wanted)
     assert colours(analysed.boxes) == pytest.approx(COLOUR, abs=4)
     assert analysed.visibility is not None
     assert analysed.visibility.mean_luma == pytest.approx(source_luma(source), abs=1)
@@ -56,7 +60,7 @@ def test_boxes_numbers_and_picture_are_of_the_frame(tmp_path: Path, model: Model
     assert (shown.width, shown.height) == (320, 180)
     assert np.abs(shown.planes[0].astype(int) - np.array(COLOUR)).max() <= 8
 
-    plainly = analyse(arrival, detector, reader, with_visibility=False, picture_wanted=None)
+    plainly = analyse(arrival, detector, reader, labels=LABELS, with_visibility=False, picture_wanted=None)
     assert (plainly.visibility, plainly.jpeg) == (None, None)
 
 
@@ -64,12 +68,48 @@ def test_nobody_sees_what_is_private(tmp_path: Path, model: Model, source: Frame
     arrival, left_half = Arrival("north", source.reference(), 0.0), ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
     wanted = PictureWanted(max_width_px=320, quality=90, black_out=(left_half,))
     detector, reader = model.detector(default_threshold=0.0), FrameRingReader(tmp_path)
-    analysed = analyse(arrival, detector, reader, with_visibility=False, picture_wanted=wanted)
+    analysed = analyse(arrival, detector, reader, labels=LABELS, with_visibility=False, picture_wanted=wanted)
     assert analysed.jpeg is not None
     shown = decode_jpeg(analysed.jpeg).planes[0].astype(int)
     assert shown[:, :152].max() <= 8
     assert np.abs(shown[:, 176:] - np.array(COLOUR)).max() <= 8
     assert colours(analysed.boxes) == pytest.approx(COLOUR, abs=4), "the detector still sees it"
+
+
+class Sees(Detector):
+    """One person with a bare head, or nobody."""
+
+    def __init__(self, *boxes: tuple[float, float, float, float]) -> None:
+        self._boxes = boxes
+
+    def detect(self, picture: Picture) -> DetectedBoxes:
+        number = len(self._boxes)
+        return DetectedBoxes(as_xyxy(self._boxes), np.arange(number), np.full(number, 0.9, np.float32))
+
+
+PERSON, HEAD = (0.4, 0.2, 0.5, 0.8), (0.43, 0.2, 0.47, 0.28)
+
+
+@pytest.mark.parametrize("seen", [(PERSON, HEAD), (PERSON,), ()], ids=["head found", "no head found", "missed"])
+@pytest.mark.parametrize("faces", ["blurred", "clear"])
+def test_the_page_shows_no_face_unless_the_twin_says_so(
+    tmp_path: Path, seen: tuple[tuple[float, float, float, float], ...], faces: Faces
+) -> None:
+    noise = np.random.default_rng(1).integers(16, 236, (HEIGHT, WIDTH), np.uint8)
+    chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    source = FrameSource(tmp_path, "gate", "north", planes=(noise, chroma, chroma), slots=2)
+    arrival = Arrival("north", source.reference(), 0.0)
+    wanted = PictureWanted(max_width_px=WIDTH, quality=95, faces=faces, expected_norm=as_xyxy([PERSON]))
+    analysed = analyse(
+        arrival, Sees(*seen), FrameRingReader(tmp_path), labels=("Worker", "bare_head"), with_visibility=False,
+        picture_wanted=wanted,
+    )  # fmt: skip
+    assert analysed.jpeg is not None
+    shown = decode_jpeg(analysed.jpeg).planes[0]
+    left, top, right, bottom = (round(value * side) for value, side in zip(HEAD, (WIDTH, HEIGHT) * 2, strict=True))
+    assert (detail(shown[top:bottom, left:right]) > RECOGNISABLE_ABOVE) == (faces == "clear")
+    assert detail(shown[: HEIGHT // 8, : WIDTH // 8]) > RECOGNISABLE_ABOVE, "the rest stays"
+    source.close()
 
 
 def source_luma(source: FrameSource) -> float:
@@ -91,7 +131,10 @@ class WritesMeanwhile(Detector):
 def test_a_slot_written_over_meanwhile_gives_no_boxes(tmp_path: Path, source: FrameSource) -> None:
     arrival = Arrival("north", source.reference(), 0.0)
     with pytest.raises(FrameError) as raised:
-        analyse(arrival, WritesMeanwhile(source), FrameRingReader(tmp_path), with_visibility=False, picture_wanted=None)
+        analyse(
+            arrival, WritesMeanwhile(source), FrameRingReader(tmp_path), labels=(), with_visibility=False,
+            picture_wanted=None,
+        )  # fmt: skip
     assert raised.value.code == "overwritten"
 
 
@@ -100,9 +143,9 @@ def test_a_picture_in_the_message(tmp_path: Path, model: Model, source: FrameSou
     detector = model.detector(default_threshold=0.0)
     reader = FrameRingReader(tmp_path / "no ring here")
     arrival = Arrival("north", source.reference(), 0.0, jpeg)
-    analysed = analyse(arrival, detector, reader, with_visibility=True, picture_wanted=None)
+    analysed = analyse(arrival, detector, reader, labels=LABELS, with_visibility=True, picture_wanted=None)
     assert colours(analysed.boxes) == pytest.approx(COLOUR, abs=6)
     with pytest.raises(FrameError) as raised:
         broken = Arrival("north", source.reference(), 0.0, b"\xff\xd8 and no more")
-        analyse(broken, detector, reader, with_visibility=False, picture_wanted=None)
+        analyse(broken, detector, reader, labels=LABELS, with_visibility=False, picture_wanted=None)
     assert raised.value.code == "jpeg-invalid"

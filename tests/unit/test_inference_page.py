@@ -522,7 +522,7 @@ async def test_a_short_token_is_warned_of(caplog: pytest.LogCaptureFixture) -> N
 
 
 async def opened(environ: dict[str, str], folder: Path) -> tuple[Page | None, dict[str, dict[str, str]]]:
-    app: Any = SimpleNamespace(live=LiveState(), problems=Problems(), page_actions=None)
+    app: Any = SimpleNamespace(live=LiveState(), problems=Problems(), page_actions=None, stored_picture=None)
     environ = {"SAFETYGEAR_SECRETS_DIR": str(folder), **environ}
     page = await _serve_page(app, read_environment(environ), SecretResolver(environ, folder, Redactor()), FakeClock())
     return page, app.problems.as_document()

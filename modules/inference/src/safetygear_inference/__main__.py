@@ -86,6 +86,7 @@ async def _serve_page(
         hosts=environment.page_hosts,
         clock=clock,
         problems=app.problems,
+        stored_picture=app.stored_picture,
         actions=app.page_actions,
     )
 

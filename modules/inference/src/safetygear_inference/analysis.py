@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from safetygear.frames.ring import FrameRingReader
+from safetygear.geometry import Boxes, as_xyxy
 from safetygear_inference.detectors import Detector
+from safetygear_inference.evidence.config import Faces
+from safetygear_inference.evidence.faces import face_regions, left_over
 from safetygear_inference.intake import Arrival
-from safetygear_inference.picture import DetectedBoxes, Picture
-from safetygear_inference.pixels import black_out, decode_jpeg, encode_jpeg, to_bgr
+from safetygear_inference.judging.labels import canonical_labels
+from safetygear_inference.judging.observation import LabelledBoxes
+from safetygear_inference.picture import Bgr, DetectedBoxes, Picture
+from safetygear_inference.pixels import black_out, decode_jpeg, encode_jpeg, make_unrecognisable, to_bgr
 from safetygear_inference.visibility import Visibility, measure
 
 
@@ -22,6 +27,9 @@ class PictureWanted:
     quality: int
     black_out: Sequence[Sequence[tuple[float, float]]] = ()
     """Polygons in 0..1 of the picture that nobody may see."""
+    faces: Faces = "blurred"
+    expected_norm: Boxes = field(default_factory=lambda: as_xyxy([]))
+    """(n, 4) xyxy in 0..1: where people are expected, by the frame before; whom this frame does not show is covered."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +50,13 @@ def analyse(
     detector: Detector,
     reader: FrameRingReader,
     *,
+    labels: Sequence[str],
     with_visibility: bool,
     picture_wanted: PictureWanted | None,
 ) -> Analysed:
     """Raises FrameError where the frame is gone or was written over meanwhile, ModelError where the detector fails.
+
+    `labels`: the detector's class names.
 
     Everything is made from the slot before its check, so that boxes, numbers and picture are of one frame or of none.
     """
@@ -63,7 +74,17 @@ def analyse(
     if picture_wanted is not None:
         bgr = to_bgr(picture, max_width_px=picture_wanted.max_width_px)
         black_out(bgr, picture_wanted.black_out)
+        if picture_wanted.faces != "clear":
+            _blur_faces(bgr, boxes, labels, picture_wanted.expected_norm)
         jpeg = encode_jpeg(bgr, picture_wanted.quality)
     if view is not None:
         view.check()
     return Analysed(boxes, started_s, inference_ms, visibility, jpeg)
+
+
+def _blur_faces(bgr: Bgr, boxes: DetectedBoxes, labels: Sequence[str], expected_norm: Boxes) -> None:
+    names = canonical_labels(labels)
+    seen = LabelledBoxes(boxes.xyxy_norm, tuple(names[number] for number in boxes.class_id.tolist()), boxes.probability)
+    size_px = bgr.shape[1], bgr.shape[0]
+    missing = left_over(expected_norm, seen)
+    make_unrecognisable(bgr, face_regions(seen, picture_size_px=size_px, expected_norm=missing))

@@ -24,6 +24,7 @@ from safetygear_inference.coverage import Coverage
 from safetygear_inference.environment import Environment
 from safetygear_inference.event_keeper import EventKeeper
 from safetygear_inference.event_methods import EventMethods
+from safetygear_inference.evidence.evidence_parts import EvidenceParts
 from safetygear_inference.health import HealthPeriods
 from safetygear_inference.heartbeat import Heartbeat
 from safetygear_inference.judging.judges import Judges
@@ -114,6 +115,9 @@ class InferenceApp:
             clock=clock,
         )
         self._pipeline.listeners.add(on_frame)
+        self.evidence = EvidenceParts(
+            environment, self._side, self._judges, self.live, self.problems, resolver, clock
+        )
         self._twin = TwinSession(
             InferenceTwin,
             hub,
@@ -136,6 +140,7 @@ class InferenceApp:
         for name in STATUS_METHODS:
             self.methods.add(name, self._get_status)
         EventMethods(self._events).add_to(self.methods)
+        self.evidence.listen(self._pipeline.listeners, self._events, self.methods)
         ModelMethods(self._models).add_to(self.methods)
         self.page_actions = PageActions(self.methods, self._zone_desk())
         self._newest = NewestReport()
@@ -154,6 +159,7 @@ class InferenceApp:
     async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:
         """Work on an open hub; `watches` run beside it and end it by raising. Raises HubError, and what they do."""
         await self._twin.load()
+        await self.evidence.begin()
         await self._events.begin(seen_in(self._twin.reported))
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(self._publisher.sender.run(), name="sender")
@@ -168,6 +174,7 @@ class InferenceApp:
                     ("health", self._send_health()),
                     ("budget", self._budget.run()),
                     ("events", self._events.run()),
+                    ("evidence", self.evidence.run()),
                     ("tick", self._tick()),
                 )
             ] + [group.create_task(watch) for watch in watches]
@@ -196,6 +203,7 @@ class InferenceApp:
         self._publisher.detections_config, self._publisher.budget_config = config.detections, config.budget
         self._budget.configured(config.budget)
         self._events.configure(config.outbox)
+        self.evidence.configure(config.evidence)
         self._judging.configure(config)
         self._models.want(config.model)
 
@@ -222,6 +230,7 @@ class InferenceApp:
             outbox=self._events.health,
             open_episodes=len(self._judges.open_episodes()),
             kpi=self._judges.kpi,
+            evidence=self.evidence.health(),
         )
         self._publisher.health(message, shard=",".join(self._environment.shards))
         self._metrics.health(message)
@@ -263,6 +272,7 @@ class InferenceApp:
                 outbox=outbox,
                 in_memory=self._events.waiting,
             )
+            self._metrics.evidence(self.evidence.health())
             if self._clock.monotonic_s() - released_s >= RINGS_RELEASED_EVERY_S:
                 released_s = self._clock.monotonic_s()
                 self._pool.release_rings()
@@ -288,6 +298,10 @@ class InferenceApp:
 
         apply = self._environment.page_apply
         return ZoneDesk(lambda: self._config, labels, None if apply is None else LocalZones(apply))
+
+    async def stored_picture(self, name: str) -> bytes | None:
+        """The picture of that id, for the page."""
+        return await self.evidence.desk.read(name)
 
     async def _ping(self, payload: Json) -> Json:
         del payload
@@ -331,4 +345,5 @@ class InferenceApp:
             + self._events.dropped
             + Counter(outbox.evicted if outbox is not None else {})
             + Counter({"too-many-people": self._judges.refused()})
+            + self.evidence.lost()
         )

@@ -11,6 +11,7 @@ from msgspec import Meta
 from safetygear_inference.compliance.judging_config import VoteConfig, WearingConfig
 from safetygear_inference.compliance.shift_config import CalendarConfig
 from safetygear_inference.compliance.zone_config import EpisodeConfig, Finding, RulesConfig, ZoneConfig, check_rules
+from safetygear_inference.evidence.config import FACES_DESCRIPTION, EvidenceConfig, Faces
 from safetygear_inference.model_change.config import ModelConfig
 from safetygear_inference.outbox.config import OutboxConfig
 from safetygear_inference.tracking.config import TrackingConfig
@@ -78,6 +79,7 @@ class BudgetConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
 class PageConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Pictures on the live page. They are encoded only while somebody looks."""
 
+    faces: Annotated[Faces, Meta(description=FACES_DESCRIPTION)] = "blurred"
     quality: Annotated[int, Meta(ge=20, le=95, description="JPEG quality.")] = 75
     max_width_px: Annotated[int, Meta(ge=160, le=1920, description="Wider pictures are scaled down to it.")] = 960
 
@@ -124,6 +126,7 @@ class InferenceTwin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     votes: VoteConfig = VoteConfig()
     episodes: EpisodeConfig = EpisodeConfig()
     outbox: OutboxConfig = OutboxConfig()
+    evidence: EvidenceConfig = EvidenceConfig()
     health_interval_s: Annotated[float, Meta(ge=1, le=3600, description="Time between two health messages.")] = 60.0
     max_frame_age_s: Annotated[
         float, Meta(ge=0.2, le=60, description="A frame decoded longer ago than this is dropped, not analysed.")
@@ -132,3 +135,5 @@ class InferenceTwin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def check(self) -> Iterator[Finding]:
         """What no single field's type can say."""
         yield from check_rules(self.zones, self.calendars, self.rules)
+        for path, code, message in self.evidence.check():
+            yield f"evidence.{path}", code, message

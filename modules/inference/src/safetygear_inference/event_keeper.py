@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
+from typing import Protocol
 
 from safetygear.backoff import Backoff
 from safetygear.clock import Clock
@@ -23,7 +24,7 @@ from safetygear.errors import UserError
 from safetygear.hub.port import OutgoingMessage
 from safetygear.messages.codec import Message, MessageError, decode, encode
 from safetygear.messages.detections import ModelIdentity
-from safetygear.messages.event import EventMessage
+from safetygear.messages.event import EventMessage, Evidence
 from safetygear_inference.compliance.episode import EpisodeChange, EpisodeStateError
 from safetygear_inference.compliance.kpi import Verdict
 from safetygear_inference.judging.judges import EPISODES, KPI, Judges
@@ -44,6 +45,8 @@ COUNTED_EVERY_S = 30.0
 MAX_PENDING = 5_000
 """Events in memory while the disk takes none; about 1 KB each. The oldest updates go first, then the oldest."""
 PENDING_FULL = "events-pending-full"
+PICTURES_WAIT_S = 1.5
+"""What the events of one turn wait for their pictures at most, all together. A picture takes 50 ms."""
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +59,24 @@ class EventContext(Message, frozen=True, kw_only=True):
     """By camera."""
 
 
-@dataclass(frozen=True)
+class PictureSource(Protocol):
+    """Where events get their pictures from."""
+
+    def known(self, episode: str) -> Evidence | None:
+        """The newest stored picture of an open episode."""
+        ...
+
+    async def attach(self, event: EventMessage, *, until_s: float) -> EventMessage:
+        """The event with its picture, which is on the disk then; it waits for one until `until_s` (monotonic) at most.
+        Raises nothing."""
+        ...
+
+
+@dataclass
 class _Waiting:
     event: EventMessage
     shard: str
+    pictured: bool = False
 
 
 class EventKeeper:
@@ -92,9 +109,12 @@ class EventKeeper:
             off_loop=off_loop,
         )
         self.on_event: Callable[[EventMessage], None] = lambda _: None
-        """Called with every event when it is made, before it is on the disk, and with those open after a restart.
+        """Called with every event when it is made, before it is on the disk, once more when it has got another picture,
+        and with those open after a restart.
 
         What it raises is logged and costs nothing else."""
+        self.pictures: PictureSource | None = None
+        """None: events have none."""
         self.health: OutboxHealth | None = None
         """The outbox as it was a few seconds ago; None: it could not be asked yet."""
         self.told: Counter[tuple[str, str, str]] = Counter()
@@ -132,7 +152,7 @@ class EventKeeper:
     def tell(self, changes: Sequence[EpisodeChange]) -> None:
         """Make events of them, in this order."""
         for change in changes:
-            event = event_message(change, model=self._context.model, config_hash=self._judges.config_hash)
+            event = self._message(change)
             self.told[(event.rule, event.severity, event.state)] += 1
             self._pending.append(_Waiting(event, self._context.shards.get(event.camera, self._shard)))
             self._show(event)
@@ -165,7 +185,7 @@ class EventKeeper:
     async def stop(self) -> None:
         """Keep everything that has to outlive the process; after the last change and after `run` was cancelled."""
         try:
-            await self._store(with_counted=True)
+            await self._store(with_counted=True, wait_s=0)
         except OutboxError as exc:
             log.error("%d events and the open episodes can't be kept: %s", len(self._pending), exc)  # noqa: TRY400
 
@@ -210,9 +230,10 @@ class EventKeeper:
                 backoff.reset()
                 self._works("store")
 
-    async def _store(self, *, with_counted: bool) -> None:
+    async def _store(self, *, with_counted: bool, wait_s: float = PICTURES_WAIT_S) -> None:
         if not self._restored:
             await self._restore()
+        await self._add_pictures(self._clock.monotonic_s() + wait_s)
         batch, self._pending = self._pending, deque()
         now_s = self._clock.monotonic_s()
         anything_open = bool(self._judges.open_episodes())
@@ -233,6 +254,21 @@ class EventKeeper:
             self._counted_s = now_s
         if told:
             self.pump.wake()
+
+    async def _add_pictures(self, until_s: float) -> None:
+        """To every event that waits: what an event names is on the disk before the event is."""
+        if self.pictures is None:
+            return
+        while (waiting := next((one for one in self._pending if not one.pictured), None)) is not None:
+            event = await self.pictures.attach(waiting.event, until_s=until_s)
+            waiting.pictured = True
+            if event.evidence != waiting.event.evidence:
+                self._show(event)
+            waiting.event = event
+
+    def _message(self, change: EpisodeChange) -> EventMessage:
+        known = self.pictures.known(change.id) if self.pictures is not None else None
+        return event_message(change, model=self._context.model, config_hash=self._judges.config_hash, evidence=known)
 
     def _write(self, batch: deque[_Waiting], keep: dict[str, bytes]) -> None:
         """In a thread. Takes out of `batch` what is on the disk; the last ones together with `keep`."""
@@ -279,7 +315,10 @@ class EventKeeper:
             return
         self.tell(changes)
         for episode in self._judges.open_episodes():
-            self._show(event_message(episode.stands(), model=self._context.model, config_hash=self._judges.config_hash))
+            event = self._message(episode.stands())
+            if self.pictures is not None:
+                event = await self.pictures.attach(event, until_s=self._clock.monotonic_s())
+            self._show(event)
 
     def _show(self, event: EventMessage) -> None:
         try:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from safetygear.clock import rfc3339
-from safetygear.messages.health import BudgetHealth, CameraHealth, HealthMessage, QueueHealth, ZoneCompliance
+from safetygear.messages.health import (
+    BudgetHealth,
+    CameraHealth,
+    EvidenceHealth,
+    HealthMessage,
+    QueueHealth,
+    ZoneCompliance,
+)
 from safetygear_inference.compliance.kpi import HOUR_S, ComplianceKpi
 from safetygear_inference.outbox.outbox import OutboxHealth
 
@@ -43,6 +50,7 @@ class HealthPeriods:
         outbox: OutboxHealth | None = None,
         open_episodes: int = 0,
         kpi: ComplianceKpi | None = None,
+        evidence: EvidenceHealth | None = None,
     ) -> HealthMessage:
         """The message for the period that ends now. `evicted`: counts since the start; `queued`: depth by lane."""
         message = HealthMessage(
@@ -63,6 +71,7 @@ class HealthPeriods:
             outbox_epoch=None if outbox is None else outbox.epoch,
             open_episodes=open_episodes,
             compliance=[] if kpi is None else compliance(kpi, now_s=now_s),
+            evidence=evidence,
             budget=budget,
             shards_silent=silent_shards,
         )

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from safetygear.clock import Clock
+from safetygear.geometry import Boxes
 from safetygear.messages.detections import ModelIdentity
 from safetygear.messages.frames import CamerasMessage
 from safetygear.twin.reading import FieldError
@@ -78,6 +79,10 @@ class JudgingDesk:
     def privacy(self, camera: str) -> Sequence[Sequence[tuple[float, float]]]:
         """Polygons in 0..1 of the camera's picture to black out."""
         return self._judges.privacy(camera)
+
+    def expected(self, camera: str) -> Boxes:
+        """(n, 4) xyxy in 0..1: where people are expected in the camera's next frame."""
+        return self._judges.expected(camera)
 
     def tick(self) -> None:
         """Once a second: ends what no frame will end."""

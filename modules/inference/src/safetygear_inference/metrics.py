@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from safetygear.messages.detections import LatencyMs, Status
-from safetygear.messages.health import BudgetHealth, HealthMessage
+from safetygear.messages.health import BudgetHealth, EvidenceHealth, HealthMessage
 from safetygear.telemetry import CounterFamily, ModuleMetrics
 from safetygear_inference.outbox.outbox import OutboxHealth
 
@@ -49,6 +49,12 @@ class InferenceMetrics:
         self._events = metrics.counter("events_total", "Event messages made", ["rule", "severity", "state"])
         self._outbox_depth = metrics.gauge("outbox_messages", "Event messages that the hub has not taken", ["where"])
         self._outbox_bytes = metrics.gauge("outbox_bytes", "Event messages kept on the disk, sent ones too")
+        self._pictures = metrics.gauge("evidence_pictures", "Pictures of violations on the disk")
+        self._picture_bytes = metrics.gauge("evidence_bytes", "Their size")
+        self._uploads_waiting = metrics.gauge("evidence_uploads_waiting", "Pictures that are still to be uploaded")
+        self._picture_outcomes = metrics.counter(
+            "evidence_total", "Pictures `stored`, `uploaded`, `failed-` and `evicted-` by reason", ["outcome"]
+        )
         self._counted: Counter[tuple[str, str]] = Counter()
 
     def received(self, camera: str) -> None:
@@ -128,6 +134,16 @@ class InferenceMetrics:
         if outbox is not None:
             self._outbox_depth.set(outbox.depth, where="disk")
             self._outbox_bytes.set(outbox.size_bytes)
+
+    def evidence(self, health: EvidenceHealth) -> None:
+        """Once a second, likewise."""
+        self._pictures.set(health.pictures)
+        self._picture_bytes.set(health.bytes)
+        self._uploads_waiting.set(health.waiting_for_upload)
+        outcomes = {"stored": health.stored, "uploaded": health.uploaded}
+        outcomes |= {f"failed-{reason}": count for reason, count in health.failed.items()}
+        outcomes |= {f"evicted-{reason}": count for reason, count in health.evicted.items()}
+        self._raise_to(self._picture_outcomes, "outcome", outcomes)
 
     def _raise_to(self, family: CounterFamily, label: str, counts: Mapping[str, int]) -> None:
         for value, count in counts.items():

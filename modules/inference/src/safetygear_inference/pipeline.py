@@ -175,8 +175,13 @@ class Pipeline:
         measured = self._visibility.get(camera)
         wanted = None
         if self._live.wants_picture(camera, now_s):
+            page = self.config.page
             wanted = PictureWanted(
-                self.config.page.max_width_px, self.config.page.quality, self._judging.privacy(camera)
+                page.max_width_px,
+                page.quality,
+                self._judging.privacy(camera),
+                page.faces,
+                self._judging.expected(camera),
             )
         try:
             analysed, model = await self._pool.analyse(

@@ -6,5 +6,5 @@ from typing import Literal
 
 import safetygear.problems
 
-Part = Literal["model", "analysis", "frames", "data", "page", "outbox", "rules"]
+Part = Literal["model", "analysis", "frames", "data", "page", "outbox", "rules", "evidence", "upload"]
 Problems = safetygear.problems.Problems[Part]

@@ -12,6 +12,7 @@ from safetygear.messages.frames import CamerasMessage, CameraStatus, FrameRefere
 from safetygear.messages.health import (
     BudgetHealth,
     CameraHealth,
+    EvidenceHealth,
     HealthMessage,
     LatencyPercentiles,
     QueueHealth,
@@ -150,6 +151,15 @@ _HEALTH = HealthMessage(
             precision=0.93,
         )
     ],
+    evidence=EvidenceHealth(
+        pictures=212,
+        bytes=5_913_204,
+        waiting_for_upload=0,
+        stored=212,
+        uploaded=0,
+        failed={"overwritten": 1},
+        evicted={},
+    ),
     budget=BudgetHealth(daily_blocks=100_000, used_blocks=6204, shedding=False, shed_messages=0),
     shards_silent=[],
 )

@@ -80,6 +80,19 @@ METHODS: Final[Mapping[str, tuple[Method, ...]]] = {
             example={"eventId": "ep-5f2c1a9b7d3e4f60718293a4", "verdict": "false", "note": "a cap"},
             statuses={404: "`unknown-event`: no such event is open or kept here", 503: "the disk fails"},
         ),
+        Method(
+            "snapshot",
+            "`camera`: its id; `maxWidthPx`, which may be left out: 160 to 1920, 960 by default",
+            "`{camera, capturedAt, width, height, blurred, jpeg}`: what the camera shows now, as a JPEG in base64. Its "
+            "faces are blurred unless the twin says `evidence.faces` = `clear`; privacy zones are black. It has at "
+            "most 90 KB: a picture that does not fit has less quality, then fewer pixels.",
+            example={"camera": "gate-2", "maxWidthPx": 640},
+            statuses={
+                404: "`unknown-camera`",
+                409: "`no-frame`: no frame of it was analysed in the last 10 s, or it is gone already",
+                503: "`side-busy`: too many pictures are being made; or the detector failed",
+            },
+        ),
     ),
 }
 """By module, in the order in which they are listed."""

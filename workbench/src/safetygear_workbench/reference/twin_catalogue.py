@@ -277,6 +277,17 @@ INFERENCE = TwinEntry(
             {"zones": {"gate-2": {"yard": {"polygon": [[0, 0.6], [1, 0.6], [1, 1], [0, 1]], "requires": ["vest"]}}}},
         ),
         ("Take a zone out", {"zones": {"gate-2": {"poster": None}}}),
+        (
+            "Copy evidence pictures to a container, with the SAS in the device's secrets folder",
+            {
+                "evidence": {
+                    "upload": {
+                        "containerUrl": "https://account.blob.core.windows.net/evidence",
+                        "sasFrom": "file:evidence-sas",
+                    }
+                }
+            },
+        ),
     ),
 )
 

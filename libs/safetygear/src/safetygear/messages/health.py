@@ -59,6 +59,25 @@ class QueueHealth(Message, frozen=True, kw_only=True):
     """Messages dropped in the period, by lane and reason; without an entry: none."""
 
 
+class EvidenceHealth(Message, frozen=True, kw_only=True):
+    """Pictures of violations. Counts are since the module started."""
+
+    pictures: int
+    """On the device's disk now."""
+    bytes: int
+    """Their size."""
+    waiting_for_upload: int
+    """Of them, those that are not yet where their event says they are; 0 where nothing is uploaded."""
+    stored: int
+    """Pictures stored."""
+    uploaded: int
+    """Pictures uploaded."""
+    failed: dict[str, int]
+    """Pictures that could not be made, stored or uploaded, by reason; some were made at a later attempt."""
+    evicted: dict[str, int]
+    """Pictures removed: `quota`, `retention`, and `upload-` and the reason where one will not be uploaded any more."""
+
+
 class BudgetHealth(Message, frozen=True, kw_only=True):
     """IoT Hub's daily message quota as it is used by this module, in 4 KB blocks since 00:00 UTC."""
 
@@ -114,6 +133,8 @@ class HealthMessage(Message, frozen=True, kw_only=True):
     """Violation episodes that are open at the end of the period."""
     compliance: list[ZoneCompliance] = msgspec.field(default_factory=list)
     """Each zone in which people were seen in this hour or in the last one."""
+    evidence: EvidenceHealth | None = None
+    """Pictures of violations."""
     budget: BudgetHealth
     """Use of the daily message budget."""
     shards_silent: list[str]

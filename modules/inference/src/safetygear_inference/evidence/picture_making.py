@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from safetygear.errors import FrameError
 from safetygear.geometry import Boxes, area
 from safetygear_inference.compliance.best_view import sharpness_share
 from safetygear_inference.detectors import Detector, Model
@@ -26,6 +27,9 @@ from safetygear_inference.pixels import black_out, encode_jpeg, make_unrecognisa
 
 DOUBTFUL: Final = 0.1
 """From this probability on a box is covered. The default detector's own threshold is 0.35."""
+LOWER_QUALITIES: Final = (75, 60, 45)
+SMALLER: Final = 0.75
+LEAST_WIDTH_PX: Final = 160
 SAME_IOU: Final = 0.5
 """Two boxes of one label that overlap by more, one of each look at the frame, are of one thing."""
 
@@ -103,12 +107,38 @@ def sharpness_of(bgr: Bgr, order: PictureOrder, person_norm: Boxes) -> float:
 def finish(bgr: Bgr, order: PictureOrder, model: Model, detector: CautiousDetector) -> MadePicture:
     """Make faces unrecognisable in what was cut out, in place, and encode it. Raises ModelError, FrameError: then
     there is no picture."""
-    height, width = bgr.shape[:2]
-    if order.faces != "clear":
-        seen = both(detector.look(model, bgr), _in_part(order))
-        expected_norm = order.part.inside(order.expected_norm)
-        make_unrecognisable(bgr, face_regions(seen, picture_size_px=(width, height), expected_norm=expected_norm))
-    return MadePicture(encode_jpeg(bgr, order.quality), width, height, order.faces != "clear")
+    _cover_faces(bgr, order, model, detector)
+    return _made(encode_jpeg(bgr, order.quality), bgr, order)
+
+
+def finish_within(
+    bgr: Bgr, order: PictureOrder, model: Model, detector: CautiousDetector, *, at_most_bytes: int
+) -> MadePicture:
+    """The same with a JPEG of so many bytes at most: of less quality first, then smaller. Raises also FrameError
+    (`jpeg-too-large`)."""
+    _cover_faces(bgr, order, model, detector)
+    while True:
+        for quality in (order.quality, *(lower for lower in LOWER_QUALITIES if lower < order.quality)):
+            jpeg = encode_jpeg(bgr, quality)
+            if len(jpeg) <= at_most_bytes:
+                return _made(jpeg, bgr, order)
+        width_px = int(bgr.shape[1] * SMALLER)
+        if width_px < LEAST_WIDTH_PX:
+            raise FrameError(f"the picture does not fit into {at_most_bytes} bytes", code="jpeg-too-large")
+        bgr = to_bgr(Picture.from_bgr(bgr), max_width_px=width_px)
+
+
+def _cover_faces(bgr: Bgr, order: PictureOrder, model: Model, detector: CautiousDetector) -> None:
+    if order.faces == "clear":
+        return
+    seen = both(detector.look(model, bgr), _in_part(order))
+    size_px = bgr.shape[1], bgr.shape[0]
+    expected_norm = order.part.inside(order.expected_norm)
+    make_unrecognisable(bgr, face_regions(seen, picture_size_px=size_px, expected_norm=expected_norm))
+
+
+def _made(jpeg: bytes, bgr: Bgr, order: PictureOrder) -> MadePicture:
+    return MadePicture(jpeg, bgr.shape[1], bgr.shape[0], order.faces != "clear")
 
 
 def _in_part(order: PictureOrder) -> LabelledBoxes:

@@ -80,9 +80,9 @@ class EvidenceStore:
             path = self._folder / picture.file_name
             scratch = path.with_suffix(_PART)
             try:
-                _write_synced(scratch, jpeg)
+                write_synced(scratch, jpeg)
                 scratch.replace(path)
-                _sync_folder(self._folder)
+                sync_folder(self._folder)
             except OSError:
                 with contextlib.suppress(OSError):
                     scratch.unlink()
@@ -158,10 +158,11 @@ class EvidenceStore:
         try:
             yield
         except OSError as exc:
-            raise _as_evidence_error(exc, self._folder) from exc
+            raise as_evidence_error(exc, self._folder) from exc
 
 
-def _write_synced(path: Path, data: bytes) -> None:
+def write_synced(path: Path, data: bytes) -> None:
+    """A file that is on the disk when it returns. Raises OSError."""
     # From its first byte on for nobody else: it shows people.
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "wb") as file:
@@ -170,7 +171,8 @@ def _write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """The names in it are on the disk when it returns. Raises OSError."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
@@ -185,7 +187,8 @@ def _full(folder: Path) -> EvidenceError:
     )
 
 
-def _as_evidence_error(exc: OSError, folder: Path) -> EvidenceError:
+def as_evidence_error(exc: OSError, folder: Path) -> EvidenceError:
+    """`folder`: one of the data folder."""
     if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
         return _full(folder)
     if exc.errno in {errno.ENOENT, errno.ENOTDIR}:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from safetygear.geometry import Boxes, as_xyxy
 from safetygear.messages.codec import decode, encode
 from safetygear.messages.detections import Status
 from safetygear.twin.reading import FieldError
@@ -144,6 +145,13 @@ class Judges:
     def privacy(self, camera: str) -> tuple[tuple[tuple[float, float], ...], ...]:
         """Polygons in 0..1 of the camera's picture to black out before anybody sees it."""
         return self._plan.camera(camera).privacy
+
+    def expected(self, camera: str) -> Boxes:
+        """(n, 4) xyxy in 0..1: where people were in the camera's newest frame, those who were followed unseen too."""
+        judged = self._frames.get(camera)
+        if judged is None:
+            return as_xyxy([])
+        return as_xyxy([*(verdict.person.xyxy_norm for verdict in judged.people), *judged.unseen])
 
     def people(self) -> dict[str, Counter[Status]]:
         """How many people each camera shows, by status."""

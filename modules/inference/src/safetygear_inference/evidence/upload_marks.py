@@ -1,0 +1,55 @@
+"""Which pictures are still to be uploaded, and where to: a small file for each, so that a restart forgets none."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from safetygear_inference.evidence.picture_id import PictureId, picture_id
+from safetygear_inference.evidence.store import as_evidence_error, sync_folder, write_synced
+
+_SUFFIX = ".url"
+
+
+class UploadMarks:
+    """`<folder>/<picture id>.url` holds the blob's address. Its calls block for the disk. They raise EvidenceError."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self) -> dict[PictureId, str]:
+        """All of them, the oldest first."""
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            paths = [Path(entry.path) for entry in os.scandir(self._folder) if entry.name.endswith(_SUFFIX)]
+            paths.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
+            found = {}
+            for path in paths:
+                picture = picture_id(path.name.removesuffix(_SUFFIX))
+                if picture is not None:
+                    found[picture] = path.read_text(encoding="utf-8", errors="replace")
+        except OSError as exc:
+            raise as_evidence_error(exc, self._folder) from exc
+        return found
+
+    def add(self, picture: PictureId, url: str) -> None:
+        """On the disk when it returns."""
+        path = self._path(picture)
+        scratch = path.with_suffix(".part")
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            write_synced(scratch, url.encode())
+            scratch.replace(path)
+            sync_folder(self._folder)
+        except OSError as exc:
+            raise as_evidence_error(exc, self._folder) from exc
+
+    def remove(self, picture: PictureId) -> None:
+        """It has arrived, or never will. Not synced: after a power cut it is tried once more, and found there."""
+        try:
+            self._path(picture).unlink(missing_ok=True)
+        except OSError as exc:
+            raise as_evidence_error(exc, self._folder) from exc
+
+    def _path(self, picture: PictureId) -> Path:
+        return self._folder / f"{picture}{_SUFFIX}"

@@ -1,0 +1,174 @@
+"""Stored pictures to a container of Azure Blob Storage: one after the other, the oldest first, over restarts.
+
+An event names the blob before it is there, so that it never waits for the uplink. Belongs to the event loop, but for
+`place`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from safetygear.backoff import Backoff
+from safetygear.clock import Clock
+from safetygear.errors import SafetyGearError, TwinError
+from safetygear.secret_references import SecretResolver
+from safetygear_inference.evidence.config import UploadConfig
+from safetygear_inference.evidence.picture_id import PictureId
+from safetygear_inference.evidence.store import EvidenceError, EvidenceStore
+from safetygear_inference.evidence.upload_marks import UploadMarks
+from safetygear_inference.evidence.upload_policy import AFTER_CHANGE_S, FIRST_PAUSE_S, LONGEST_PAUSE_S, Next, after
+from safetygear_inference.outbox.pump import OffLoop
+from safetygear_inference.problems import Problems
+
+if TYPE_CHECKING:
+    from safetygear_inference.evidence.blob_container import BlobContainer
+
+FOLDER: Final = "evidence-uploads"
+IDLE_S: Final = 1.0
+GONE: Final = "upload-picture-gone"
+GIVEN_UP: Final = "upload-refused-for-good"
+
+log = logging.getLogger(__name__)
+
+
+def azure_container() -> BlobContainer:
+    # Here: its import takes half a second and 30 MB, which only those need who upload.
+    from safetygear_inference.evidence.blob_container import AzureBlobContainer
+
+    return AzureBlobContainer()
+
+
+class Uploads:
+    """`folder_name`: of this device in the container."""
+
+    def __init__(
+        self,
+        data_folder: Path,
+        store: EvidenceStore,
+        problems: Problems,
+        clock: Clock,
+        *,
+        resolver: SecretResolver | None,
+        folder_name: str,
+        container: Callable[[], BlobContainer] = azure_container,
+        off_loop: OffLoop = asyncio.to_thread,
+    ) -> None:
+        self.uploaded = 0
+        """Pictures since the start."""
+        self.failed: Counter[str] = Counter()
+        """Attempts since the start, by reason."""
+        self.given_up: Counter[str] = Counter()
+        """Pictures that will not be uploaded any more, by reason."""
+        self._marks = UploadMarks(data_folder / FOLDER)
+        self._store = store
+        self._problems = problems
+        self._clock = clock
+        self._resolver = resolver
+        self._folder_name = re.sub(r"[^A-Za-z0-9_.-]", "_", folder_name).strip(".") or "device"
+        self._make_container = container
+        self._container: BlobContainer | None = None
+        self._off_loop = off_loop
+        self._config: UploadConfig | None = None
+        self._waiting: dict[PictureId, str] = {}
+        self._backoff = Backoff(first_s=FIRST_PAUSE_S, ceiling_s=LONGEST_PAUSE_S, random=random.Random())
+        self._next_s = float("-inf")
+
+    @property
+    def waiting(self) -> int:
+        """Pictures that have a place in a container and are not there yet."""
+        return len(self._waiting)
+
+    def configure(self, config: UploadConfig | None) -> None:
+        if config != self._config:
+            self._config = config
+            self._next_s = float("-inf")
+            self._backoff.reset()
+            if config is None:
+                self._problems.solved("upload")
+
+    def uri_of(self, picture: PictureId) -> str:
+        """Where the picture is or will be."""
+        config = self._config
+        if config is None:
+            return picture.page_path
+        return f"{config.container_url}/{self._folder_name}/{picture.file_name}"
+
+    def place(self, picture: PictureId) -> str:
+        """In a thread: the same, and it is on the disk that the picture has to go there. Raises EvidenceError."""
+        uri = self.uri_of(picture)
+        if not uri.startswith("/"):
+            self._marks.add(picture, uri)
+            self._waiting[picture] = uri
+        return uri
+
+    async def begin(self) -> None:
+        """Take over what an earlier process had not uploaded."""
+        try:
+            self._waiting = await self._off_loop(self._marks.load)
+        except EvidenceError as exc:
+            self._problems.raised("upload", exc.code, str(exc))
+
+    async def run(self) -> None:
+        """Upload until cancelled."""
+        while True:
+            if not await self._upload_one():
+                await self._clock.sleep(IDLE_S)
+
+    async def _upload_one(self) -> bool:
+        """Whether a picture was dealt with for good."""
+        config = self._config
+        if config is None or self._clock.monotonic_s() < self._next_s:
+            return False
+        # Those of another container wait for it to be configured again, or for the end of their retention.
+        of_config = (one for one, url in list(self._waiting.items()) if url.startswith(f"{config.container_url}/"))
+        picture = next(of_config, None)
+        if picture is None:
+            return False
+        try:
+            jpeg = await self._off_loop(self._store.read, picture)
+            if jpeg is None:
+                self.given_up[GONE] += 1
+            else:
+                await self._put(config, self._waiting[picture], jpeg)
+                self.uploaded += 1
+                self._backoff.reset()
+                self._problems.solved("upload")
+            await self._forget(picture)
+        except SafetyGearError as exc:
+            return await self._failed(picture, exc)
+        return True
+
+    async def _put(self, config: UploadConfig, url: str, jpeg: bytes) -> None:
+        if self._resolver is None:
+            raise TwinError("this process resolves no secrets", code="secret-missing")
+        sas = await self._off_loop(self._resolver.resolve, config.sas_from)
+        if self._container is None:
+            self._container = await self._off_loop(self._make_container)
+        await self._container.put(url, jpeg, sas)
+
+    async def _failed(self, picture: PictureId, exc: SafetyGearError) -> bool:
+        self.failed[exc.code] += 1
+        what: Next = "after-change" if isinstance(exc, TwinError) else after(getattr(exc, "status", None))
+        if what == "give-up":
+            log.warning("picture %s will not be uploaded: %s", picture, exc)
+            self.given_up[GIVEN_UP] += 1
+            try:
+                await self._forget(picture)
+            except EvidenceError:
+                del self._waiting[picture]  # tried once more after a restart
+            return True
+        self._problems.raised("upload", exc.code, f"pictures wait to be uploaded: {exc}")
+        pause_s = AFTER_CHANGE_S if what == "after-change" else self._backoff.next_s()
+        self._next_s = self._clock.monotonic_s() + pause_s
+        return False
+
+    async def _forget(self, picture: PictureId) -> None:
+        await self._off_loop(self._marks.remove, picture)
+        self._waiting.pop(picture, None)
