@@ -118,6 +118,7 @@ def test_the_demo_differs_from_the_fleet_by_its_camera_only() -> None:
     camera = agent(demo)["modules"].pop("sitecamera")
     cameras = demo["modulesContent"]["capture"]["properties.desired"].pop("cameras")
     assert demo["modulesContent"]["inference"]["properties.desired"].pop("detections") == {"policy": "all"}
+    assert demo["modulesContent"]["inference"]["properties.desired"].pop("page") == {"faces": "clear"}, "rendered ones"
     fleet["modulesContent"]["inference"]["properties.desired"].pop("detections")
     assert demo == fleet
     command = camera["settings"]["createOptions"]["Cmd"]

@@ -49,6 +49,23 @@ def test_the_demo_templates_camera_is_found_on_this_machine() -> None:
     assert desired(own, "capture")["cameras"] == {"gate": {"url": "rtsp://10.0.0.1/1"}}
 
 
+@pytest.mark.parametrize(
+    ("template", "own"), [("deployment.template.json", None), ("deployment.demo.template.json", "clear")]
+)
+def test_the_page_shows_faces_of_rendered_people_only(template: str, own: str | None) -> None:
+    manifest = load_manifest(REPOSITORY / template, REGISTRY)
+    specs = module_specs(manifest)
+
+    def faces(cameras: dict[str, dict[str, str]], *, rendered: bool = False) -> str | None:
+        page = desired(deployment(manifest, specs, cameras, rendered=rendered), "inference").get("page", {})
+        found: str | None = page.get("faces")
+        return found
+
+    assert faces({}) == own
+    assert faces({"gate": {"url": "rtsp://10.0.0.1/1"}}) is None
+    assert faces({"demo": {"url": "rtsp://127.0.0.1:1/demo"}}, rendered=True) == "clear"
+
+
 def test_without_a_capture_module_cameras_have_nowhere_to_go() -> None:
     manifest = load_manifest(REPOSITORY / "deployment.template.json", REGISTRY)
     specs = [spec for spec in module_specs(manifest) if spec.id != "capture"]

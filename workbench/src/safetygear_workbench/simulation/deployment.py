@@ -56,11 +56,16 @@ def camera_secrets(cameras: Sequence[SimulatedCamera]) -> dict[str, str]:
 
 
 def deployment(
-    manifest: Manifest, specs: Sequence[ModuleSpec], cameras: Mapping[str, Mapping[str, Any]]
+    manifest: Manifest,
+    specs: Sequence[ModuleSpec],
+    cameras: Mapping[str, Mapping[str, Any]],
+    *,
+    rendered: bool = False,
 ) -> dict[str, Any]:
     """The rendered manifest with `cameras` instead of its own (where any are given) and policy `all`.
 
-    Registry credentials are left out: nothing is pulled. Raises UserError where nobody would take the cameras.
+    `rendered`: nobody real is to be seen on any of them, so that the live page may show faces. Registry credentials are
+    left out: nothing is pulled. Raises UserError where nobody would take the cameras.
     """
     captures = modules_of(specs, CAPTURE)
     if cameras and not captures:
@@ -73,7 +78,13 @@ def deployment(
             _desired(content, module)["cameras"] = {}
         _desired(content, captures[0])["cameras"] = {name: dict(value) for name, value in cameras.items()}
     for module in modules_of(specs, INFERENCE):
-        _overlay(_desired(content, module), _INFERENCE_SETTINGS)
+        desired = _desired(content, module)
+        _overlay(desired, _INFERENCE_SETTINGS)
+        if rendered:
+            _overlay(desired, {"page": {"faces": "clear"}})
+        elif cameras and has_cameras(manifest, specs) and isinstance(desired.get("page"), dict):
+            # What the manifest says of its own cameras does not hold for others.
+            desired["page"].pop("faces", None)
     hosts = [spec.id for spec in specs if spec.image is not None]
     for module in captures:
         # A container's name, as in the demo template, is nobody's name on this machine.

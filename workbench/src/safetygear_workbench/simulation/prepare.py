@@ -113,7 +113,8 @@ def prepare(options: SimulateOptions, environ: Mapping[str, str], redactor: Reda
         served_at = {camera.id: ports.free() for camera in cameras if camera.clip is not None}
         captures = tuple(modules_of(specs, CAPTURE))
         properties = {camera.id: camera_properties(camera, served_at) for camera in cameras}
-        content = deployment(manifest, specs, properties)
+        rendered = bool(cameras) and all(camera.is_demo_clip for camera in cameras)
+        content = deployment(manifest, specs, properties, rendered=rendered)
         plan = SupervisorPlan(
             state=state,
             manifest=state / "deployment.json",
