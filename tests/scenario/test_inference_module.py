@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import shutil
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +15,11 @@ import pytest
 from safetygear.messages.codec import decode
 from safetygear.messages.detections import DetectionsMessage
 from safetygear.messages.health import HealthMessage
-from support.frame_source import FrameSource, connect_as
+from support.inference_process import InferenceProcess, cameras, until
 from support.runtime import RunningRuntime, minimal_manifest, start_runtime
 
 pytestmark = pytest.mark.scenario
 
-MODELS = Path(__file__).parents[2] / "modules" / "inference" / "models"
 ALL = {"schemaVersion": "1.0", "detections": {"policy": "all"}, "healthIntervalS": 2}
 ROUTES: dict[str, Any] = {
     "detections": {"route": "FROM /messages/modules/inference/outputs/detections INTO $upstream", "priority": 5},
@@ -40,75 +35,12 @@ for reader, shard in (("inference", "north"), ("inference2", "south")):
         }
 
 
-class Process:
-    """An inference process and its log."""
-
-    def __init__(self, runtime: RunningRuntime, folder: Path, module: str, shard: str) -> None:
-        self._log = folder / f"{module}.log"
-        self._environment = runtime.process_env(module) | {
-            "SAFETYGEAR_FRAMES_DIR": str(folder / "frames"),
-            "SAFETYGEAR_DATA_DIR": str(folder / f"data-{module}"),
-            "SAFETYGEAR_SECRETS_DIR": str(folder),
-            "MODELS_DIR": str(MODELS),
-            "SAFETYGEAR_METRICS_LISTEN": "127.0.0.1:0",
-            "SAFETYGEAR_PAGE_LISTEN": "127.0.0.1:0",
-            "SAFETYGEAR_SHARDS": shard,
-            "SAFETYGEAR_WORKERS": "1",
-        }
-        (folder / f"data-{module}").mkdir(exist_ok=True)
-        self.start()
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "safetygear_inference"], env=self._environment, stdout=log, stderr=log
-            )
-
-    def log(self) -> str:
-        return self._log.read_text()
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(12)
-
-    def end(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[RunningRuntime]:
     (tmp_path / "frames").mkdir()
     manifest = minimal_manifest(ROUTES, {"capture": {}, "inference": ALL, "inference2": ALL})
     with start_runtime(tmp_path, manifest) as running:
         yield running
-
-
-@contextlib.asynccontextmanager
-async def cameras(runtime: RunningRuntime, folder: Path, *names: tuple[str, str]) -> AsyncIterator[list[FrameSource]]:
-    """`names`: camera and shard. The sources send 5 frames a second until the end."""
-    hub = await connect_as(runtime.module_env("capture"))
-    sources = [FrameSource(folder / "frames", camera, shard) for camera, shard in names]
-    tasks = [asyncio.create_task(source.run(hub, 5.0)) for source in sources]
-    try:
-        yield sources
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await hub.close()
-        for source in sources:
-            source.close()
-
-
-async def until(condition: Callable[[], Any], timeout_s: float, what: Callable[[], str]) -> Any:
-    give_up_s = time.monotonic() + timeout_s
-    while time.monotonic() < give_up_s:
-        if value := condition():
-            return value
-        await asyncio.sleep(0.1)
-    raise AssertionError(what())
 
 
 def bodies(runtime: RunningRuntime, module: str, output: str) -> list[bytes]:
@@ -124,7 +56,7 @@ def detections(runtime: RunningRuntime, module: str = "inference") -> list[Detec
 
 
 async def test_frames_become_messages_through_a_kill_and_a_stop(runtime: RunningRuntime, tmp_path: Path) -> None:
-    process = Process(runtime, tmp_path, "inference", "north")
+    process = InferenceProcess(runtime, tmp_path, "inference", "north")
     try:
         async with cameras(runtime, tmp_path, ("gate", "north")) as (source,):
             await until(lambda: len(detections(runtime)) >= 5, 20, process.log)
@@ -155,8 +87,8 @@ async def test_frames_become_messages_through_a_kill_and_a_stop(runtime: Running
 
 
 async def test_two_instances_on_one_machine_read_a_shard_each(runtime: RunningRuntime, tmp_path: Path) -> None:
-    north = Process(runtime, tmp_path, "inference", "north")
-    south = Process(runtime, tmp_path, "inference2", "south")
+    north = InferenceProcess(runtime, tmp_path, "inference", "north")
+    south = InferenceProcess(runtime, tmp_path, "inference2", "south")
     try:
         async with cameras(runtime, tmp_path, ("gate", "north"), ("yard", "south")):
             await until(lambda: len(detections(runtime)) > 2, 20, north.log)
@@ -172,7 +104,7 @@ async def test_two_instances_on_one_machine_read_a_shard_each(runtime: RunningRu
 async def test_what_no_restart_cures_is_a_named_state(runtime: RunningRuntime, tmp_path: Path) -> None:
     runtime.patch_desired("inference", {"model": {"name": "no-such-model"}, "healthIntervalS": "often"})
     shutil.rmtree(tmp_path / "frames")
-    process = Process(runtime, tmp_path, "inference", "north")
+    process = InferenceProcess(runtime, tmp_path, "inference", "north")
     try:
 
         def problems() -> Any:
