@@ -29,7 +29,9 @@ def model_bytes(
         [helper.make_tensor_value_info(*value) for value in outputs],
         [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    domains = {"": 17, **{node.domain: 1 for node in nodes if node.domain}}
+    opsets = [helper.make_opsetid(domain, version) for domain, version in domains.items()]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     helper.set_model_props(model, dict(metadata or {}))
     return model.SerializeToString()
 
@@ -130,6 +132,32 @@ def colour_meter(
         },
         metadata,
     )
+
+
+def classifier(labels: Sequence[str], *, by_label: bool = True, dtype: str = "float", **metadata: str) -> bytes:
+    """Custom Vision's classifier, whose three probabilities are the means of its input's channels.
+
+    `by_label`: with `classLabel` and a map in `loss`, as General (compact) has them; else one row, as [S1] has.
+    """
+    nodes = [
+        helper.make_node("Cast", ["data"], ["as_float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["as_float"], ["row"], axes=[2, 3], keepdims=0),
+    ]
+    source = [("data", TYPES[dtype], [None, 3, 224, 224])]
+    if not by_label:
+        nodes.append(helper.make_node("Identity", ["row"], ["model_output"]))
+        return model_bytes(nodes, source, [("model_output", TensorProto.FLOAT, [None, 3])], {}, metadata)
+    nodes += [
+        helper.make_node("ZipMap", ["row"], ["loss"], domain="ai.onnx.ml", classlabels_strings=list(labels)),
+        helper.make_node("Constant", [], ["classLabel"], value_strings=[labels[0]]),
+    ]
+    model = onnx.load_model_from_string(
+        model_bytes(nodes, source, [("classLabel", TensorProto.STRING, [None])], {}, metadata)
+    )
+    probability = helper.make_tensor_type_proto(TensorProto.FLOAT, None)
+    by_name = helper.make_map_type_proto(TensorProto.STRING, probability)
+    model.graph.output.append(helper.make_value_info("loss", helper.make_sequence_type_proto(by_name)))
+    return model.SerializeToString()
 
 
 def yolox(value: NDArray[np.float32], *, size: tuple[int, int] = (64, 64), **metadata: str) -> bytes:

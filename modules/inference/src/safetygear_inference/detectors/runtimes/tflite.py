@@ -35,7 +35,7 @@ class TfliteSession:
             self._inputs = {_name(detail): detail for detail in self._interpreter.get_input_details()}
             self._outputs = {_name(detail): detail for detail in self._interpreter.get_output_details()}
         except (ValueError, RuntimeError) as exc:
-            reason = " ".join(str(exc).split())[:300]
+            reason = " ".join(str(exc).split())[:300] or "the runtime does not say why"
             if "custom op" in reason or "CUSTOM" in reason or "Select TensorFlow op" in reason:
                 raise ModelError(
                     f"the network needs an operator that is not part of TensorFlow Lite: {reason}; custom operators "
