@@ -8,8 +8,8 @@ from pathlib import Path
 from safetygear.errors import UserError
 from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
+from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.clips import STREAMS, clip
-from safetygear_workbench.bench.overhead import Case
 from safetygear_workbench.model_path import models_dir
 from safetygear_workbench.simulation.options import DEMO_CLIP
 
@@ -24,12 +24,13 @@ def case(
     if stream not in STREAMS:
         raise UserError(f"--stream {stream}:", hint=f"there are {', '.join(STREAMS)}.")
     folder = folder.resolve()
-    name, path = _model(model, folder, environ)
+    name, path = model_file(model, folder, environ)
     made = clip(STREAMS[stream], source or DEMO_CLIP, folder / "clips")
     return Case(stream, made, name, path, manifest, folder / "state" / f"{stream}-{name}")
 
 
-def _model(model: str, folder: Path, environ: Mapping[str, str]) -> tuple[str, Path]:
+def model_file(model: str, folder: Path, environ: Mapping[str, str]) -> tuple[str, Path]:
+    """A model's name and file. Raises UserError."""
     if model == V8N:
         path = folder / "models" / "v8n-shape.onnx"
         if not path.exists():

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from safetygear_workbench.bench.camera_site import CameraSite
+from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.clips import Stream
 from safetygear_workbench.bench.latency_figures import summary, travelled
-from safetygear_workbench.bench.overhead import Case
 from safetygear_workbench.bench.solution import SOLUTION, Solution
 from safetygear_workbench.bench.streams import memory_slope
 

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from safetygear.errors import SafetyGearError
+from safetygear_workbench.bench.bare_process import FLOOR, WARM_UP_S, run_bare
 from safetygear_workbench.bench.camera_site import CameraSite
+from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.figures import median
 from safetygear_workbench.bench.solution import SOLUTION, STAND_IN, Solution
-from safetygear_workbench.edge_runtime.leash import leashed
 
-WARM_UP_S = 5.0
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A clip, a model, and how often it is analysed."""
-
-    stream: str
-    clip: Path
-    model_name: str
-    model: Path
-    manifest: Path
-    state: Path
-    cameras: int = 1
-    fps: float = 5.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +36,7 @@ async def measure(case: Case, *, seconds: float, repeats: int, say: Say) -> dict
             say(f"{case.stream}, {case.model_name}: {what}, {repeat + 1} of {repeats}")
             with CameraSite(case.clip, case.cameras, case.state.with_suffix(".cameras.log")) as site:
                 if what == "floor":
-                    floors.append(await asyncio.to_thread(floor, case, list(site.urls.values()), seconds))
+                    floors.append(await asyncio.to_thread(_floor, case, list(site.urls.values()), seconds))
                 else:
                     measured, by_part = await _solution(case, site, seconds)
                     solutions.append(measured)
@@ -78,24 +58,12 @@ async def measure(case: Case, *, seconds: float, repeats: int, say: Say) -> dict
     }
 
 
-def floor(case: Case, urls: list[str], seconds: float) -> Pass:
-    """One pass of the floor's process. Raises SafetyGearError where it failed."""
-    command = [sys.executable, "-m", "safetygear_workbench.bench.floor", str(case.model), str(case.fps)]
-    command += [str(WARM_UP_S), str(seconds), *urls]
-    done = subprocess.run(
-        leashed(command, starter_pid=os.getpid(), death_signal=signal.SIGTERM),
-        capture_output=True,
-        text=True,
-        timeout=seconds + 120,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise SafetyGearError(f"the floor's process failed: {done.stderr.strip()[-400:]}", code="bench-floor")
-    result = json.loads(done.stdout)
-    analysed = sum(result["analysed"])
+def _floor(case: Case, urls: list[str], seconds: float) -> Pass:
+    one = run_bare(FLOOR, case, urls, seconds)
+    analysed = sum(one.analysed)
     if not analysed:
         raise SafetyGearError("the floor's process has analysed nothing", code="bench-floor")
-    return Pass(result["cpuS"] / analysed * 1000, analysed / result["seconds"])
+    return Pass(one.cpu_s / analysed * 1000, analysed / one.seconds)
 
 
 async def _solution(case: Case, site: CameraSite, seconds: float) -> tuple[Pass, dict[str, float]]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from safetygear.errors import SafetyGearError
 from safetygear_workbench.bench.camera_site import CameraSite
+from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.figures import Search, fit
-from safetygear_workbench.bench.overhead import Case
 from safetygear_workbench.bench.solution import SOLUTION, STAND_IN, Solution, Window
 
 WARM_UP_S = 10.0

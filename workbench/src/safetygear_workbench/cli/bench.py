@@ -140,11 +140,8 @@ def latency(
     With the model v8n each message tells the number burnt into its picture; the result says how many were read and
     whether each is the picture that the message's time claims.
     """
-    try:
-        numbers = [int(part) for part in cameras.split(",")]
-    except ValueError:
-        raise UserError(f"--cameras is {cameras!r}:", hint="write numbers with commas, such as 1,4.") from None
-    _positive(seconds=seconds, fps=fps, cameras=min(numbers))
+    numbers = _numbers(cameras, "--cameras", "1,4")
+    _positive(seconds=seconds, fps=fps)
     from dataclasses import replace
 
     from safetygear_workbench.bench import latency as measuring
@@ -167,6 +164,110 @@ def latency(
     ]
     head = ["stream", "model", "cameras", "p50", "p95", "p99", *results[0]["stages"], "numbers read"]
     return _out(as_json, results, "From the picture to its message, ms (stages: p50/p95)", head, rows)
+
+
+@app.command()
+def transport(
+    rounds: Annotated[int, typer.Option(help="Frames of each kind.")] = 200,
+    folder: Folder = FOLDER,
+    as_json: AsJson = False,
+) -> int:
+    """A frame from capture to inference: through the ring in shared memory, or as JPEG in the message."""
+    _positive(rounds=rounds)
+    from safetygear_workbench.bench import transport as measuring
+    from safetygear_workbench.bench.clips import STREAMS, clip
+    from safetygear_workbench.simulation.options import DEMO_CLIP
+
+    _say("preparing clips")
+    results = measuring.measure(lambda name: clip(STREAMS[name], DEMO_CLIP, folder / "clips"), rounds=rounds)
+    rows = [
+        [one["stream"], f"{one['width_px']}x{one['height_px']}", *(f"{one[key]:.2f}" for key in ("ring_ms", "jpeg_ms"))]
+        for one in results
+    ]
+    return _out(as_json, results, "Handing a frame over, both sides, ms", ["stream", "size", "ring", "JPEG"], rows)
+
+
+@app.command()
+def detector(
+    model: Models = None,
+    rounds: Annotated[int, typer.Option(help="Runs of each model, in turn.")] = 100,
+    folder: Folder = FOLDER,
+    as_json: AsJson = False,
+) -> int:
+    """What each network costs in one thread. Without --model: all that are shipped, and v8n."""
+    _positive(rounds=rounds)
+    from safetygear_workbench.bench import detector_costs
+    from safetygear_workbench.bench.cases import model_file
+    from safetygear_workbench.model_path import models_dir
+
+    names = model or [*(path.name for path in detector_costs.shipped(models_dir(os.environ))), "v8n"]
+    models = dict(model_file(name, folder.resolve(), os.environ) for name in names)
+    results = detector_costs.measure(models, rounds=rounds)
+    keys = ("prepare_ms", "run_ms", "run_p95_ms", "decode_ms")
+    rows = [[one["model"], *(f"{one[key]:.2f}" for key in keys), f"{one['ratio']:.2f}"] for one in results]
+    head = ["model", "prepare", "run", "run p95", "decode", "run, to the first"]
+    return _out(as_json, results, "One frame in one thread, ms of processor time", head, rows)
+
+
+@app.command()
+def hub(
+    messages: Annotated[int, typer.Option(help="Of each size.")] = 500,
+    sizes: Annotated[str, typer.Option(metavar="BYTES,…", help="Of the messages' bodies.")] = "300,2000,20000,150000",
+    folder: Folder = FOLDER,
+    as_json: AsJson = False,
+) -> int:
+    """Messages a second from one SDK client through the stand-in's hub to where IoT Hub would be."""
+    numbers = _numbers(sizes, "--sizes", "300,2000")
+    _positive(messages=messages)
+    from safetygear_workbench.bench import hub_rate
+
+    folder.mkdir(parents=True, exist_ok=True)
+    results = asyncio.run(hub_rate.measure(folder, numbers, messages=messages))
+    keys = ("acknowledged_per_s", "delivered_per_s", "hub_cpu_ms", "client_cpu_ms")
+    rows = [[str(one["body_bytes"]), *(f"{one[key]:.2f}" for key in keys)] for one in results]
+    head = ["bytes", "acknowledged/s", "delivered/s", "hub ms", "client ms"]
+    return _out(as_json, results, "Through the hub (ms of processor time a message)", head, rows)
+
+
+@app.command()
+def peers(
+    stream: Streams = None,
+    model: Models = None,
+    seconds: Seconds = 30.0,
+    first: Annotated[int, typer.Option(help="Number of cameras to begin with.")] = 2,
+    fps: Fps = 5.0,
+    manifest: Manifest = TEMPLATE,
+    folder: Folder = FOLDER,
+    as_json: AsJson = False,
+) -> int:
+    """The solution beside a plain loop: cv2.VideoCapture, a JPEG between two parts, ONNX Runtime as it comes.
+
+    Same cameras, same network, same rate; the largest number of cameras of each, in turn.
+    """
+    _positive(seconds=seconds, first=first, fps=fps)
+    from dataclasses import replace
+
+    from safetygear_workbench.bench import peers as measuring
+
+    results = []
+    for case in _cases(stream or ["main"], model or ["v8n"], folder, manifest):
+        results.append(asyncio.run(measuring.measure(replace(case, fps=fps), seconds=seconds, first=first, say=_say)))
+    rows = [
+        [one["stream"], one["model"], name, str(found["streams"]), f"{found['cpu_percent_per_camera']:.0f}"]
+        for one in results
+        for name, found in one["contestants"].items()
+    ]
+    head = ["stream", "model", "who", "cameras", "% of a core per camera"]
+    return _out(as_json, results, "Cameras at once", head, rows)
+
+
+def _numbers(text: str, option: str, example: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UserError(f"{option} is {text!r}:", hint=f"write numbers with commas, such as {example}.") from None
+    _positive(**{option.removeprefix("--"): min(numbers)})
+    return numbers
 
 
 def _cases(streams: Sequence[str], models: Sequence[str], folder: Path, manifest: Path) -> list[Any]:
@@ -212,5 +313,6 @@ def _out(as_json: bool, document: Any, title: str, head: Sequence[str], rows: Se
         table.add_column(name, justify="left" if name in ("stream", "model") else "right")
     for row in rows:
         table.add_row(*row)
-    Console(soft_wrap=True).print(table)
+    # Into a file or a pipe: a table that is cut at 80 columns would be of no use.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
     return 0

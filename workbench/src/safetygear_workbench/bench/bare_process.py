@@ -1,0 +1,49 @@
+"""Runs the programs that the solution is compared with, and reads what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from safetygear.errors import SafetyGearError
+from safetygear_workbench.bench.case import Case
+from safetygear_workbench.edge_runtime.leash import leashed
+
+FLOOR = "safetygear_workbench.bench.floor"
+PLAIN_LOOP = "safetygear_workbench.bench.plain_loop"
+WARM_UP_S = 5.0
+EXTRA_S = 120.0
+
+
+@dataclass(frozen=True)
+class Bare:
+    """What such a program has done in its window."""
+
+    cpu_s: float
+    seconds: float
+    analysed: tuple[int, ...]
+    """Frames by camera."""
+
+
+def run_bare(program: str, case: Case, urls: Sequence[str], seconds: float) -> Bare:
+    """One run on the cameras at `urls`. Raises SafetyGearError where it fails."""
+    command = [sys.executable, "-m", program, str(case.model), str(case.fps), str(WARM_UP_S), str(seconds), *urls]
+    try:
+        done = subprocess.run(
+            leashed(command, starter_pid=os.getpid(), death_signal=signal.SIGTERM),
+            capture_output=True,
+            text=True,
+            timeout=seconds + EXTRA_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise SafetyGearError(f"{program} did not end in time", code="bench-process") from exc
+    if done.returncode != 0:
+        raise SafetyGearError(f"{program} failed: {done.stderr.strip()[-400:]}", code="bench-process")
+    result = json.loads(done.stdout)
+    return Bare(result["cpuS"], result["seconds"], tuple(result["analysed"]))
