@@ -1,0 +1,61 @@
+"""The capacity plan: sums that can be done by hand, and more of anything never costs less."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safetygear_workbench.cli.main import main
+from safetygear_workbench.planning import constants as measured
+from safetygear_workbench.planning.capacity import Site, plan
+
+ONE = Site(cameras=1, policy="all", events_per_camera_day=0, evidence=False)
+
+
+def test_every_frame_is_a_message_under_policy_all() -> None:
+    needs = plan(ONE)
+    assert needs.messages_per_day == 5 * 86_400 + 1_440
+    assert needs.blocks_per_day == needs.messages_per_day, "each fits one block"
+    assert needs.s1_units == 2, "433,440 a day are more than one unit has"
+    assert needs.disk_mb == 0
+
+
+def test_a_health_message_of_many_cameras_is_billed_by_its_blocks() -> None:
+    needs = plan(replace(ONE, cameras=20, policy="interval"))
+    blocks_of_health = -(-(measured.HEALTH_BYTES + 20 * measured.HEALTH_CAMERA_BYTES) // 4096)
+    assert blocks_of_health > 1
+    assert needs.blocks_per_day == 20 * 86_400 + 1_440 * blocks_of_health
+
+
+def test_a_slower_machine_takes_more_of_itself() -> None:
+    usual, slow = plan(ONE), plan(replace(ONE, detector_ms=2 * measured.DETECTOR_MS))
+    assert slow.cpu_percent == pytest.approx(2 * usual.cpu_percent)
+
+
+@given(
+    st.integers(1, 200), st.integers(1, 200), st.sampled_from(["main", "sub"]),
+    st.sampled_from(["all", "interval", "changes"]), st.floats(0.1, 30),
+)  # fmt: skip
+def test_more_cameras_never_cost_less(cameras: int, more: int, stream: str, policy: str, fps: float) -> None:
+    few = Site(cameras=cameras, analysed_fps=fps, stream=stream, policy=policy)  # type: ignore[arg-type]  # drawn names
+    fewer, all_of_them = plan(few), plan(replace(few, cameras=cameras + more))
+    for name, value in fewer.as_json().items():
+        assert all_of_them.as_json()[name] >= value, name
+    assert all_of_them.cpu_percent > fewer.cpu_percent
+
+
+def test_the_command_prints_what_scripts_read(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "--cameras", "10", "--fps", "5", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["cores"] >= 1
+    assert printed["s1Units"] >= 1
+
+
+@pytest.mark.parametrize("bad", [["--cameras", "0"], ["--cameras", "3", "--fps", "99"], []])
+def test_bad_input_is_named(bad: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", *bad]) == 2 or not bad
+    assert "Traceback" not in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""What a site needs: computed from measured constants."""
