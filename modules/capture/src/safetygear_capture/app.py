@@ -37,8 +37,9 @@ from safetygear_capture.publisher import Publisher
 from safetygear_capture.readers import FileReaders, MessageReaders, Readers
 from safetygear_capture.reasons import explain
 from safetygear_capture.reporting import ReportedCameras, reported, unusable
+from safetygear_capture.shards import placed
 from safetygear_capture.source import OpenSource
-from safetygear_capture.status_sender import DEFAULT_SHARD, StatusSender
+from safetygear_capture.status_sender import StatusSender
 
 READERS_INPUT: Final = "readers"
 STATUS_METHODS: Final = ("getStatus", "status")
@@ -95,6 +96,7 @@ class CaptureApp:
         for name in STATUS_METHODS:
             self.methods.add(name, self._get_status)
         CameraMethods(self._fleet).add_to(self.methods)
+        self._shards = CaptureTwin().shards
         self._unreadable = 0
         self._unusable: list[CameraStatus] = []
 
@@ -137,7 +139,8 @@ class CaptureApp:
     def _apply(self, config: CaptureTwin) -> None:
         set_level(config.log_level or self._environment.log_level)
         self._unusable = unusable(self._twin.errors, config.cameras, rfc3339(self._clock.now_s()))
-        self._fleet.apply(config.cameras)
+        self._shards = config.shards
+        self._fleet.apply(placed(config.cameras, config.shards))
         if config.cameras or self._unusable:
             self.problems.solved("cameras")
         else:
@@ -195,10 +198,11 @@ class CaptureApp:
             log.warning("rings of dead writers could not be looked for: %s", exc.strerror)
 
     def _statuses(self) -> dict[str, list[CameraStatus]]:
-        statuses = self._fleet.statuses()
+        # A shard without cameras has a reader too, which is to hear that it has none.
+        statuses: dict[str, list[CameraStatus]] = {shard: [] for shard in self._shards} | self._fleet.statuses()
         if self._unusable:
-            # Which shard is theirs can't be known.
-            statuses[DEFAULT_SHARD] = [*statuses.get(DEFAULT_SHARD, ()), *self._unusable]
+            # Which shard would be theirs can't be known.
+            statuses[self._shards[0]] = [*statuses[self._shards[0]], *self._unusable]
         return statuses
 
     def _cameras(self) -> list[CameraStatus]:

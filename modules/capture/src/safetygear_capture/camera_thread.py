@@ -195,4 +195,4 @@ class _Play:
             else:
                 desk.dropped(dropped)
 
-        self._put(Handover(desk.config.shard, reference, outcome, jpeg))
+        self._put(Handover(desk.config.reader, reference, outcome, jpeg))

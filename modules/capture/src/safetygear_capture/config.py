@@ -13,6 +13,8 @@ from safetygear.redact import has_credentials
 from safetygear.secret_references import check_reference
 
 Transport = Literal["tcp", "udp"]
+DEFAULT_SHARD = "default"
+Shard = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 RtspUrl = Annotated[
     str,
@@ -65,10 +67,18 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         bool, Meta(description="rtsps: whether the camera's certificate must be valid. Most cameras sign their own.")
     ] = True
     shard: Annotated[
-        str,
-        Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Which inference instance analyses it (SAFETYGEAR_SHARDS)."),
-    ] = "default"
+        Shard | None,
+        Meta(
+            description="Which inference instance analyses it (the one whose SAFETYGEAR_SHARDS names it). Null: one of "
+            "this module's `shards`, by the camera's id."
+        ),
+    ] = None
     enabled: Annotated[bool, Meta(description="false: not connected, and shown as idle.")] = True
+
+    @property
+    def reader(self) -> str:
+        """The shard that analyses it; shards.py has placed those that name none."""
+        return self.shard or DEFAULT_SHARD
 
     @property
     def analysed_url(self) -> str:
@@ -100,6 +110,15 @@ class CaptureTwin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         Literal["DEBUG", "INFO", "WARNING", "ERROR"] | None,
         Meta(description="Least level that is logged. Null: what SAFETYGEAR_LOG_LEVEL says."),
     ] = None
+    shards: Annotated[
+        tuple[Shard, ...],
+        Meta(
+            min_length=1,
+            max_length=32,
+            description="Names of the shards over which cameras without a shard of their own are spread: one for each "
+            "inference instance.",
+        ),
+    ] = (DEFAULT_SHARD,)
     cameras: Annotated[
         dict[str, CameraConfig],
         Meta(description="The site's cameras by id (`[A-Za-z0-9_-]{1,64}`); null takes one out."),

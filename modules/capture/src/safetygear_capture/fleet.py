@@ -135,13 +135,13 @@ class Fleet:
 
     def shards(self) -> set[str]:
         """The shards of all cameras."""
-        return {run.desk.config.shard for run in self._runs.values()}
+        return {run.desk.config.reader for run in self._runs.values()}
 
     def readers(self, missing: Callable[[str], str | None]) -> None:
         """Tell every camera whether its shard is read, or why not."""
         found = {shard: missing(shard) for shard in self.shards()}
         for run in self._runs.values():
-            why = found[run.desk.config.shard]
+            why = found[run.desk.config.reader]
             if run.desk.no_reader != why:
                 run.desk.reader(why)
 
@@ -165,7 +165,7 @@ class Fleet:
         """Every camera's state, by shard, then sorted by id."""
         found: dict[str, list[CameraStatus]] = defaultdict(list)
         for _, run in sorted(self._runs.items()):
-            found[run.desk.config.shard].append(run.desk.status())
+            found[run.desk.config.reader].append(run.desk.status())
         return dict(found)
 
     def detail(self, camera_id: str, reason: str) -> str:

@@ -15,7 +15,6 @@ CAMERAS_OUTPUT: Final = "cameras"
 STATUS_EVERY_S: Final = 1.0
 LOOK_EVERY_S: Final = 0.1
 """Changes within this time go out together."""
-DEFAULT_SHARD: Final = "default"
 
 
 class StatusSender:
@@ -36,7 +35,8 @@ class StatusSender:
         self._missing = missing
         self._clock = clock
         self._started_at = rfc3339(clock.now_s())
-        self._shards = {DEFAULT_SHARD}
+        self._shards: set[str] = set()
+        """All that had cameras since the start: the readers of one that has none any more hear it too."""
         self._changed = True
 
     def changed(self) -> None:
