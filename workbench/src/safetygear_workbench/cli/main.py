@@ -38,6 +38,7 @@ COMMANDS = (
     Command("model", "model", "Say what a model is, or why it is refused; make and check packages."),
     Command("bench", "bench", "Measure what the solution costs on this machine."),
     Command("replay", "replay", "Judge recorded detections again, under any rules, or two sets of them."),
+    Command("manifest", "manifest", "Make a deployment template with several inference modules."),
     Command("plan", "plan", "Say what a site with so many cameras needs."),
     Command("twin", "twin", "Read and change a module's twin: stand-in or real IoT Hub."),
     Command("method", "method", "Call a module's direct method: stand-in or real IoT Hub."),

@@ -1,0 +1,1 @@
+"""Deployment templates made of other ones."""
