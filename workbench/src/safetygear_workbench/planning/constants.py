@@ -29,7 +29,8 @@ WORKER_MB: Final = 45.0
 CAMERA_MB: Final[dict[Stream, float]] = {"main": 24.0, "sub": 8.0}
 EDGE_MB: Final = 450.0
 """edgeAgent, edgeHub and the security daemon; not measured here, from what IoT Edge asks for."""
-SLOTS: Final = 8
+SLOTS: Final = 4
+"""Of a camera's ring at 5 analysed frames per second."""
 SLOT_BYTES: Final[dict[Stream, int]] = {"main": 1920 * 1080 * 3 // 2, "sub": 640 * 360 * 3 // 2}
 
 DETECTIONS_BYTES: Final = 1_500
