@@ -204,9 +204,11 @@ class PersonTracker:
 
     def _left(self, aspect: float) -> NDArray[np.bool_]:
         """(n,): who was last seen at the picture's edge and is expected beyond it."""
-        boxes = self._motion.boxes()
-        inside = np.clip(boxes, 0, np.array([aspect, 1, aspect, 1]))
         at_edge = np.array([life.at_edge for life in self._lives], bool)
+        if not at_edge.any():  # most of the time, and the rest is a fifth of the tracking
+            return at_edge
+        boxes = self._motion.boxes()
+        inside = np.minimum(np.maximum(boxes, 0), np.array([aspect, 1, aspect, 1]))
         return np.asarray(at_edge & (areas(inside) < SEEN_PART * areas(boxes)), np.bool_)
 
 
