@@ -14,6 +14,7 @@ from safetygear_training.config import Config, Source
 from safetygear_training.labels import CLASSES
 from safetygear_training.pictures import Picture, read_source
 from safetygear_training.sampling import cumulative_chances, held_back, repeat_factors
+from safetygear_training.teach_gear import teach_gear
 from safetygear_training.teach_persons import teach
 
 log = logging.getLogger(__name__)
@@ -52,15 +53,17 @@ def selection_sets(config: Config, data: Path) -> dict[str, list[Picture]]:
     return sets
 
 
-def collect(config: Config, data: Path, teacher: Path, cache: Path) -> Collection:
-    """Reads every source. Raises DataError."""
+def collect(config: Config, data: Path, teacher: Path, gear_teachers: Sequence[Path], cache: Path) -> Collection:
+    """Reads every source; `cache` is the folder for what the teachers found. Raises DataError."""
     training: list[Picture] = []
     factors, weights = [], []
     selection = {config.evaluation.half: halves(read_source(data, config.evaluation.half))[0]}
     for source in config.sources:
         kept, back = split(read_source(data, source.name, source.whole_heads, source.squeezed), source)
         if source.persons_from_teacher:
-            kept = teach(kept, teacher, cache)
+            kept = teach(kept, teacher, cache / "persons.npz")
+        if source.gear_from_teacher:
+            kept = teach_gear(kept, gear_teachers, cache / "gear.npz")
         if back:
             selection[source.name] = back
         present = np.array([[(p.boxes[:, 4] == label).any() for label in range(len(CLASSES))] for p in kept], bool)

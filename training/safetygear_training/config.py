@@ -27,6 +27,7 @@ class Source:
     whole_heads: bool
     squeezed: bool
     persons_from_teacher: bool
+    gear_from_teacher: bool
 
 
 @dataclass(frozen=True)

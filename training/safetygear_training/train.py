@@ -208,6 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder with <source>.json and the pictures")
     parser.add_argument("--start", type=Path, required=True, help="delivered weights (.pth) to start from")
     parser.add_argument("--teacher", type=Path, required=True, help="COCO network (YOLOX ONNX) that finds persons")
+    parser.add_argument(
+        "--gear-teacher", type=Path, action="append", default=[], help="detectors (ONNX) that find gear"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; goes on where last.pth stands")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
@@ -216,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = read_config(given.config)
         given.out.mkdir(parents=True, exist_ok=True)
         load_delivered(Detector(), given.start)
-        pictures = collect(config, given.data, given.teacher, given.out / "persons.npz")
+        pictures = collect(config, given.data, given.teacher, given.gear_teacher, given.out)
     except (ConfigError, DataError, WeightsError, CheckpointError) as error:
         log.error("%s", error)  # noqa: TRY400 - what the user can cause has no traceback
         return 2
