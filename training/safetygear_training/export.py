@@ -36,7 +36,11 @@ def export(weights: Path, target: Path, size: tuple[int, int]) -> None:
     """Raises WeightsError."""
     detector = Detector()
     load_delivered(detector, weights)
-    fold_batch_norm(detector.eval())
+    export_detector(fold_batch_norm(detector.eval()), target, size)
+
+
+def export_detector(detector: Detector, target: Path, size: tuple[int, int]) -> None:
+    """The detector has its batch norm folded; its stem is changed to take pixels from 0 to 255."""
     with torch.no_grad():
         detector.backbone.backbone.stem.conv.conv.weight.div_(PIXEL_RANGE)
         torch.onnx.export(
