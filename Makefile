@@ -17,7 +17,7 @@ unexport CAMERA
 MAKEOVERRIDES =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint format train train-arguments clean docs edge-tools interop images test-images
+.PHONY: help demo test soak bench lint format train train-arguments clean docs edge-tools interop images test-images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -44,6 +44,15 @@ docs: $(VENV)/.installed ## generate docs/messages.md, docs/twin.md and docs/sch
 	$(BIN)/python -m safetygear_workbench.reference
 
 interop: tests/interop/node_modules/.installed ## Node's device SDK, for one test; nothing where npm is missing
+
+bench: $(VENV)/.benched ## measure overhead, latency, hand-over, networks and cameras at once on this machine (half an hour)
+	$(BIN)/safetygear bench detector
+	$(BIN)/safetygear bench transport
+	$(BIN)/safetygear bench hub
+	$(BIN)/safetygear bench overhead
+	$(BIN)/safetygear bench latency --cameras 1,4
+	$(BIN)/safetygear bench streams --stream sub --stream main --seconds 60
+	$(BIN)/safetygear bench peers
 
 edge-tools: .venv-edge-tools/.installed ## iotedgedev and iotedgehubdev, in an environment of their own
 
@@ -83,6 +92,10 @@ $(VENV)/.installed: $(PROJECT_FILES) $(BROKEN)
 
 $(VENV)/.tested: $(VENV)/.installed tests/requirements.txt
 	@$(PIP) install --constraint constraints.txt --requirement tests/requirements.txt
+	@touch $@
+
+$(VENV)/.benched: $(VENV)/.installed
+	@$(PIP) install --constraint constraints.txt --editable 'workbench[bench]'
 	@touch $@
 
 $(VENV)/.linted: $(VENV)/.tested
