@@ -27,8 +27,8 @@ from safetygear_inference.compliance.zone_config import EpisodeConfig, RulesConf
 from safetygear_inference.compliance.zones import ZonePlan
 from safetygear_inference.detectors import open_model
 from safetygear_inference.judging.camera_judge import CameraJudge, JudgingConfig
-from safetygear_inference.judging.labels import canonical_labels
 from safetygear_inference.judging.observation import LabelledBoxes
+from safetygear_inference.judging.weak_boxes import for_judging, none, split, thresholds_of
 from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import Picture
@@ -43,18 +43,19 @@ KNOWN = frozenset({"person", "helmet", "vest", "head", "no-vest"})
 CROWD, ROUNDS = 20, 100
 
 
-def detected(clip: dict[str, Any]) -> list[LabelledBoxes]:
-    """The default detector's boxes of every frame."""
+def detected(clip: dict[str, Any]) -> tuple[list[LabelledBoxes], list[LabelledBoxes]]:
+    """The default detector's boxes of every frame: with the weak ones, as live, and without."""
     model = open_model(find_model(DEFAULT_MODEL, (ROOT / "modules" / "inference" / "models",)))
-    detector, labels = model.detector(), canonical_labels(model.labels)
-    found = []
+    thresholds = thresholds_of({label: model.own_threshold(label) for label in model.labels}, {}, None)
+    detector = model.detector(thresholds=thresholds.asked)
+    found, without = [], []
     with av.open(str(files("safetygear_workbench") / "demo" / clip["video"])) as container:
         for decoded in container.decode(video=0):
             boxes = detector.detect(Picture.from_bgr(decoded.to_ndarray(format="bgr24")))
-            found.append(
-                LabelledBoxes(boxes.xyxy_norm, tuple(labels[number] for number in boxes.class_id), boxes.probability)
-            )
-    return found
+            shown, weak = split(boxes, thresholds.shown_from(model.labels))
+            found.append(for_judging(shown, weak, model.labels))
+            without.append(for_judging(shown, none(), model.labels))
+    return found, without
 
 
 def judge_for(camera: str) -> tuple[CameraJudge, Episodes]:
@@ -150,13 +151,16 @@ def main() -> None:
     clip = truth()
     step = max(1, round(clip["fps"] / fps))
     perfect = [perfect_boxes(clip, frame)[0] for frame in clip["frames"]]
-    seen = detected(clip)
+    seen, without = detected(clip)
     print(
         json.dumps(
             {
                 "fps": clip["fps"] / step,
                 "true_boxes": [judged(clip, perfect, step, phase) for phase in range(min(step, 2))],
                 "default_detector": [judged(clip, seen, step, phase) for phase in range(min(step, 2))],
+                "default_detector_without_weak_boxes": [
+                    judged(clip, without, step, phase) for phase in range(min(step, 2))
+                ],
                 "ms_per_frame_20_people": cost_ms(),
             },
             indent=1,

@@ -26,6 +26,10 @@ COLOUR = (51, 102, 204)
 LABELS = ("red", "green", "blue")
 
 
+ALL = np.zeros(8, np.float32)
+"""Every box is shown."""
+
+
 @pytest.fixture
 def model(tmp_path: Path) -> Model:
     (tmp_path / "meter.onnx").write_bytes(colour_meter())
@@ -51,7 +55,9 @@ def test_boxes_numbers_and_picture_are_of_the_frame(tmp_path: Path, model: Model
     detector = model.detector(default_threshold=0.0)
     reader = FrameRingReader(tmp_path)
     wanted = PictureWanted(max_width_px=320, quality=90)
-    analysed = analyse(arrival, detector, reader, labels=LABELS, with_visibility=True, picture_wanted=wanted)
+    analysed = analyse(
+        arrival, detector, reader, labels=LABELS, shown_from=ALL, with_visibility=True, picture_wanted=wanted
+    )
     assert colours(analysed.boxes) == pytest.approx(COLOUR, abs=4)
     assert analysed.visibility is not None
     assert analysed.visibility.mean_luma == pytest.approx(source_luma(source), abs=1)
@@ -60,7 +66,9 @@ def test_boxes_numbers_and_picture_are_of_the_frame(tmp_path: Path, model: Model
     assert (shown.width, shown.height) == (320, 180)
     assert np.abs(shown.planes[0].astype(int) - np.array(COLOUR)).max() <= 8
 
-    plainly = analyse(arrival, detector, reader, labels=LABELS, with_visibility=False, picture_wanted=None)
+    plainly = analyse(
+        arrival, detector, reader, labels=LABELS, shown_from=ALL, with_visibility=False, picture_wanted=None
+    )
     assert (plainly.visibility, plainly.jpeg) == (None, None)
 
 
@@ -68,7 +76,9 @@ def test_nobody_sees_what_is_private(tmp_path: Path, model: Model, source: Frame
     arrival, left_half = Arrival("north", source.reference(), 0.0), ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
     wanted = PictureWanted(max_width_px=320, quality=90, black_out=(left_half,))
     detector, reader = model.detector(default_threshold=0.0), FrameRingReader(tmp_path)
-    analysed = analyse(arrival, detector, reader, labels=LABELS, with_visibility=False, picture_wanted=wanted)
+    analysed = analyse(
+        arrival, detector, reader, labels=LABELS, shown_from=ALL, with_visibility=False, picture_wanted=wanted
+    )
     assert analysed.jpeg is not None
     shown = decode_jpeg(analysed.jpeg).planes[0].astype(int)
     assert shown[:, :152].max() <= 8
@@ -101,7 +111,8 @@ def test_the_page_shows_no_face_unless_the_twin_says_so(
     arrival = Arrival("north", source.reference(), 0.0)
     wanted = PictureWanted(max_width_px=WIDTH, quality=95, faces=faces, expected_norm=as_xyxy([PERSON]))
     analysed = analyse(
-        arrival, Sees(*seen), FrameRingReader(tmp_path), labels=("Worker", "bare_head"), with_visibility=False,
+        arrival, Sees(*seen), FrameRingReader(tmp_path), labels=("Worker", "bare_head"), shown_from=ALL,
+        with_visibility=False,
         picture_wanted=wanted,
     )  # fmt: skip
     assert analysed.jpeg is not None
@@ -109,6 +120,24 @@ def test_the_page_shows_no_face_unless_the_twin_says_so(
     left, top, right, bottom = (round(value * side) for value, side in zip(HEAD, (WIDTH, HEIGHT) * 2, strict=True))
     assert (detail(shown[top:bottom, left:right]) > RECOGNISABLE_ABOVE) == (faces == "clear")
     assert detail(shown[: HEIGHT // 8, : WIDTH // 8]) > RECOGNISABLE_ABOVE, "the rest stays"
+    source.close()
+
+
+def test_what_does_not_reach_its_threshold_is_weak_and_its_face_is_covered_all_the_same(tmp_path: Path) -> None:
+    noise = np.random.default_rng(1).integers(16, 236, (HEIGHT, WIDTH), np.uint8)
+    chroma = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    source = FrameSource(tmp_path, "gate", "north", planes=(noise, chroma, chroma), slots=2)
+    arrival = Arrival("north", source.reference(), 0.0)
+    wanted = PictureWanted(max_width_px=WIDTH, quality=95)
+    analysed = analyse(
+        arrival, Sees(PERSON), FrameRingReader(tmp_path), labels=("person",), shown_from=np.array([0.95], np.float32),
+        with_visibility=False, picture_wanted=wanted,
+    )  # fmt: skip
+    assert (len(analysed.boxes), len(analysed.weak)) == (0, 1)
+    assert analysed.jpeg is not None
+    left, top, right, bottom = (round(value * side) for value, side in zip(HEAD, (WIDTH, HEIGHT) * 2, strict=True))
+    shown = decode_jpeg(analysed.jpeg).planes[0]
+    assert detail(shown[top:bottom, left:right]) <= RECOGNISABLE_ABOVE
     source.close()
 
 
@@ -132,8 +161,8 @@ def test_a_slot_written_over_meanwhile_gives_no_boxes(tmp_path: Path, source: Fr
     arrival = Arrival("north", source.reference(), 0.0)
     with pytest.raises(FrameError) as raised:
         analyse(
-            arrival, WritesMeanwhile(source), FrameRingReader(tmp_path), labels=(), with_visibility=False,
-            picture_wanted=None,
+            arrival, WritesMeanwhile(source), FrameRingReader(tmp_path), labels=(), shown_from=ALL,
+            with_visibility=False, picture_wanted=None,
         )  # fmt: skip
     assert raised.value.code == "overwritten"
 
@@ -143,9 +172,11 @@ def test_a_picture_in_the_message(tmp_path: Path, model: Model, source: FrameSou
     detector = model.detector(default_threshold=0.0)
     reader = FrameRingReader(tmp_path / "no ring here")
     arrival = Arrival("north", source.reference(), 0.0, jpeg)
-    analysed = analyse(arrival, detector, reader, labels=LABELS, with_visibility=True, picture_wanted=None)
+    analysed = analyse(
+        arrival, detector, reader, labels=LABELS, shown_from=ALL, with_visibility=True, picture_wanted=None
+    )
     assert colours(analysed.boxes) == pytest.approx(COLOUR, abs=6)
     with pytest.raises(FrameError) as raised:
         broken = Arrival("north", source.reference(), 0.0, b"\xff\xd8 and no more")
-        analyse(broken, detector, reader, labels=LABELS, with_visibility=False, picture_wanted=None)
+        analyse(broken, detector, reader, labels=LABELS, shown_from=ALL, with_visibility=False, picture_wanted=None)
     assert raised.value.code == "jpeg-invalid"

@@ -156,6 +156,29 @@ def test_boxes_below_the_twin_s_threshold_are_left_out() -> None:
     assert told(judged(recording, {"model": {"defaultThreshold": 0.91}})) == []
 
 
+def weakened(message: dict[str, Any], label: str, probability: float) -> dict[str, Any]:
+    """The same frame, in which the boxes of `label` do not reach their threshold."""
+    rest = [one for one in message["detections"] if one["label"] != label]
+    weak = [one | {"probability": probability, "track": "t"} for one in message["detections"] if one["label"] == label]
+    return message | {"detections": rest, "weakDetections": weak}
+
+
+def test_weak_boxes_and_darkness_are_judged_by_as_they_were_live() -> None:
+    without = [message | {"detections": weakened(message, "head", 0.3)["detections"]} for message in BARE]
+    weak = [weakened(message, "head", 0.3) for message in BARE]
+    assert told(judged(read(without))) == []
+    assert told(judged(read(weak))) == [EPISODE]
+    bright, dim = (judged(read(some)).episodes[0].opened.opened_at_s for some in (BARE, weak))
+    assert dim > bright, "weak evidence takes longer"
+    weaker = [weakened(message, "head", 0.22) for message in BARE]
+    assert told(judged(read(weaker))) == [EPISODE]
+    assert told(judged(read([message | {"dark": True} for message in weaker]))) == [], "half of it is nothing"
+    # A threshold in the twin is a limit: below it nothing counts, and above it a box is like any other.
+    assert told(judged(read(weak), {"model": {"thresholds": {"head": 0.35}}})) == []
+    sure = judged(read([weakened(message, "head", 0.9) for message in BARE]), {"model": {"thresholds": {"head": 0.2}}})
+    assert [one.opened.opened_at_s for one in sure.episodes] == [bright]
+
+
 def test_a_rule_may_ask_for_any_label_of_the_recording_or_of_the_model() -> None:
     recording = read(BARE)
     gloves = twin({"rules": {"requires": ["gloves"]}})

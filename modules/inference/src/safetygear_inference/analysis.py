@@ -6,12 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from safetygear.frames.ring import FrameRingReader
 from safetygear.geometry import Boxes, as_xyxy
 from safetygear_inference.detectors import Detector
 from safetygear_inference.evidence.config import Faces
 from safetygear_inference.evidence.faces import face_regions, left_over
 from safetygear_inference.intake import Arrival
+from safetygear_inference.judging import weak_boxes
 from safetygear_inference.judging.labels import canonical_labels
 from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.picture import Bgr, DetectedBoxes, Picture
@@ -43,6 +47,8 @@ class Analysed:
     """The detector alone: pre-processing, network, decoding."""
     visibility: Visibility | None
     jpeg: bytes | None
+    weak: DetectedBoxes = field(default_factory=weak_boxes.none)
+    """What did not reach its label's threshold: for the judging only."""
 
 
 def analyse(
@@ -51,12 +57,13 @@ def analyse(
     reader: FrameRingReader,
     *,
     labels: Sequence[str],
+    shown_from: NDArray[np.float32],
     with_visibility: bool,
     picture_wanted: PictureWanted | None,
 ) -> Analysed:
     """Raises FrameError where the frame is gone or was written over meanwhile, ModelError where the detector fails.
 
-    `labels`: the detector's class names.
+    `labels`: the detector's class names. `shown_from` (classes,): the probability from which on a box is shown.
 
     Everything is made from the slot before its check, so that boxes, numbers and picture are of one frame or of none.
     """
@@ -67,19 +74,21 @@ def analyse(
         view = reader.view(arrival.reference)
         picture = Picture.from_view(view)
     before_s = time.perf_counter()
-    boxes = detector.detect(picture)
+    found = detector.detect(picture)
     inference_ms = (time.perf_counter() - before_s) * 1000
+    boxes, weak = weak_boxes.split(found, shown_from)
     visibility = measure(picture.luma()) if with_visibility else None
     jpeg = None
     if picture_wanted is not None:
         bgr = to_bgr(picture, max_width_px=picture_wanted.max_width_px)
         black_out(bgr, picture_wanted.black_out)
         if picture_wanted.faces != "clear":
-            _blur_faces(bgr, boxes, labels, picture_wanted.expected_norm)
+            expected_norm = np.concatenate((picture_wanted.expected_norm, weak_boxes.people_of(weak, labels)))
+            _blur_faces(bgr, boxes, labels, expected_norm)
         jpeg = encode_jpeg(bgr, picture_wanted.quality)
     if view is not None:
         view.check()
-    return Analysed(boxes, started_s, inference_ms, visibility, jpeg)
+    return Analysed(boxes, started_s, inference_ms, visibility, jpeg, weak)
 
 
 def _blur_faces(bgr: Bgr, boxes: DetectedBoxes, labels: Sequence[str], expected_norm: Boxes) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from safetygear.errors import FrameError, ModelError
 from safetygear.frames.ring import FrameRingReader
 from safetygear.messages.detections import ModelIdentity
 from safetygear_inference.analysis import Analysed, PictureWanted, analyse
 from safetygear_inference.detectors import Detector, Model, open_model
+from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, Provider
 from safetygear_inference.intake import Arrival
+from safetygear_inference.judging.weak_boxes import thresholds_of
 from safetygear_inference.thread_priority import give_way
 
 T = TypeVar("T")
@@ -26,18 +31,23 @@ class Generation:
 
     model: Model
     detectors: tuple[Detector, ...]
+    """They give weak boxes too (judging/weak_boxes.py)."""
+    shown_from: NDArray[np.float32]
+    """(classes,): the probability from which on a box is shown."""
 
 
 class AnalysisPool:
-    """`workers` threads with a ring reader each and, once a model is in use, a detector each.
+    """`workers` threads with a ring reader each and, once a model is in use, a detector each, on the first of
+    `providers` that is there.
 
     A change of the model is between two frames: a worker ends its frame with the detector it began it with, and none
     waits. A model that is on probation keeps the one before at hand: where it fails on a frame, that frame is analysed
     once more with the one before, which is in use again from then on.
     """
 
-    def __init__(self, workers: int, frames_dir: Path) -> None:
+    def __init__(self, workers: int, frames_dir: Path, providers: Sequence[Provider] = CPU_ONLY) -> None:
         self.workers = workers
+        self._providers = providers
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="analysis")
         # Loading has its own thread: a big model must not hold up the analysis with the old one.
         self._loading = ThreadPoolExecutor(1, thread_name_prefix="model", initializer=give_way)
@@ -58,7 +68,7 @@ class AnalysisPool:
 
     async def load(self, path: Path) -> Model:
         """Open the model at `path`. Raises ModelError with the reason; the model in use stays."""
-        return await self.beside(lambda: open_model(path))
+        return await self.beside(lambda: open_model(path, providers=self._providers))
 
     async def beside(self, work: Callable[[], T]) -> T:
         """Do `work` for a model that is not in use yet, in the thread that loads them."""
@@ -68,13 +78,13 @@ class AnalysisPool:
         self, model: Model, *, thresholds: Mapping[str, float], default_threshold: float | None
     ) -> Generation:
         """One detector of `model` per worker. Raises ModelError; what is in use stays."""
+        own = {label: model.own_threshold(label) for label in model.labels}
+        by_label = thresholds_of(own, thresholds, default_threshold)
 
         def detectors() -> tuple[Detector, ...]:
-            return tuple(
-                model.detector(thresholds=thresholds, default_threshold=default_threshold) for _ in range(self.workers)
-            )
+            return tuple(model.detector(thresholds=by_label.asked) for _ in range(self.workers))
 
-        return Generation(model, await self.beside(detectors))
+        return Generation(model, await self.beside(detectors), by_label.shown_from(model.labels))
 
     async def use(
         self, model: Model, *, thresholds: Mapping[str, float], default_threshold: float | None
@@ -113,6 +123,7 @@ class AnalysisPool:
                 generation.detectors[worker],
                 self._readers[worker],
                 labels=generation.model.labels,
+                shown_from=generation.shown_from,
                 with_visibility=with_visibility,
                 picture_wanted=picture_wanted,
             )

@@ -17,8 +17,7 @@ from safetygear_inference.event_keeper import EventKeeper
 from safetygear_inference.intake import Arrival
 from safetygear_inference.judging.camera_judge import JudgedFrame
 from safetygear_inference.judging.judges import Judges
-from safetygear_inference.judging.labels import canonical_labels
-from safetygear_inference.judging.observation import LabelledBoxes
+from safetygear_inference.judging.weak_boxes import for_judging
 from safetygear_inference.problems import Problems
 
 OLDEST_S = 60.0
@@ -37,7 +36,6 @@ class JudgingDesk:
         self._clock = clock
         self._frozen: set[str] = set()
         self._model: ModelIdentity | None = None
-        self._labels: tuple[str, ...] = ()
         self._surprises: set[str] = set()
         self.errors: tuple[FieldError, ...] = ()
         """What of the rules the model in use can't tell."""
@@ -92,7 +90,7 @@ class JudgingDesk:
     def _judge(self, arrival: Arrival, analysed: Analysed, model: Model, *, dark: bool) -> JudgedFrame:
         reference = arrival.reference
         if model.identity != self._model:
-            self._model, self._labels = model.identity, canonical_labels(model.labels)
+            self._model = model.identity
             self._judges.model(model.labels)
             self._check_labels()
         # When the picture was decoded: how long it waited then says nothing about how fast people are. With the picture
@@ -100,12 +98,9 @@ class JudgingDesk:
         age_s = self._clock.now_s() - arrival.decoded_s if arrival.jpeg is None else 0.0
         age_s = age_s if 0 <= age_s <= OLDEST_S else 0.0
         self._keeper.seen(reference.camera, arrival.shard, model.identity)
-        boxes = analysed.boxes
         judged = self._judges.judge(
             reference.camera,
-            LabelledBoxes(
-                boxes.xyxy_norm, tuple(self._labels[number] for number in boxes.class_id.tolist()), boxes.probability
-            ),
+            for_judging(analysed.boxes, analysed.weak, model.labels),
             now_s=self._clock.monotonic_s() - age_s,
             wall_s=self._clock.now_s() - age_s,
             dark=dark,

@@ -240,6 +240,8 @@ class Pipeline:
             latency=latency,
             minimum_probability=self.config.detections.minimum_probability,
             judged=judged,
+            weak=analysed.weak,
+            dark=dark,
         )
         self._publisher.detections(message)
         self._coverage.analysed(

@@ -16,6 +16,7 @@ from safetygear_inference.judging.camera_judge import JudgedFrame
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.judging.labels import PERSON, canonical_labels
 from safetygear_inference.judging.observation import LabelledBoxes
+from safetygear_inference.judging.weak_boxes import labelled
 from safetygear_inference.model_change.config import ModelConfig
 from safetygear_workbench.replay.recording import Frame, Recording
 
@@ -102,7 +103,7 @@ def replay(
             boxes,
             now_s=frame.now_s,
             wall_s=frame.wall_s,
-            dark=False,
+            dark=frame.dark,
             frame_size_px=frame.size_px,
         )
         told.seen(frame, judged, [first_box + row for row in rows], boxes)
@@ -160,11 +161,16 @@ def _judges(config: InferenceTwin, known: Iterable[str]) -> Judges:
 
 
 def _boxes(frame: Frame, model: ModelConfig) -> tuple[LabelledBoxes, list[int]]:
-    """The boxes that reach their label's threshold where the twin has one, and which of the frame's they are."""
-    least = np.array([model.thresholds.get(label, model.default_threshold or 0.0) for label in frame.label])
-    rows = np.flatnonzero(frame.probability >= least - _ROUNDED_BY).tolist()
+    """The boxes that reach their label's threshold, then the weak ones, and which of the frame's they are. Where the
+    twin has no threshold, it is as it was when they were recorded."""
+    recorded = np.arange(len(frame.label)) < len(frame.label) - frame.weak
+    least = [model.thresholds.get(label, model.default_threshold) for label in frame.label]
+    given = np.array([one is not None for one in least], bool)
+    reached = frame.probability >= np.array([one or 0.0 for one in least]) - _ROUNDED_BY
+    weak = np.flatnonzero(~given & ~recorded).tolist()
+    rows = [*np.flatnonzero(np.where(given, reached, recorded)).tolist(), *weak]
     labels = canonical_labels(frame.label[row] for row in rows)
-    return LabelledBoxes(frame.xyxy_norm[rows].reshape(-1, 4), labels, frame.probability[rows]), rows
+    return labelled(frame.xyxy_norm[rows].reshape(-1, 4), labels, frame.probability[rows], weak=len(weak)), rows
 
 
 def _by_key(judges: Judges) -> dict[tuple[str, str, int], KpiHour]:

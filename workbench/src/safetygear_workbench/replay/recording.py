@@ -57,6 +57,8 @@ class _Body(msgspec.Struct, frozen=True, rename="camel"):
     captured_at: str
     frame: _Size
     detections: list[_Detection]
+    weak_detections: list[_Detection] = []
+    dark: bool = False
 
 
 class _Line(msgspec.Struct, frozen=True, rename="camel"):
@@ -84,6 +86,9 @@ class Frame:
     """(n) the model's own names."""
     probability: NDArray[np.float32]
     """(n,)."""
+    weak: int
+    """The last so many did not reach their label's threshold when they were recorded."""
+    dark: bool
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,8 @@ class _Read:
     xyxy_norm: Boxes
     label: tuple[str, ...]
     probability: NDArray[np.float32]
+    weak: int
+    dark: bool
 
 
 def read_recording(lines: Iterable[bytes], source: str) -> Recording:
@@ -172,7 +179,7 @@ def _text(values: Mapping[str, msgspec.Raw], name: str) -> str:
 
 
 def _frame_of(body: _Body) -> _Read:
-    boxes = [(one.bounding_box, one) for one in body.detections]
+    boxes = [(one.bounding_box, one) for one in (*body.detections, *body.weak_detections)]
     captured_s = epoch_s(body.captured_at)
     if not 0 <= captured_s < _LATEST_S:
         raise ValueError(f"{captured_s} s")
@@ -182,6 +189,8 @@ def _frame_of(body: _Body) -> _Read:
         xyxy_norm=as_xyxy([(box.left, box.top, box.left + box.width, box.top + box.height) for box, _ in boxes]),
         label=tuple(sys.intern(one.label) for _, one in boxes),
         probability=np.array([one.probability for _, one in boxes], np.float32),
+        weak=len(body.weak_detections),
+        dark=body.dark,
     )
 
 
@@ -193,7 +202,17 @@ def _recording(taken: Mapping[str, list[Taken[_Read]]]) -> Recording:
         duplicates += ordered.duplicates
         missing += ordered.missing
         frames += [
-            Frame(camera, now_s, read.captured_s, read.size_px, read.xyxy_norm, read.label, read.probability)
+            Frame(
+                camera,
+                now_s,
+                read.captured_s,
+                read.size_px,
+                read.xyxy_norm,
+                read.label,
+                read.probability,
+                read.weak,
+                read.dark,
+            )
             for now_s, read in ordered.items
         ]
     # Stable: two frames of one moment stay in their camera's order.

@@ -98,8 +98,13 @@ class DetectionsMessage(Message, frozen=True, kw_only=True):
     """The analysed picture's size."""
     model: ModelIdentity
     """Which weights saw it."""
+    dark: bool = False
+    """Whether the picture is too dark to trust what is seen in it: boxes then count half in the judging."""
     detections: list[Detection]
     """The boxes; an empty list: looked and found nothing."""
+    weak_detections: list[Detection] = msgspec.field(default_factory=list)
+    """Boxes that do not reach their label's threshold, as far as somebody was judged by them: they continue a track or
+    are weak evidence of gear. Not shown on the page; `replay` judges by them too."""
     people: list[Person]
     """Tracked people with their gear, the most probable first. Empty too while the camera's picture is frozen."""
     latency_ms: LatencyMs

@@ -11,6 +11,7 @@ from safetygear_inference.evidence.picture_making import PictureOrder
 from safetygear_inference.frame_listeners import SeenFrame
 from safetygear_inference.judging.labels import canonical_labels
 from safetygear_inference.judging.observation import LabelledBoxes
+from safetygear_inference.judging.weak_boxes import people_of
 
 
 def order_of(
@@ -21,5 +22,7 @@ def order_of(
     seen = LabelledBoxes(
         boxes.xyxy_norm, tuple(labels[number] for number in boxes.class_id.tolist()), boxes.probability
     )
-    expected_norm = as_xyxy(frame.judged.unseen)
+    # Somebody who was found with little certainty is covered like somebody who is expected there.
+    weak = people_of(frame.analysed.weak, frame.model.labels)
+    expected_norm = as_xyxy([*frame.judged.unseen, *weak])
     return PictureOrder(part, seen, expected_norm, black_out, faces, max_side_px, quality)

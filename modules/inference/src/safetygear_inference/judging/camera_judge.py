@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from safetygear.geometry import Boxes, as_xyxy
 from safetygear.messages.detections import Status
 from safetygear_inference.compliance.episode import BoxTuple
@@ -40,7 +42,7 @@ class JudgedFrame:
     people: tuple[Verdict, ...] = ()
     """The most probable first."""
     tracks: tuple[str | None, ...] = ()
-    """(n) of the frame's boxes: whose each is; None: nobody's."""
+    """(n) of the frame's boxes, the weak ones last: whose each is; None: nobody's."""
     changes: tuple[EpisodeChange, ...] = ()
     """In the order in which they are to be told."""
     unseen: tuple[BoxTuple, ...] = ()
@@ -114,9 +116,13 @@ class CameraJudge:
 
     def _track(self, boxes: LabelledBoxes, now_s: float, frame_size_px: tuple[int, int]) -> list[TrackedPerson]:
         rows = [row for row, label in enumerate(boxes.label) if label == PERSON]
+        probability = boxes.probability[rows]
+        weak = np.array([row >= boxes.shown for row in rows], bool)
+        # Whatever the twin says of highProbability: a weak box begins no track.
+        begins = np.nextafter(np.float32(self._config.tracking.high_probability), np.float32(0))
         tracked = self._tracker.update(
             boxes.xyxy_norm[rows].reshape(-1, 4),
-            boxes.probability[rows],
+            np.where(weak, np.minimum(probability, begins), probability),
             now_s=now_s,
             aspect=frame_size_px[0] / frame_size_px[1],
             ignore=self._zones.ignore if self._zones.ignored else None,

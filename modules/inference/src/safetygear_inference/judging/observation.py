@@ -30,6 +30,13 @@ class LabelledBoxes:
     """(n)."""
     probability: NDArray[np.float32]
     """(n,) in 0..1."""
+    weak: int = 0
+    """The last so many did not reach their label's threshold (weak_boxes.py)."""
+
+    @property
+    def shown(self) -> int:
+        """The first so many did."""
+        return len(self.label) - self.weak
 
 
 @dataclass(frozen=True)

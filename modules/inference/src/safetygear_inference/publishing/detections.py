@@ -29,21 +29,17 @@ def detections_message(
     latency: LatencyMs,
     minimum_probability: float,
     judged: JudgedFrame = NOT_JUDGED,
+    weak: DetectedBoxes | None = None,
+    dark: bool = False,
 ) -> DetectionsMessage:
     """`labels` names the boxes' class ids. Boxes below `minimum_probability` are left out; the others keep their order.
+    Of the `weak` ones those are told that somebody was judged by.
 
     Coordinates are rounded to 1e-5 (0.02 px at 1080p) and probabilities to 1e-4: digits cost message blocks.
     """
-    detections = []
-    tracks = judged.tracks or (None,) * len(boxes)
-    for xyxy, class_id, probability, track in zip(
-        boxes.xyxy_norm.tolist(), boxes.class_id.tolist(), boxes.probability.tolist(), tracks, strict=True
-    ):
-        if probability < minimum_probability:
-            continue
-        detections.append(
-            Detection(label=labels[class_id], probability=round(probability, 4), bounding_box=_box(xyxy), track=track)
-        )
+    tracks = judged.tracks or (None,) * (len(boxes) + (0 if weak is None else len(weak)))
+    detections = _detections(boxes, tracks[: len(boxes)], labels, minimum_probability)
+    used = [] if weak is None else _detections(weak, tracks[len(boxes) :], labels, 0.0)
     return DetectionsMessage(
         camera=reference.camera,
         shard=shard,
@@ -53,10 +49,24 @@ def detections_message(
         clock=reference.clock,
         frame=FrameSize(width=reference.width, height=reference.height),
         model=model,
+        dark=dark,
         detections=detections,
+        weak_detections=[one for one in used if one.track is not None],
         people=[_person(verdict) for verdict in judged.people],
         latency_ms=latency,
     )
+
+
+def _detections(
+    boxes: DetectedBoxes, tracks: Sequence[str | None], labels: Sequence[str], least: float
+) -> list[Detection]:
+    return [
+        Detection(label=labels[class_id], probability=round(probability, 4), bounding_box=_box(xyxy), track=track)
+        for xyxy, class_id, probability, track in zip(
+            boxes.xyxy_norm.tolist(), boxes.class_id.tolist(), boxes.probability.tolist(), tracks, strict=True
+        )
+        if probability >= least
+    ]
 
 
 def _person(verdict: Verdict) -> Person:

@@ -33,7 +33,7 @@ class PageActions:
         return answer.status, dict(answer.payload) if isinstance(answer.payload, dict) else {}
 
     def check_zones(self, body: bytes) -> Answer:
-        """`{"zones": {camera: {id: zone or null}}}`: 200 and what would be wrong, as `errors` [{path, code, message}]."""
+        """`{"zones": {camera: {id: zone or null}}}`: 200 and `errors`, what would be wrong."""
         patch = _read(body)
         if patch is None:
             return _NOT_JSON
