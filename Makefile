@@ -43,7 +43,7 @@ format: $(VENV)/.linted ## rewrite the sources in the project's style
 docs: $(VENV)/.installed ## generate docs/messages.md, docs/twin.md and docs/schemas from the types
 	$(BIN)/python -m safetygear_workbench.reference
 
-interop: tests/interop/node_modules/.installed ## Node's device SDK, for one test; nothing where npm is missing
+interop: tests/interop/node_modules/.installed tests/azurite/node_modules/.installed ## Node's device SDK and Azure Storage's emulator, for tests; nothing where npm is missing
 
 bench: $(VENV)/.benched ## measure overhead, latency, hand-over, networks and cameras at once on this machine (half an hour)
 	$(BIN)/safetygear bench detector
@@ -70,7 +70,7 @@ train-arguments:
 	@test -n "$(DATA)" -a -n "$(RUN)" -a -n "$(START)" -a -n "$(TEACHER)" || { echo "make train needs DATA, RUN, START and TEACHER: training/README.md says what they are" >&2; exit 2; }
 
 clean: ## remove what make made
-	rm -rf $(VENV) .venv-edge-tools .venv-training tests/interop/node_modules .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-edge-tools .venv-training tests/interop/node_modules tests/azurite/node_modules .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find libs modules workbench tests -name '*.egg-info' -prune -exec rm -rf {} +
 	find libs modules workbench tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -110,6 +110,10 @@ $(VENV)/.linted: $(VENV)/.tested
 tests/interop/node_modules/.installed: tests/interop/package-lock.json
 	@if command -v npm >/dev/null && npm ci --prefix tests/interop --no-audit --no-fund --silent; then touch $@; \
 	else echo "npm is missing or can't install: the test with Node's device SDK is left out"; fi
+
+tests/azurite/node_modules/.installed: tests/azurite/package-lock.json
+	@if command -v npm >/dev/null && npm ci --prefix tests/azurite --no-audit --no-fund --silent --ignore-scripts; then touch $@; \
+	else echo "npm is missing or can't install: the tests with Azure Storage's emulator are left out"; fi
 
 .venv-training/.installed: training/requirements.txt
 	@test -x .venv-training/bin/python || $(PYTHON) -m venv .venv-training

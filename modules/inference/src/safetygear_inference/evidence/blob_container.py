@@ -45,7 +45,7 @@ class AzureBlobContainer:
     async def put(self, url: str, jpeg: bytes, sas: Secret) -> None:
         """Store `jpeg` at `url`, unless there is something already: a name is never another picture's. Raises
         UploadError."""
-        shown = redact_url(url)
+        shown = redact_url(url.rpartition("/")[0])
         try:
             # Retries are ours: they outlive the process, and the SAS may be a new one by then.
             async with BlobClient.from_blob_url(

@@ -38,7 +38,7 @@ class UploadConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
         str,
         Meta(
             max_length=128,
-            description="A secret reference to a SAS that may create and write blobs there: `file:<name>` in "
+            description="A secret reference to a SAS that may create and write blobs (cw) there: `file:<name>` in "
             "the device's secrets folder, or `env:SAFETYGEAR_SECRET_<NAME>`. Never the SAS itself.",
         ),
     ]

@@ -165,6 +165,9 @@ class Uploads:
                 del self._waiting[picture]  # tried once more after a restart
             return True
         self._problems.raised("upload", exc.code, f"pictures wait to be uploaded: {exc}")
+        if what == "after-change":
+            # To the end of the line: what is wrong may be wrong with this one only.
+            self._waiting[picture] = self._waiting.pop(picture)
         pause_s = AFTER_CHANGE_S if what == "after-change" else self._backoff.next_s()
         self._next_s = self._clock.monotonic_s() + pause_s
         return False
