@@ -40,7 +40,8 @@ class Eyes(Detector):
 
 def generation(name: str, *eyes: Eyes) -> Generation:
     identity = ModelIdentity(name=name, version="1", sha256="0" * 64)
-    return Generation(cast(Model, SimpleNamespace(identity=identity)), eyes or (Eyes(), Eyes()))
+    model = cast(Model, SimpleNamespace(identity=identity, labels=("person",)))
+    return Generation(model, eyes or (Eyes(), Eyes()), np.zeros(1, np.float32))
 
 
 @pytest.fixture
