@@ -1,4 +1,4 @@
-"""Everything that can be wrong with zones, shifts and rules: an error at its field, and the last good stays in force."""
+"""What can be wrong with zones, shifts and rules: an error at its field, and the last good one stays in force."""
 
 from __future__ import annotations
 
