@@ -100,7 +100,7 @@ class InferenceApp:
         self.live.verdict_of = self._judges.kpi.verdict
         self._judging = JudgingDesk(self._judges, self._events, self.problems, clock)
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
-        self._pool = AnalysisPool(environment.workers, environment.frames_dir)
+        self._pool = AnalysisPool(environment.workers, environment.frames_dir, environment.providers)
         self._side = SideAnalysis(environment.frames_dir)
         self._models, on_frame = keep_models(environment, self._pool, self._side, self.problems, resolver, clock)
         self._pipeline = Pipeline(
@@ -115,9 +115,7 @@ class InferenceApp:
             clock=clock,
         )
         self._pipeline.listeners.add(on_frame)
-        self.evidence = EvidenceParts(
-            environment, self._side, self._judges, self.live, self.problems, resolver, clock
-        )
+        self.evidence = EvidenceParts(environment, self._side, self._judges, self.live, self.problems, resolver, clock)
         self._twin = TwinSession(
             InferenceTwin,
             hub,

@@ -12,6 +12,7 @@ from pathlib import Path
 from safetygear.environment import FramesTransport, Variables
 from safetygear.errors import UserError
 from safetygear.listen import Listen
+from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, ORT_NAMES, Provider
 from safetygear_inference.web.access import host_name
 from safetygear_inference.web.local_zones import VARIABLE as APPLY
 from safetygear_inference.web.local_zones import local_address
@@ -39,6 +40,8 @@ class Environment:
     transport: FramesTransport
     instance: str
     workers: int
+    providers: tuple[Provider, ...] = CPU_ONLY
+    """The hardware to run networks on, in order of preference."""
     page_apply: str | None = None
     """Where a stand-in runtime on this machine takes zones; holds a secret."""
     device: str = ""
@@ -69,6 +72,7 @@ def read_environment(environ: Mapping[str, str], *, cores: int | None = None) ->
         transport=variables.frames_transport(),
         instance=variables.instance(),
         device=variables.text("IOTEDGE_DEVICEID", ""),
+        providers=_providers(variables.text("SAFETYGEAR_PROVIDERS", "cpu")),
         workers=_workers(variables.text("SAFETYGEAR_WORKERS", "0"), cores if cores is not None else available_cores()),
     )
 
@@ -102,6 +106,17 @@ def _page_hosts(text: str) -> tuple[str, ...]:
             hint="give host names or addresses, separated by commas, such as site-07.example,10.0.0.5",
         )
     return hosts
+
+
+def _providers(text: str) -> tuple[Provider, ...]:
+    names = dict.fromkeys(part.strip().lower() for part in text.split(",") if part.strip())
+    providers = tuple(provider for name in names for provider in ORT_NAMES if provider == name)
+    if not providers or len(providers) < len(names):
+        raise UserError(
+            f"SAFETYGEAR_PROVIDERS is {text!r}:",
+            hint=f"give {', '.join(ORT_NAMES)}, those that are wanted most first, separated by commas",
+        )
+    return providers
 
 
 def _workers(text: str, cores: int) -> int:

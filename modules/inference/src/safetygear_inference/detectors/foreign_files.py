@@ -17,11 +17,12 @@ FOREIGN: Final[dict[str, str]] = {
     ".keras": "is a Keras model: convert it with `python -m tf2onnx.convert --keras …`",
     ".mlmodel": "is a CoreML model, which runs on Apple's devices only: export for ONNX",
     ".mlpackage": "is a CoreML model, which runs on Apple's devices only: export for ONNX",
-    ".xml": "is OpenVINO's own format: give the ONNX file it was made from; `model.providers` runs that by OpenVINO",
+    ".xml": "is OpenVINO's own format: give the ONNX file it was made from; "
+    "with SAFETYGEAR_PROVIDERS=openvino OpenVINO runs it",
     ".engine": "is a TensorRT engine, which fits one GPU and one version only: give the ONNX file it was built from; "
-    "`model.providers` runs that by TensorRT",
+    "with SAFETYGEAR_PROVIDERS=tensorrt TensorRT runs it",
     ".plan": "is a TensorRT engine, which fits one GPU and one version only: give the ONNX file it was built from; "
-    "`model.providers` runs that by TensorRT",
+    "with SAFETYGEAR_PROVIDERS=tensorrt TensorRT runs it",
     ".pt": "is a PyTorch checkpoint, which may run any code when it is loaded: export it for ONNX (torch.onnx.export, "
     f"or {_YOLO_EXPORT})",
     ".pth": "is a PyTorch checkpoint, which may run any code when it is loaded: export it for ONNX (torch.onnx.export)",

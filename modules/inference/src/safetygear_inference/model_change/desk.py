@@ -48,8 +48,10 @@ class ModelDesk:
         """The pool uses it from now on."""
         self.used, self.errors = config, unknown_labels(config, model.labels)
         identity = model.identity
-        self.state = replace(self.state, in_use=InUse(identity, model.format.name, config.package))
+        self.state = replace(self.state, in_use=InUse(identity, model.format.name, config.package, model.placement))
         log.info("model %s %s (%s) is in use: %s", identity.name, identity.version, model.format.name, model.format.why)
+        if model.placement.reason is not None:
+            log.warning("the model runs on %s: %s", model.placement.used, model.placement.reason)
 
     def snapshot(self) -> tuple[ModelConfig | None, tuple[FieldError, ...], InUse | None]:
         """What `put_back` takes."""

@@ -9,6 +9,7 @@ import msgspec
 
 from safetygear.hub.port import Json
 from safetygear.messages.detections import ModelIdentity
+from safetygear_inference.detectors.runtimes.providers import ON_CPU, Placement
 from safetygear_inference.model_change.comparison import Comparison
 
 Phase = Literal["loading", "ok", "downloading", "checking", "shadowing", "watching", "refused", "rolled-back"]
@@ -25,6 +26,7 @@ class InUse:
     format: str
     package: str | None = None
     """Digest of the package it came in; None for a model by name."""
+    placement: Placement = ON_CPU
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class ModelState:
             document |= {**msgspec.to_builtins(self.in_use.identity), "format": self.in_use.format}
             if self.in_use.package is not None:
                 document["packageSha256"] = self.in_use.package
+            document |= hardware(self.in_use.placement)
         if self.wanted_package is not None:
             document["wantedSha256"] = self.wanted_package
         if self.progress_percent is not None:
@@ -62,6 +65,16 @@ class ModelState:
         if self.reason is not None:
             document |= {"reason": self.reason, "code": self.code or "model-refused"}
         return document
+
+
+def hardware(placement: Placement) -> dict[str, Json]:
+    """What the network runs on, where anything but the CPU is asked for: that one needs no words."""
+    if placement == ON_CPU:
+        return {}
+    said: dict[str, Json] = {"requested": list(placement.requested), "used": placement.used}
+    if placement.reason is not None:
+        said["reason"] = placement.reason
+    return {"hardware": said}
 
 
 def progress_percent(have_bytes: int, total_bytes: int | None) -> int:

@@ -64,7 +64,9 @@ class OnnxSession:
             break
         # A provider may leave the whole graph to the CPU without an error.
         used = next(name for name, ort_name in ORT_NAMES.items() if ort_name == self._session.get_providers()[0])
-        self.placement = Placement(tuple(providers), used, reason if used != providers[0] else None)
+        if used != provider:
+            reason = f"{provider} took no part of the network"
+        self.placement = Placement(tuple(providers), used, reason if used not in providers[:1] else None)
 
     def _open(self, model: bytes, provider: Provider) -> None:
         options = ort.SessionOptions()

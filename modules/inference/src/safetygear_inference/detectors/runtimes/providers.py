@@ -26,6 +26,9 @@ class Placement:
     reason: str | None = None
 
 
+ON_CPU: Final = Placement()
+
+
 def to_try(requested: Sequence[Provider], available: Collection[str]) -> tuple[list[Provider], str | None]:
     """What to try in order, always ending with the CPU, and why the first wanted is not among it.
 
