@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from safetygear.errors import FrameError, UserError
-from safetygear_inference.detectors import Detector, Model
+from safetygear_inference.detectors import Classifier, ClassifierModel, Detector, Model
 from safetygear_inference.picture import DetectedBoxes, Picture
 from safetygear_inference.pixels import decode_picture, draw_box, encode_jpeg, to_bgr
 
@@ -42,6 +42,25 @@ def detect_in_file(path: Path, model: Model, detector: Detector, saver: Saver | 
             for (left, top, right, bottom), class_id, probability in zip(
                 boxes.xyxy_norm.tolist(), boxes.class_id.tolist(), boxes.probability.tolist(), strict=True
             )
+        ],
+    }
+
+
+def classify_in_file(path: Path, model: ClassifierModel, classifier: Classifier) -> dict[str, Any]:
+    """{image, width, height, model, classifications: [{label, probability}]}, best first.
+
+    Raises UserError where the file is no picture, ModelError where the network fails.
+    """
+    picture = read_picture(path)
+    found = classifier.classify(picture)
+    return {
+        "image": str(path),
+        "width": picture.width,
+        "height": picture.height,
+        "model": model.identity.name,
+        "classifications": [
+            {"label": model.labels[class_id], "probability": round(probability, 4)}
+            for class_id, probability in zip(found.class_id.tolist(), found.probability.tolist(), strict=True)
         ],
     }
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import safetygear_inference
 from safetygear.errors import ModelError, UserError
-from safetygear_inference.detectors import Model, open_model
+from safetygear_inference.detectors import ClassifierModel, Model, open_model, open_model_or_classifier
 from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 
@@ -25,6 +25,15 @@ def open_named_model(text: str, environ: Mapping[str, str]) -> Model:
     path = named_model_path(text, environ)
     try:
         return open_model(path)
+    except ModelError as exc:
+        raise UserError(f"{text}: {exc}", code=exc.code) from exc
+
+
+def open_named_model_or_classifier(text: str, environ: Mapping[str, str]) -> Model | ClassifierModel:
+    """As `open_named_model`, but takes a classifier too. Raises UserError with the reason."""
+    path = named_model_path(text, environ)
+    try:
+        return open_model_or_classifier(path)
     except ModelError as exc:
         raise UserError(f"{text}: {exc}", code=exc.code) from exc
 

@@ -1,4 +1,4 @@
-"""`safetygear detect`: a detector on pictures.
+"""`safetygear detect`: a detector, or a classifier, on pictures.
 
 Exit codes: 0 done (also where nothing is seen), 1 the network failed, 2 bad input: no such file, no picture, a model
 that is refused.
@@ -27,7 +27,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_
 @app.command()
 def detect(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A .onnx, a folder, an export .zip, a model's name, or `default`.")
+        str,
+        typer.Argument(
+            metavar="MODEL", help="A .onnx or .tflite, a folder, an export .zip, a model's name or `default`."
+        ),
     ],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="JPEG, PNG, BMP, WebP or TIFF files.")],
     as_json: Annotated[bool, typer.Option("--json", help="A JSON list on stdout, one object per picture.")] = False,
@@ -44,13 +47,25 @@ def detect(
     Exit codes: 0 done (also where nothing is seen), 1 the network failed, 2 bad input.
     """
     # Here, so that `--help` does not load ONNX Runtime.
-    from safetygear_workbench.detecting import Saver, detect_in_file
-    from safetygear_workbench.model_path import open_named_model
+    from safetygear_inference.detectors import ClassifierModel
+    from safetygear_workbench.detecting import Saver, classify_in_file, detect_in_file
+    from safetygear_workbench.model_path import open_named_model_or_classifier
 
     for path in images:
         if not path.is_file():
             raise UserError(f"{path}: {'is no file' if path.exists() else 'there is no such file'}.")
-    opened = open_named_model(model, os.environ)
+    opened = open_named_model_or_classifier(model, os.environ)
+    if isinstance(opened, ClassifierModel):
+        if save is not None or threshold is not None:
+            raise UserError(f"{model}: is a classifier, which has no boxes to draw and no threshold.")
+        classifier = opened.classifier()
+        shown = _with_progress(images, shown=sys.stderr.isatty())
+        classified = [classify_in_file(path, opened, classifier) for path in shown]
+        if as_json:
+            sys.stdout.write(json.dumps(classified, indent=2, ensure_ascii=False) + "\n")
+        else:
+            _print_classifications(classified)
+        return 0
     detector = opened.detector(default_threshold=threshold)
     saver = Saver(save) if save is not None else None
     results = [
@@ -61,6 +76,18 @@ def detect(
     else:
         _print_table(results)
     return 0
+
+
+def _print_classifications(results: Sequence[dict[str, Any]]) -> None:
+    table = Table("image", "the picture is", "probability", box=None, pad_edge=False)
+    table.columns[0].overflow = "fold"
+    table.columns[2].justify = "right"
+    for result in results:
+        for number, one in enumerate(result["classifications"]):
+            image = Text(result["image"] if number == 0 else "")
+            table.add_row(image, Text(one["label"]), f"{one['probability']:.3f}")
+    width = None if sys.stdout.isatty() else 400
+    Console(highlight=False, markup=False, width=width).print(table)
 
 
 def _with_progress(images: Sequence[Path], *, shown: bool) -> Iterable[Path]:

@@ -10,17 +10,15 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from safetygear.errors import ModelError, UserError
-
-if TYPE_CHECKING:
-    from safetygear_inference.detectors import Model
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -33,7 +31,10 @@ def model() -> None:
 @app.command()
 def inspect(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="A .onnx, a folder, an export .zip, a model's name, or `default`.")
+        str,
+        typer.Argument(
+            metavar="PATH", help="A .onnx or .tflite, a folder, an export .zip, a model's name or `default`."
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> int:
@@ -41,16 +42,62 @@ def inspect(
 
     Exit codes: 0 it can be used, 2 it is refused or can't be read.
     """
-    from safetygear_workbench.model_path import open_named_model
+    from safetygear_workbench.model_description import describe, lines
+    from safetygear_workbench.model_path import open_named_model_or_classifier
 
-    found = describe(open_named_model(path, os.environ))
+    found = describe(open_named_model_or_classifier(path, os.environ))
     if as_json:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return 0
     table = Table.grid(padding=(0, 2))
-    for name, value in _lines(found):
+    for name, value in lines(found):
         table.add_row(Text(name), Text(value))
     Console(highlight=False, markup=False, soft_wrap=True).print(table)
+    return 0
+
+
+@app.command()
+def quantize(
+    path: Annotated[str, typer.Argument(metavar="MODEL", help="A .onnx, a folder, an export .zip, or a model's name.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="Where to write it; its labels go beside it.")],
+    calibrate: Annotated[
+        Path, typer.Option("--calibrate", metavar="DIR", help="Pictures like those the cameras take; 50 or more.")
+    ],
+    float_head: Annotated[
+        bool, typer.Option("--float-head/--int8-head", help="Leave what makes boxes and scores in float.")
+    ] = True,
+    seven_bits: Annotated[
+        bool, typer.Option("--seven-bits/--eight-bits", help="Weights: eight need a processor with VNNI.")
+    ] = True,
+    pictures: Annotated[
+        int, typer.Option("--pictures", min=2, max=2000, help="At most so many are used, evenly drawn.")
+    ] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> int:
+    """Make an int8 network of a float one, and say how far its boxes agree with the float one's.
+
+    Exit codes: 0 written, 1 quantising failed, 2 bad input.
+    """
+    from safetygear_workbench.quantizing import Wishes
+    from safetygear_workbench.quantizing import quantize as make
+
+    if out.suffix.lower() != ".onnx":
+        raise UserError(f"OUT is {out.name!r}:", hint="give a name that ends in .onnx")
+    wishes = Wishes(float_head=float_head, seven_bits=seven_bits, most_pictures=pictures)
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("quantising", total=None)
+
+        def step(name: str) -> None:
+            progress.update(task, description=name)
+
+        try:
+            made = make(_source(path), out, calibrate, wishes, step)
+        except ModelError as exc:
+            raise UserError(f"{path}: {exc}", code=exc.code) from exc
+    if as_json:
+        _print_json(made.as_document())
+    else:
+        sys.stdout.write("\n".join(made.lines()) + "\n")
     return 0
 
 
@@ -169,49 +216,3 @@ def _share(text: str) -> float:
 
 def _print_json(document: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-
-
-def describe(model: Model) -> dict[str, Any]:
-    """{name, version, sha256, format, why, labels, input, defaultThreshold, thresholds, nmsIou}; sizes in px."""
-    taken = model.format.input
-    width, height = taken.size if taken.size is not None else (None, None)
-    return {
-        "name": model.identity.name,
-        "version": model.identity.version,
-        "sha256": model.identity.sha256,
-        "format": model.format.name,
-        "why": model.format.why,
-        "labels": list(model.labels),
-        "input": {
-            "name": taken.name,
-            "type": taken.dtype,
-            "layout": taken.layout,
-            "width": width,
-            "height": height,
-            "channels": taken.channels,
-            "range": [round(taken.offset, 4), round(taken.offset + 255 * taken.scale, 4)],
-            "fit": taken.fit,
-        },
-        "defaultThreshold": model.own_default_threshold,
-        "thresholds": dict(model.own_thresholds),
-        "nmsIou": model.format.nms_iou,
-    }
-
-
-def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
-    taken = found["input"]
-    size = f"{taken['width']}x{taken['height']}" if taken["width"] else "any size"
-    own = "".join(f", {label} {value:g}" for label, value in found["thresholds"].items())
-    return [
-        ("model", f"{found['name']}, version {found['version']}"),
-        ("format", found["format"]),
-        ("why", found["why"]),
-        ("labels", ", ".join(found["labels"])),
-        (
-            "input",
-            f"{taken['name']}: {size}, {taken['channels'].upper()}, values {taken['range'][0]:g} to "
-            f"{taken['range'][1]:g}, {taken['type']}, {taken['layout'].upper()}, {taken['fit']}",
-        ),
-        ("thresholds", f"{found['defaultThreshold']:g}{own}"),
-        ("sha256", found["sha256"]),
-    ]
