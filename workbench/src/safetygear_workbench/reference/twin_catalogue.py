@@ -15,6 +15,7 @@ from safetygear.twin.reading import FieldError
 from safetygear_capture.config import CaptureTwin
 from safetygear_capture.reporting import reported as capture_reported
 from safetygear_inference.config import InferenceTwin
+from safetygear_inference.detectors.runtimes.providers import Placement
 from safetygear_inference.model_change.comparison import Comparison, Times
 from safetygear_inference.model_change.state import InUse, ModelState
 from safetygear_inference.reporting import reported as inference_reported
@@ -207,7 +208,12 @@ INFERENCE = TwinEntry(
         desired_version=7,
         errors=(),
         model=ModelState(
-            InUse(_MODEL, "yolox", package="4c1d5f0e7b6a39281706f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0"),
+            InUse(
+                _MODEL,
+                "yolox",
+                package="4c1d5f0e7b6a39281706f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0",
+                placement=Placement(("openvino",), "cpu", "this build of ONNX Runtime has no openvino; it has cpu"),
+            ),
             phase="rolled-back",
             wanted_package="e7d0c2b5a8f1469310254768a9bcdef0123456789abcdef0fedcba9876543210",
             comparison=Comparison(
@@ -239,6 +245,10 @@ INFERENCE = TwinEntry(
         "model.sha256": "Digest of its weights.",
         "model.format": "How its outputs are read.",
         "model.packageSha256": "Digest of the file it came in; absent for a model by name.",
+        "model.hardware": "What runs it, where SAFETYGEAR_PROVIDERS asks for more than the CPU; else absent.",
+        "model.hardware.requested": "What was asked for, best first.",
+        "model.hardware.used": "`cpu`, `openvino`, `cuda` or `tensorrt`.",
+        "model.hardware.reason": "Why it is not the first.",
         "model.wantedSha256": "`model.sha256` of the twin, until that package is in use.",
         "model.comparison": "The wanted model (new) beside the one in use (old) on the same live frames.",
         "model.comparison.frames": "How many frames both looked at.",
