@@ -135,7 +135,7 @@ def classifier(*, size: int = 224, name: str = "loss", quantised: bool = False) 
     graph.operator("RESHAPE", [scaled, shape], output, "ReshapeOptions", newShape=[1, 3])
     if not quantised:
         return graph.bytes([source], [output])
-    whole = graph.tensor("Placeholder_uint8", (1, size, size, 3), "UINT8", scale=1.0)
+    whole = graph.tensor("Placeholder_uint8", (1, size, size, 3), "UINT8", scale=2.0)
     graph.operator("DEQUANTIZE", [whole], source, "DequantizeOptions")
     graph._operators.insert(0, graph._operators.pop())
     steps = graph.tensor(f"{name}_uint8", (1, 3), "UINT8", scale=1 / 255)

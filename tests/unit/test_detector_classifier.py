@@ -125,6 +125,8 @@ def test_a_part_of_the_picture_can_be_classified(tmp_path: Path, pixel_format: A
     edge = picture.cut((0.9, 0.9, 1.2, 1.2))
     assert (edge.width, edge.height) == (width - int(width * 0.9) // 2 * 2, height - int(height * 0.9) // 2 * 2)
     classify(edge)
+    uneven = picture.cut((101 / width, 201 / height, 199 / width, 399 / height))
+    assert (uneven.width, uneven.height) == (100, 200), "colour is stored for two by two px"
 
 
 @pytest.mark.parametrize("box", [(0.5, 0.5, 0.5, 0.9), (1.1, 0, 1.2, 1), (-0.5, 0, -0.1, 1)])

@@ -191,6 +191,26 @@ def test_a_model_exported_with_nms_is_recognised_by_its_arguments(tmp_path: Path
     arguments = "{'batch': 1, 'half': False, 'nms': True}"
     model = opened(tmp_path, exports.ultralytics_end2end(PEOPLE, args=arguments))
     assert model.format.name == "ultralytics-end2end"
+    assert "with suppression" in model.format.why
+
+
+def test_yolov5_scores_are_objectness_times_class(tmp_path: Path) -> None:
+    export = exports.yolov5(PEOPLE)
+    export.outputs[0].parts[1].values[:] *= 0.5
+    found = opened(tmp_path, export).detector(default_threshold=0.3).detect(plain(*PICTURE, (60, 60, 60)))
+    assert found.probability.tolist() == pytest.approx([0.45, 0.4, 0.35, 0.3], abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["ultralytics", "yolov5", "rf-detr", "rt-detr", "tf-object-detection"])
+def test_each_label_has_its_own_threshold(tmp_path: Path, name: str) -> None:
+    model = opened(tmp_path, CASES[name].export(PEOPLE))
+    assert labels_of(model, thresholds={"helmet": 0.75, "person": 0.85, "vest": 0.5}) == ["person", "vest"]
+
+
+def test_means_and_deviations_follow_the_order_of_the_channels(tmp_path: Path) -> None:
+    model = opened(tmp_path, exports.rf_detr(PEOPLE), safetygear__json='{"channels": "bgr"}')
+    tensor, _ = model.detector().prepare(plain(*PICTURE, (BLUE, GREEN, RED), "bgr"))
+    assert tensor[0, :, 9, 9].tolist() == pytest.approx(list(IMAGENET[::-1]), rel=1e-5)
 
 
 @pytest.mark.parametrize("background", [True, False])

@@ -66,13 +66,13 @@ def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings
 
 
 def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> Candidates:
-    """One output (1, rows, 6): x_min, y_min, x_max, y_max in px, score, class; rows without a score are filling."""
+    """One output (1, rows, 6): x_min, y_min, x_max, y_max in px, score, class. Rows that fill up have the score
+    0 and no size."""
     (output,) = outputs.values()
     if output.ndim != 3 or output.shape[0] != 1 or output.shape[2] != COLUMNS:
         raise ModelError(f"the network gave an output of shape {output.shape}", code="model-failed")
     rows = output[0].astype(np.float32)
     refuse_nan(rows[:, 4:])
-    rows = rows[rows[:, 4] > 0]
     class_id = np.rint(rows[:, 5]).astype(np.int64)
     refuse_unknown_class(class_id, len(thresholds))
     enough = rows[:, 4] >= thresholds[class_id]
