@@ -56,6 +56,11 @@ def pack(source: Path, out: Path, wishes: Wishes) -> Verified:
     Raises UserError, ModelError with the reason; then `out` is as it was.
     """
     files = read_model_files(source)
+    if files.person_classifier is not None:
+        raise UserError(
+            f"{source.name} has a folder `classifier`, which `pack` does not take along:",
+            hint="zip the folder as it is; `verify` and the module take that zip",
+        )
     content = _content(files, wishes)
     settings = _settings(files, wishes)
     # Those of a package that is packed again are looked at anew: by other names or thresholds they show something else.

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from safetygear.errors import ModelError
 from safetygear.geometry import Letterbox, area
 from safetygear.messages.detections import ModelIdentity
+from safetygear_inference.detectors.classifier import ClassifierModel
 from safetygear_inference.detectors.format import Format
 from safetygear_inference.detectors.nms import keep_best
+from safetygear_inference.detectors.person_classifying import PersonClassifying
 from safetygear_inference.detectors.preprocess import Preprocessor
 from safetygear_inference.detectors.runtimes.providers import Placement
 from safetygear_inference.detectors.runtimes.session import Session
+from safetygear_inference.detectors.settings import Region
 from safetygear_inference.picture import DetectedBoxes, Picture
 
 
@@ -29,19 +32,25 @@ class Detector:
         format_: Format,
         thresholds: NDArray[np.float32],
         name_of: NDArray[np.int64] | None = None,
+        on_people: PersonClassifying | None = None,
     ) -> None:
-        """`thresholds`: (classes,). `name_of`: (classes,), the index of each class's name in the model's labels."""
+        """`thresholds`: (classes,). `name_of`: (classes,), the index of each class's name in the model's labels.
+
+        `on_people` looks at each person that was found; of the three steps apart it is no part.
+        """
         self._session = session
         self._format = format_
         self._thresholds = thresholds
         self._name_of = name_of
+        self._on_people = on_people
         self._preprocess = Preprocessor(format_.input)
 
     def detect(self, picture: Picture) -> DetectedBoxes:
         """What is in the picture, most probable first. Raises ModelError where the network fails, never an empty
         result instead."""
         tensor, letterbox = self.prepare(picture)
-        return self.decode(self.run(tensor), letterbox)
+        found = self.decode(self.run(tensor), letterbox)
+        return found if self._on_people is None else self._on_people.add(picture, found)
 
     def prepare(self, picture: Picture) -> tuple[NDArray[Any], Letterbox]:
         """The input tensor, which the next call overwrites, and how the picture lies in it."""
@@ -71,6 +80,28 @@ class Detector:
 
 
 @dataclass(frozen=True)
+class OnPeople:
+    """The classifier in a model's folder `classifier`."""
+
+    model: ClassifierModel
+    region: Region
+    person: int
+    """Index of the people's label."""
+    name_of: tuple[int, ...]
+    """For each of the classifier's classes, the index of its name in the model's labels; -1: it makes no box."""
+
+    def for_a_thread(self, thresholds: NDArray[np.float32]) -> PersonClassifying:
+        """`thresholds`: (labels,). Raises ModelError."""
+        return PersonClassifying(
+            self.model.classifier(),
+            self.region,
+            person=self.person,
+            name_of=np.array(self.name_of, np.int64),
+            thresholds=thresholds,
+        )
+
+
+@dataclass(frozen=True)
 class Model:
     """A model that has been opened and tried. Holds the weights once; each detector has a session of its own."""
 
@@ -86,6 +117,7 @@ class Model:
     _new_session: Callable[[], Session]
     _name_of: tuple[int, ...]
     """For each of the network's classes, the index of its name in `labels`."""
+    on_people: OnPeople | None = None
 
     def detector(
         self, *, thresholds: Mapping[str, float] | None = None, default_threshold: float | None = None
@@ -95,8 +127,9 @@ class Model:
         Raises ModelError.
         """
         by_name = [self._threshold(label, thresholds or {}, default_threshold) for label in self.labels]
-        name_of = np.array(self._name_of, np.int64)
-        return Detector(self._new_session(), self.format, np.array(by_name, np.float32)[name_of], name_of)
+        name_of, least = np.array(self._name_of, np.int64), np.array(by_name, np.float32)
+        on_people = self.on_people.for_a_thread(least) if self.on_people is not None else None
+        return Detector(self._new_session(), self.format, least[name_of], name_of, on_people)
 
     def own_threshold(self, label: str) -> float:
         """The least probability of that label's boxes where nothing else is asked for."""

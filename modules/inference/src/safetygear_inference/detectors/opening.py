@@ -17,8 +17,8 @@ from safetygear_inference.detectors.decode import classification
 from safetygear_inference.detectors.fingerprint import find_labels, fingerprint
 from safetygear_inference.detectors.format import Format
 from safetygear_inference.detectors.labels import mapped_labels
-from safetygear_inference.detectors.model import Detector, Model
-from safetygear_inference.detectors.package import ModelFiles, read_model_files
+from safetygear_inference.detectors.model import Detector, Model, OnPeople
+from safetygear_inference.detectors.package import CLASSIFIER, ModelFiles, read_model_files
 from safetygear_inference.detectors.runtimes.onnx import OnnxSession
 from safetygear_inference.detectors.runtimes.onnx_file import with_free_size
 from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, Provider
@@ -28,6 +28,9 @@ from safetygear_inference.picture import Picture
 
 TRIAL_SIZE = (1280, 720)
 """Width and height of the grey picture every model is tried with before it is used."""
+PERSON, NEGATIVE = "person", "negative"
+"""Whom a classifier in a detector's package looks at; Custom Vision's tag for "none of these", which makes no box."""
+CLASSIFIER_THRESHOLD = 0.5
 JOINED_IOU = 0.5
 """For boxes of classes that labelMapping gives one name."""
 Open = Callable[[], Session]
@@ -51,7 +54,10 @@ def open_model(path: Path, *, providers: Sequence[Provider] = CPU_ONLY) -> Model
 
 def open_model_or_classifier(path: Path, *, providers: Sequence[Provider] = CPU_ONLY) -> Model | ClassifierModel:
     """As `open_model`, but takes a classifier too. Raises ModelError."""
-    files = read_model_files(path)
+    return _open(read_model_files(path), providers)
+
+
+def _open(files: ModelFiles, providers: Sequence[Provider]) -> Model | ClassifierModel:
     new_session = _opener(files, files.network, providers)
     session = new_session()
     labels = find_labels(
@@ -79,7 +85,7 @@ def open_model_or_classifier(path: Path, *, providers: Sequence[Provider] = CPU_
             code="model-settings",
         )
     default = files.settings.default_threshold
-    return Model(
+    model = Model(
         identity=_identity(files),
         labels=labels,
         format=format_,
@@ -89,6 +95,45 @@ def open_model_or_classifier(path: Path, *, providers: Sequence[Provider] = CPU_
         _new_session=new_session,
         _name_of=name_of,
     )
+    return model if files.person_classifier is None else _with_classifier(model, files.person_classifier, providers)
+
+
+def _with_classifier(model: Model, files: ModelFiles, providers: Sequence[Provider]) -> Model:
+    """`model` with the classifier that looks at its people. Raises ModelError."""
+    classifier = _open(files, providers)
+    if not isinstance(classifier, ClassifierModel):
+        raise ModelError(
+            f"the network in the folder {CLASSIFIER} finds boxes ({classifier.format.why}): a classifier belongs there"
+        )
+    if PERSON not in model.labels:
+        raise ModelError(
+            f"the folder {CLASSIFIER} is for each person, but the detector has no label {PERSON}; it has: "
+            f"{', '.join(model.labels)}. `labelMapping` can give one that name",
+            code="model-labels",
+        )
+    settings = files.settings
+    names, name_of = mapped_labels(classifier.labels, settings.label_mapping, files.settings_name)
+    labels = model.labels + tuple(name for name in names if name not in model.labels and name.casefold() != NEGATIVE)
+    least = CLASSIFIER_THRESHOLD if settings.default_threshold is None else settings.default_threshold
+    return replace(
+        model,
+        identity=_joined(model.identity, classifier.identity),
+        labels=labels,
+        own_thresholds={**dict.fromkeys(names, least), **settings.thresholds, **model.own_thresholds},
+        on_people=OnPeople(
+            classifier,
+            settings.region or "head",
+            model.labels.index(PERSON),
+            tuple(labels.index(names[index]) if names[index] in labels else -1 for index in name_of),
+        ),
+    )
+
+
+def _joined(first: ModelIdentity, second: ModelIdentity) -> ModelIdentity:
+    """Of two networks that are one model: a digest of both digests, and a version that changes with either."""
+    sha256 = hashlib.sha256(f"{first.sha256}{second.sha256}".encode()).hexdigest()
+    version = sha256[:12] if first.version == first.sha256[:12] else first.version
+    return ModelIdentity(name=first.name, version=version, sha256=sha256)
 
 
 def _opener(files: ModelFiles, network: bytes, providers: Sequence[Provider]) -> Open:

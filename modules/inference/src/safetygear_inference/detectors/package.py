@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
@@ -19,6 +19,8 @@ from safetygear_inference.detectors.zip_reading import ZipFiles
 SETTINGS, LABELS, LABELS_JSON, MANIFEST = "safetygear.json", "labels.txt", "labels.json", "cvexport.manifest"
 CARD: Final = "card.md"
 """What the model was made from and for, for people."""
+CLASSIFIER: Final = "classifier"
+"""The folder in a package whose network looks at each person that the other one finds."""
 RuntimeName = Literal["onnx", "tflite"]
 RUNTIMES: Final[dict[str, RuntimeName]] = {".onnx": "onnx", ".tflite": "tflite"}
 """What runs a file, by its suffix. In a package with both, the first is taken."""
@@ -54,6 +56,8 @@ class ModelFiles:
     manifest: ExportManifest | None
     golden: tuple[GoldenPicture, ...] = ()
     card: str | None = None
+    person_classifier: ModelFiles | None = None
+    """From the folder `classifier`: a network that looks at each person this one finds."""
 
 
 def read_model_files(path: Path) -> ModelFiles:
@@ -63,6 +67,9 @@ def read_model_files(path: Path) -> ModelFiles:
             if (other := foreign(path.name)) is not None:
                 raise ModelError(f"{path.name} {other}")
             names = [entry.name for entry in path.iterdir() if entry.is_file()]
+            if (path / CLASSIFIER).is_dir():
+                inner = [entry.name for entry in (path / CLASSIFIER).iterdir() if entry.is_file()]
+                names += [f"{CLASSIFIER}/{name}" for name in inner]
             return _from_package(path, names, lambda name, limit: _read_file(path / name, limit))
         if path.suffix.lower() == ".zip":
             with ZipFiles(path) as members:
@@ -83,6 +90,17 @@ Read = Callable[[str, int], bytes]
 
 
 def _from_package(path: Path, names: list[str], read: Read) -> ModelFiles:
+    second = [name for name in names if CLASSIFIER in PurePosixPath(name).parent.parts]
+    first = [name for name in names if name not in second]
+    if not second or not any(name.lower().endswith(tuple(RUNTIMES)) for name in first):
+        return _one_model(path, names, read)
+    classifier = _one_model(path, second, read)
+    found = _one_model(path, first, read)
+    named = replace(classifier, settings_name=f"{CLASSIFIER}/{SETTINGS} in {path.name}")
+    return replace(found, person_classifier=named)
+
+
+def _one_model(path: Path, names: list[str], read: Read) -> ModelFiles:
     manifests = [name for name in names if PurePosixPath(name).name == MANIFEST]
     manifest = _manifest(read(manifests[0], SMALL_BYTES)) if len(manifests) == 1 else None
     model = _the_network(path, names, manifest)

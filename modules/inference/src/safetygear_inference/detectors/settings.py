@@ -25,6 +25,7 @@ FormatName = Literal[
 ]
 PixelRange = Literal["0-255", "0-1", "-1-1", "16-235", "imagenet"]
 Resize = Literal["stretch", "letterbox", "pixel-count"]
+Region = Literal["head", "torso", "person"]
 Side = Annotated[int, Meta(ge=1, le=4096)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -45,6 +46,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
     """How a picture of another aspect ratio gets in; each format names what it takes."""
     input_size: tuple[Side, Side] | None = None
     """Width and height in px to feed a network whose file leaves them open."""
+    region: Region | None = None
+    """Of a classifier in a detector's folder `classifier`: what of each person it looks at."""
     default_threshold: Share | None = None
     thresholds: Annotated[dict[str, Share], Meta(max_length=200)] = {}
     """By the names that labelMapping gives."""
