@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from safetygear.errors import ModelError
 from safetygear.geometry import as_xyxy, iou
 from safetygear_inference.detectors import Model, open_model
 from support import export_models as exports
@@ -163,6 +164,37 @@ def test_the_network_is_fed_as_the_exporter_says(
     middle = values[:, top + letterbox.inner_height_px // 2, left + letterbox.inner_width_px // 2]
     assert middle.tolist() == pytest.approx(list(channels), rel=1e-5)
     assert values[:, 0, 0].tolist() == pytest.approx(list(channels) if corner is None else [corner] * 3, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_no_numbers_are_no_empty_result(tmp_path: Path, name: str) -> None:
+    export = CASES[name].export(PEOPLE)
+    for output in export.outputs:
+        for part in output.parts:
+            if part.most:
+                part.values[:] = np.nan
+    with pytest.raises(ModelError, match="no numbers"):
+        opened(tmp_path, export)
+
+
+@pytest.mark.parametrize(
+    ("export", "least"),
+    [
+        (exports.custom_vision_s1, 0),
+        (exports.ultralytics_end2end, 0),
+        (exports.automl, 0),
+        (exports.rt_detr, 0),
+        (exports.tf_object_detection, 0),
+        (lambda boxes: exports.automl(boxes, background=True), -1),
+        (exports.tf_object_detection, -1),
+    ],
+)
+def test_a_class_without_a_label_is_the_wrong_labels_file(
+    tmp_path: Path, export: Callable[[list[Box]], Export], least: int
+) -> None:
+    label = 7 if least == 0 else -1  # -1: the background's
+    with pytest.raises(ModelError, match="its labels file is another model's"):
+        opened(tmp_path, export([Box((200, 150, 400, 650), label, 0.9)]))
 
 
 def labels_of(model: Model, **options: Any) -> list[str]:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safetygear.errors import ModelError
-from safetygear_inference.detectors.labels import parse_labels_txt, parse_names
+from safetygear_inference.detectors import ultralytics_metadata
+from safetygear_inference.detectors.labels import parse_labels_json, parse_labels_txt, parse_names
 
 GUID = "0b1e6c4a-1f3d-4c7e-9a53-2f1f1a7d9e10"
 
@@ -98,3 +99,49 @@ def test_names_in_the_metadata(text: str, labels: tuple[str, ...]) -> None:
 def test_names_that_can_not_be_read(text: str) -> None:
     with pytest.raises(ModelError):
         parse_names(text)
+
+
+@pytest.mark.parametrize(
+    ("data", "labels"),
+    [
+        (b'["--bg--", "helmet"]', ("--bg--", "helmet")),
+        (b'\xef\xbb\xbf["helmet"]\n', ("helmet",)),
+        (b'{"helmet": 0}', None),
+        (b"[1, 2]", None),
+        (b"[]", None),
+        (b'["a", "a"]', None),
+        (b'["\xff"]', None),
+        (b"helmet\nvest", None),
+    ],
+)
+def test_labels_json(data: bytes, labels: tuple[str, ...] | None) -> None:
+    if labels is not None:
+        assert parse_labels_json(data) == labels
+        return
+    with pytest.raises(ModelError, match=r"labels\.json"):
+        parse_labels_json(data)
+
+
+SAID = st.one_of(
+    st.text(max_size=40),
+    st.recursive(st.integers() | st.booleans() | st.none(), lambda inner: st.lists(inner, max_size=3)).map(str),
+    st.dictionaries(st.sampled_from(["nms", "half"]), st.booleans()).map(str),
+    st.just("'\\d'"),
+    st.just("[" * 300),
+)
+
+
+@given(SAID, SAID, SAID)
+def test_any_metadata_says_something_or_nothing(size: str, arguments: str, end_to_end: str) -> None:
+    entries = {"task": "detect", "stride": "32", "names": "{}", "imgsz": size, "args": arguments, "end2end": end_to_end}
+    found = ultralytics_metadata.declared_size(entries)
+    assert found is None or all(1 <= side <= 4096 for side in found)
+    assert ultralytics_metadata.suppresses_by_itself(entries) in (True, False, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("[384, 640]", (640, 384)), ("640", (640, 640)), ("(384, 640)", (640, 384)), ("[0, 640]", None), ("[640]", None)],
+)
+def test_the_size_an_export_was_made_for_is_height_first(text: str, size: tuple[int, int] | None) -> None:
+    assert ultralytics_metadata.declared_size({"imgsz": text}) == size

@@ -7,6 +7,7 @@ Source: ultralytics/engine/exporter.py, `self.metadata`: description, author, da
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Mapping
 
 from safetygear.errors import ModelError
@@ -14,6 +15,7 @@ from safetygear_inference.detectors.format import Size
 
 TASK, STRIDE, NAMES, SIZE, ARGUMENTS, END_TO_END = "task", "stride", "names", "imgsz", "args", "end2end"
 DETECT = "detect"
+MAX_SIDE_PX = 4096
 WHAT_ELSE = {
     "segment": "an instance segmentation model",
     "pose": "a pose model",
@@ -54,9 +56,13 @@ def declared_size(metadata: Mapping[str, str]) -> Size | None:
     sides = _value(metadata.get(SIZE))
     if isinstance(sides, int):
         sides = [sides, sides]
-    if not isinstance(sides, (list, tuple)) or len(sides) != 2 or not all(isinstance(side, int) for side in sides):
+    if not isinstance(sides, (list, tuple)) or len(sides) != 2 or not all(_is_side(side) for side in sides):
         return None
     return sides[1], sides[0]
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int) and 1 <= value <= MAX_SIDE_PX
 
 
 def _argument(metadata: Mapping[str, str], name: str) -> object:
@@ -66,6 +72,7 @@ def _argument(metadata: Mapping[str, str], name: str) -> object:
 
 def _value(text: str | None) -> object:
     try:
-        return None if text is None else ast.literal_eval(text)
+        with warnings.catch_warnings(action="ignore"):  # Python's own, about escapes in a stranger's text
+            return None if text is None else ast.literal_eval(text)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return None
