@@ -1,0 +1,1 @@
+"""What needs Blender (bpy, GPL): materials, the yard, people as objects, and the pictures of them."""
