@@ -14,6 +14,7 @@ from safetygear_workbench.evaluate.found import Judged
 from safetygear_workbench.evaluate.matching import ClassMatches, match_classes_of
 from safetygear_workbench.evaluate.rates import Curve, Rates, best_rates, curve, rates_at
 from safetygear_workbench.evaluate.resampling import (
+    DRAWS,
     FIGURES,
     Draws,
     Interval,
@@ -99,9 +100,9 @@ class Comparison:
     mean: dict[str, Difference]
 
 
-def evaluate(judged: Judged) -> Evaluation:
-    """Every figure of one model."""
-    weights = draw_pictures(len(judged.pictures))
+def evaluate(judged: Judged, draws: int = DRAWS) -> Evaluation:
+    """Every figure of one model; intervals from so many draws."""
+    weights = draw_pictures(len(judged.pictures), draws)
     precisions = average_precision(judged)
     heights = _heights(judged)
     return Evaluation(

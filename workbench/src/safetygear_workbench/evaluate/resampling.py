@@ -22,6 +22,8 @@ SHARE: Final = 0.95
 """Of the draws that lie in an interval."""
 RECALLS: Final = np.linspace(0.0, 1.0, 101)
 """Where COCO reads precision."""
+AT_ONCE: Final = 2_000_000
+"""Boxes times draws that are computed together: 16 MB an array."""
 FIGURES: Final = ("ap50", "ap", "f1")
 
 
@@ -49,32 +51,35 @@ def resample(matches: ClassMatches, threshold: float, weights: NDArray[np.int64]
     kept = matches.probability >= float(np.float32(threshold))
     support = weights @ matches.support
     ap = np.full((len(weights), len(matches.hit)), np.nan)
-    f1 = np.full(len(weights), np.nan)
-    for number, weight in enumerate(weights):
-        each = weight[matches.picture]
-        right = float(each[kept & matches.hit[0]].sum())
-        found = float(each[kept & matches.counted[0]].sum())
-        if found + support[number]:
-            f1[number] = 2 * right / (found + support[number])
-        if support[number]:
-            for row in range(len(matches.hit)):
-                counted = ranked & matches.counted[row]
-                ap[number, row] = interpolated(matches.hit[row, counted], each[counted], float(support[number]))
+    right, found = np.zeros(len(weights)), np.zeros(len(weights))
+    step = max(1, AT_ONCE // max(1, len(matches.picture)))
+    for start in range(0, len(weights), step):
+        rows = slice(start, start + step)
+        each = weights[rows][:, matches.picture]
+        right[rows] = each[:, kept & matches.hit[0]].sum(axis=1)
+        found[rows] = each[:, kept & matches.counted[0]].sum(axis=1)
+        for limit in range(len(matches.hit)):
+            counted = ranked & matches.counted[limit]
+            ap[rows, limit] = interpolated(matches.hit[limit, counted], each[:, counted], support[rows])
+    whole = found + support
+    f1 = np.where(whole > 0, 2 * right / np.maximum(whole, 1), np.nan)
     return {"ap50": ap[:, 0], "ap": ap.mean(axis=1), "f1": f1}
 
 
-def interpolated(hit: NDArray[np.bool_], weight: NDArray[np.int64], support: float) -> float:
-    """COCO's average precision of boxes (m,), most probable first, that count `weight` times each."""
-    drawn = weight > 0
-    hit, weight = hit[drawn], weight[drawn]
-    if not len(hit):
-        return 0.0
-    right = np.cumsum(np.where(hit, weight, 0))
-    precision = right / np.cumsum(weight)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    # With COCO's tiny addend, so that rounding falls on the same side.
-    at = np.searchsorted(right / support, RECALLS, side="left")
-    return float(np.where(at < len(hit), envelope[np.minimum(at, len(hit) - 1)], 0.0).mean())
+def interpolated(hit: NDArray[np.bool_], weight: NDArray[np.int64], support: NDArray[np.int64]) -> NDArray[np.float64]:
+    """COCO's average precision of boxes (m,), most probable first, that count `weight` (draws, m) times each.
+
+    (draws,); NaN where `support` (draws,), the true boxes drawn, is 0.
+    """
+    right = np.cumsum(np.where(hit, weight, 0), axis=1)
+    precision = right / np.maximum(np.cumsum(weight, axis=1), 1)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    found = np.full(len(weight), np.nan)
+    for number in np.flatnonzero(support):
+        at = np.searchsorted(right[number] / support[number], RECALLS, side="left")
+        reached = at < len(hit)
+        found[number] = envelope[number, at[reached]].sum() / len(RECALLS)
+    return found
 
 
 def interval(draws: NDArray[np.float64]) -> Interval | None:
