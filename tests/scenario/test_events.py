@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from safetygear.messages.codec import decode
 from safetygear.messages.detections import DetectionsMessage
 from safetygear.messages.event import EventMessage
 from safetygear.messages.health import HealthMessage
+from support.event_stream import check_stream, episodes
 from support.simulation import RunningSimulation, run, simulating
 
 pytestmark = pytest.mark.scenario
@@ -30,25 +31,10 @@ def read(simulation: RunningSimulation, output: str, kind: type[Any]) -> list[An
     return [decode(json.dumps(record["body"]).encode(), kind) for record in simulation.messages(output)]
 
 
-def episodes(events: list[EventMessage]) -> dict[str, list[EventMessage]]:
-    """By id, each message once, in the order of the sequence."""
-    found: dict[str, dict[str, EventMessage]] = defaultdict(dict)
-    for event in sorted(events, key=lambda one: one.event_sequence):
-        found[event.id].setdefault(event.dedup_key, event)
-    return {name: list(messages.values()) for name, messages in found.items()}
-
-
 def check(events: list[EventMessage]) -> None:
     """What holds for every stream of events, whatever was killed in between."""
-    assert len({event.outbox_epoch for event in events}) == 1
-    numbers = {event.event_sequence for event in events}
-    assert numbers == set(range(1, len(numbers) + 1)), "a gap in the sequence"
+    check_stream(events)
     for messages in episodes(events).values():
-        states = [message.state for message in messages]
-        assert states[0] == "open", states
-        assert states.count("open") == 1
-        assert states.count("closed") <= 1
-        assert "closed" not in states[:-1]
         assert all((message.closed_at is None) == (message.close_reason is None) for message in messages)
     opened_again = Counter((one[0].camera, one[0].zone, one[0].track, one[0].rule) for one in episodes(events).values())
     for key, count in opened_again.items():
