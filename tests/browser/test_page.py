@@ -287,6 +287,8 @@ def test_the_outbox_and_the_hour_are_told(browser: Browser, served: ServedPage, 
         expect(page.locator("#hour .minutes span")).to_have_text(
             ["\u2713 1.5 compliant", "\u2715 0.5 violation", "? 0.0 can't tell"]
         )
+        served.do(lambda live, _: setattr(live, "precision_of", lambda camera, zone: 0.75))
+        expect(page.locator("#hour .minutes")).to_contain_text("events judged right: 75%", timeout=WAIT_MS)
         widths = page.locator("#hour .bar-of-hour span").evaluate_all(
             "parts => parts.map(part => part.getBoundingClientRect().width)"
         )

@@ -132,13 +132,19 @@ def test_every_example_of_the_deployment_guide_is_taken() -> None:
     patches = [json.loads(found) for found in re.findall(r"--desired \\\n\s+'(\{.*?\})'\n", text, re.DOTALL)]
     layered = [json.loads(found) for found in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
     assert patches and layered
+    zones = []
     for content in layered:
-        for properties in content["content"]["modulesContent"]["capture"].items():
-            path = properties[0].removeprefix("properties.desired.").split(".")
-            value: Any = properties[1]
-            for part in reversed(path):
-                value = {part: value}
-            patches.append(value)
+        for module, found in (("capture", patches), ("inference", zones)):
+            for path, value in content["content"]["modulesContent"].get(module, {}).items():
+                for part in reversed(path.removeprefix("properties.desired.").split(".")):
+                    value = {part: value}
+                found.append(value)
+    assert zones
+    for patch in zones:
+        desired = merged(load(FLEET)["modulesContent"]["inference"]["properties.desired"], patch)
+        reading = read_desired(InferenceTwin, desired, last_good=None)
+        assert reading.errors == ()
+        assert reading.config.zones, "the example draws no zone"
     fleet = load(FLEET)["modulesContent"]["capture"]["properties.desired"]
     for patch in patches:
         reading = read_desired(CaptureTwin, merged(fleet, patch), last_good=None)

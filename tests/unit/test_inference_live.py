@@ -458,6 +458,10 @@ def test_the_hour_that_runs_is_shown_with_the_worst_zones_first() -> None:
     kpi.add("yard", "b", "violation", 7.04, 3700.0)
     kpi.add("yard", "b", "indeterminate", 3.0, 3700.0)
     live.compliance(kpi.hour(3800.0))
+    live.precision_of = kpi.precision
+    kpi.judge("e1", "gate", "a", "true")
+    kpi.judge("e2", "gate", "a", "false")
+    assert {(row.zone, row.precision) for row in view_of(live).hour} == {("a", 0.5), ("b", None)}
     shown = [
         (row.camera, row.zone, row.compliant_s, row.violating_s, row.indeterminate_s) for row in view_of(live).hour
     ]

@@ -97,7 +97,7 @@ class InferenceApp:
         )
         self._publisher.on_event_sent, self._publisher.on_event_lost = self._events.pump.sent, self._events.pump.lost
         self._events.on_event = self.live.event
-        self.live.verdict_of = self._judges.kpi.verdict
+        self.live.verdict_of, self.live.precision_of = self._judges.kpi.verdict, self._judges.kpi.precision
         self._judging = JudgingDesk(self._judges, self._events, self.problems, clock)
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
         self._pool = AnalysisPool(environment.workers, environment.frames_dir, environment.providers)

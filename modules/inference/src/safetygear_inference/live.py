@@ -123,6 +123,8 @@ class LiveState:
         """None: it could not be asked yet."""
         self.verdict_of: Callable[[str], Verdict | None] = lambda _: None
         """What a person last said of an episode."""
+        self.precision_of: Callable[[str, str], float | None] = lambda camera, zone: None
+        """The part of a camera's zone's judged events that people found right."""
         self.hour: tuple[KpiHour, ...] = ()
         """Of the zones in this hour, those with the most violations first."""
         self.left_out: dict[str, tuple[str, str | None]] = {}

@@ -117,6 +117,8 @@ class HourView(_View, frozen=True, kw_only=True):
     compliant_s: float
     violating_s: float
     indeterminate_s: float
+    precision: float | None
+    """Events that people said are true, of those they said are true or false, ever; null where nobody said anything."""
 
 
 class PageCounts(_View, frozen=True, kw_only=True):
@@ -186,6 +188,7 @@ def state_view(live: LiveState, *, version: str, page: PageCounts, now_s: float,
                 compliant_s=round(row.compliant_s, 1),
                 violating_s=round(row.violating_s, 1),
                 indeterminate_s=round(row.indeterminate_s, 1),
+                precision=live.precision_of(row.camera, row.zone),
             )
             for row in live.hour
         ],

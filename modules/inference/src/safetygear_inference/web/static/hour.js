@@ -25,6 +25,11 @@ export function showHour(list, hour) {
       word.textContent = `${STATUSES[status].sign} ${(zone[field] / 60).toFixed(1)} ${STATUSES[status].one}`;
       words.append(word);
     }
+    if (zone.precision !== null) {
+      const said = document.createElement("span");
+      said.textContent = `events judged right: ${Math.round(100 * zone.precision)}%`;
+      words.append(said);
+    }
     line.append(name, bar, words);
     return line;
   });
