@@ -101,6 +101,23 @@ def test_frames_lie_in_the_ring_where_their_references_say(camera: RunningCamera
         assert process.reported()["$version"] == version, "each change of a reported property costs quota"
 
 
+def test_a_camera_is_restarted_by_a_method(camera: RunningCamera, tmp_path: Path) -> None:
+    cameras = {name: {"url": camera.url(name)} for name in ("gate", "yard")}
+    with capturing(tmp_path, cameras) as (runtime, process), reading(process.frames):
+        flows(process, "gate")
+        flows(process, "yard")
+        epochs = {name: process.references(name)[-1]["epoch"] for name in cameras}
+        decoded = process.status()["cameras"]["gate"]["framesDecoded"]
+        answer = runtime.call_method("capture", "restartCamera", {"camera": "gate"})
+        assert (answer["status"], answer["payload"]) == (200, {"camera": "gate", "starts": 2})
+        wait_until(lambda: process.references("gate")[-1]["epoch"] != epochs["gate"], 20, "its new ring")
+        flows(process, "gate", 3)
+        assert process.status()["cameras"]["gate"]["framesDecoded"] > decoded, "the count goes on"
+        assert process.references("yard")[-1]["epoch"] == epochs["yard"], "the other camera was not touched"
+        answer = runtime.call_method("capture", "restartCamera", {"camera": "roof"})
+        assert (answer["status"], answer["payload"]["field"]) == (404, "camera")
+
+
 def test_cameras_are_added_changed_and_removed_while_others_run(camera: RunningCamera, tmp_path: Path) -> None:
     with capturing(tmp_path, {"gate": {"url": camera.url("gate")}}) as (runtime, process), reading(process.frames):
         flows(process, "gate")

@@ -36,8 +36,8 @@ class LocalZones:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        # A proxy from the environment has no business between two processes of this machine.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
+        # A proxy from the environment has no business between two processes of this machine. A PATCH follows no redirect.
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     async def __call__(self, zones: Mapping[str, Json]) -> None:
         """Raises HubError: the stand-in refused them (`hub-refused`), or does not answer (`hub-unreachable`)."""
@@ -57,8 +57,3 @@ class LocalZones:
                 "the stand-in runtime does not answer; if its hub was restarted, restart the simulation",
                 code="hub-unreachable",
             ) from exc
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *args: object) -> None:
-        """Whoever is asked answers himself."""
