@@ -36,7 +36,7 @@ class LocalZones:
 
     def __init__(self, address: str) -> None:
         self._address = address
-        # A proxy from the environment has no business between two processes of this machine. A PATCH follows no redirect.
+        # No proxy from the environment: both ends are on this machine. A PATCH follows no redirect.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     async def __call__(self, zones: Mapping[str, Json]) -> None:
