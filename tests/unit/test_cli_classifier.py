@@ -9,6 +9,7 @@ import pytest
 
 from safetygear_inference.pixels import encode_jpeg, to_bgr
 from safetygear_workbench.cli.main import main
+from support import export_models
 from support.onnx_models import classifier
 from support.pictures import plain
 
@@ -39,6 +40,14 @@ def test_inspect_says_what_it_is(heads: Path, capsys: Output) -> None:
     assert "thresholds" not in found
     assert main(["model", "inspect", str(heads)]) == 0
     assert "classification" in capsys.readouterr().out
+
+
+def test_inspect_says_what_values_are_fed(tmp_path: Path, capsys: Output) -> None:
+    (tmp_path / "model.onnx").write_bytes(export_models.rf_detr([export_models.Box((9, 9, 99, 99), 0, 0.9)]).model())
+    (tmp_path / "labels.txt").write_text("person\nhelmet\nvest")
+    assert main(["model", "inspect", str(tmp_path), "--json"]) == 0
+    # Black in red by ImageNet's mean and deviation, and white in blue.
+    assert json.loads(capsys.readouterr().out)["input"]["range"] == [-2.1179, 2.64]
 
 
 def test_detect_says_what_the_picture_is(heads: Path, picture: Path, capsys: Output) -> None:

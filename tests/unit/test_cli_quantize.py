@@ -11,8 +11,10 @@ import onnx
 import pytest
 
 from safetygear_inference.detectors import open_model
+from safetygear_inference.picture import DetectedBoxes
 from safetygear_inference.pixels import encode_jpeg, to_bgr
 from safetygear_workbench.cli.main import main
+from safetygear_workbench.quantizing import pairs
 from support.onnx_models import convolutional_compact
 from support.pictures import plain, with_white_box
 
@@ -70,6 +72,16 @@ def test_a_person_reads_that_it_is_no_accuracy(tmp_path: Path, model: Path, pict
     text = capsys.readouterr().out
     assert "on 2 pictures: " in text
     assert "this is agreement, not accuracy" in text
+
+
+def test_boxes_of_two_labels_are_never_the_same() -> None:
+    def boxes(*class_id: int) -> DetectedBoxes:
+        place = np.tile(np.array([0.1, 0.1, 0.3, 0.3], np.float32), (len(class_id), 1))
+        return DetectedBoxes(place, np.array(class_id, np.int64), np.full(len(class_id), 0.9, np.float32))
+
+    assert pairs(boxes(0, 1), boxes(1)) == [(1, 0, pytest.approx(1.0))]
+    assert len(pairs(boxes(0, 0), boxes(0))) == 1, "each box counts once"
+    assert pairs(boxes(), boxes(0)) == []
 
 
 def test_what_can_not_be_quantised(

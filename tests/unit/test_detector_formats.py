@@ -288,6 +288,12 @@ def test_tf_outputs_are_bound_by_name(tmp_path: Path, order: tuple[int, ...], su
     assert model.format.input.size == (640, 640)
 
 
+def test_rows_behind_num_detections_are_filling(tmp_path: Path) -> None:
+    export = exports.tf_object_detection(PEOPLE)
+    export.outputs[3].parts[0].values[:] = 2
+    assert labels_of(opened(tmp_path, export)) == ["person", "person"]
+
+
 def test_a_free_size_can_be_set(tmp_path: Path) -> None:
     model = opened(tmp_path, exports.tf_object_detection(PEOPLE), safetygear__json='{"inputSize": [300, 200]}')
     assert model.format.input.size == (300, 200)

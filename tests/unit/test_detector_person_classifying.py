@@ -49,10 +49,11 @@ def opened(folder: Path, settings: bytes = SETTINGS, **options: bool) -> Model:
     return open_model(package(folder, {**HEADS, "safetygear.json": settings}, **options))
 
 
-def scene() -> Picture:
+def scene(top: int = 100, bottom: int = 250) -> Picture:
+    """The colours are between two lines of the picture; heads lie above 250, chests below."""
     bgr = np.full((PICTURE[1], PICTURE[0], 3), 40, np.uint8)
-    bgr[100:400, 200:400] = (0, 0, 230)
-    bgr[100:400, 600:800] = (230, 0, 0)
+    bgr[top:bottom, 200:400] = (0, 0, 230)
+    bgr[top:bottom, 600:800] = (230, 0, 0)
     return Picture.from_bgr(bgr)
 
 
@@ -69,15 +70,33 @@ def test_each_head_becomes_a_box(tmp_path: Path, zipped: bool) -> None:
     found = model.detector().detect(scene())
     assert sorted(seen(model, found)) == [("head", 700), ("helmet", 300), ("person", 300), ("person", 700)]
     assert found.probability.tolist() == sorted(found.probability.tolist(), reverse=True)
+    helmet = found.xyxy_norm[found.class_id == model.labels.index("helmet")][0]
+    assert (helmet[3] - helmet[1]) * PICTURE[1] == pytest.approx(69, abs=0.5), "as high as a head, not as the crop"
+
+
+def test_what_is_none_of_them_makes_no_box(tmp_path: Path) -> None:
+    green = np.full((PICTURE[1], PICTURE[0], 3), (0, 230, 0), np.uint8)
+    model = opened(tmp_path)
+    assert [label for label, _ in seen(model, model.detector().detect(Picture.from_bgr(green)))] == ["person"] * 2
+
+
+def test_only_people_are_looked_at(tmp_path: Path) -> None:
+    things = [LEFT, Box((600, 150, 800, 650), 2, 0.8)]
+    model = open_model(package(tmp_path, {**HEADS, "safetygear.json": SETTINGS}, things))
+    assert sorted(seen(model, model.detector().detect(scene()))) == [("helmet", 300), ("person", 300), ("vest", 700)]
 
 
 TORSOS = b'{"labelMapping": {"helmet": "vest", "bare": "no-vest", "none": "negative"}, "region": "torso"}'
 
 
-@pytest.mark.parametrize(("settings", "gear"), [(SETTINGS, "helmet"), (TORSOS, "vest")])
-def test_the_rules_take_them_as_worn_and_missing(tmp_path: Path, settings: bytes, gear: str) -> None:
+@pytest.mark.parametrize(
+    ("settings", "gear", "where"), [(SETTINGS, "helmet", (100, 250)), (TORSOS, "vest", (220, 400))]
+)
+def test_the_rules_take_them_as_worn_and_missing(
+    tmp_path: Path, settings: bytes, gear: str, where: tuple[int, int]
+) -> None:
     model = opened(tmp_path, settings)
-    found = model.detector().detect(scene())
+    found = model.detector().detect(scene(*where))
     labels = tuple(canonical(model.labels[label]) for label in found.class_id)
     boxes = LabelledBoxes(found.xyxy_norm, labels, found.probability)
     people = [

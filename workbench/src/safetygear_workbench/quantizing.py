@@ -272,7 +272,7 @@ def _agreement(before: Model, after: Model, pictures: Sequence[Path]) -> Agreeme
         picture: Picture = read_picture(path)
         expected, found = one.detect(picture), other.detect(picture)
         counts += len(expected), len(found)
-        for left, right, overlap in _pairs(expected, found):
+        for left, right, overlap in pairs(expected, found):
             overlaps.append(overlap)
             differences.append(abs(float(expected.probability[left] - found.probability[right])))
     return Agreement(
@@ -285,7 +285,7 @@ def _agreement(before: Model, after: Model, pictures: Sequence[Path]) -> Agreeme
     )
 
 
-def _pairs(expected: DetectedBoxes, found: DetectedBoxes) -> list[tuple[int, int, float]]:
+def pairs(expected: DetectedBoxes, found: DetectedBoxes) -> list[tuple[int, int, float]]:
     """Boxes of one label that are of one thing, the most probable first; each counts once."""
     if not len(expected) or not len(found):
         return []
