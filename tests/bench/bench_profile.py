@@ -16,7 +16,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from safetygear_workbench.bench.camera_site import CameraSite
+from safetygear_workbench.bench.camera_site import CameraSite, alike
 from safetygear_workbench.bench.cases import case
 from safetygear_workbench.bench.processes import children, parse_stat
 from safetygear_workbench.bench.solution import Solution
@@ -42,7 +42,7 @@ async def main(module: str, stream: str, cameras: int) -> None:
     wanted = case(stream, "default", folder=folder, manifest=Path("deployment.template.json"), environ=os.environ)
     wanted = replace(wanted, cameras=cameras)
     raw = folder / f"profile-{module}.txt"
-    with CameraSite(wanted.clip, cameras, wanted.state.with_suffix(".cameras.log")) as site:
+    with CameraSite(alike(wanted.clip, cameras), wanted.state.with_suffix(".cameras.log")) as site:
         async with Solution(site.urls, wanted.state, manifest=wanted.manifest, model=wanted.model) as solution:
             await solution.warm_up(5)
             pid = next(pid for pid, kind in children(os.getpid()).items() if kind == module)

@@ -1,4 +1,4 @@
-"""The cameras of a measurement: one process that serves a clip by RTSP under as many names as are wanted."""
+"""The cameras of a measurement: one process that serves clips by RTSP."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,11 +18,10 @@ from safetygear_workbench.simulation.ports import Ports
 
 
 class CameraSite:
-    """Serves while the context lasts."""
+    """Serves while the context lasts: `clips` by camera id."""
 
-    def __init__(self, clip: Path, cameras: int, log: Path) -> None:
-        self._clip = clip
-        self._names = [f"cam-{number:03}" for number in range(1, cameras + 1)]
+    def __init__(self, clips: Mapping[str, Path], log: Path) -> None:
+        self._clips = clips
         self._log = log
         self._ports = Ports()
         self._process: subprocess.Popen[str] | None = None
@@ -31,7 +31,7 @@ class CameraSite:
     def __enter__(self) -> Self:
         port = self._ports.free()
         command = [sys.executable, "-m", "safetygear_workbench", "camera", "serve", "--port", str(port)]
-        command += [f"{name}={self._clip}" for name in self._names]
+        command += [f"{name}={clip}" for name, clip in self._clips.items()]
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -41,7 +41,7 @@ class CameraSite:
                 text=True,
             )
         assert self._process.stdout is not None
-        for name in self._names:
+        for name in self._clips:
             url = self._process.stdout.readline().strip()
             if not url.startswith("rtsp://"):
                 self.__exit__(None, None, None)
@@ -67,3 +67,8 @@ class CameraSite:
         """Of the server, since its start."""
         assert self._process is not None
         return usage(self._process.pid)
+
+
+def alike(clip: Path, cameras: int) -> dict[str, Path]:
+    """So many cameras that all send the same clip."""
+    return {f"cam-{number:03}": clip for number in range(1, cameras + 1)}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from safetygear_workbench.bench.camera_site import CameraSite
+from safetygear_workbench.bench.camera_site import CameraSite, alike
 from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.clips import Stream
 from safetygear_workbench.bench.latency_figures import summary, travelled
@@ -24,7 +24,7 @@ async def measure(
     for number in cameras:
         say(f"{case.stream}, {case.model_name}: {number} cameras for {seconds:g} s")
         one = replace(case, cameras=number)
-        with CameraSite(one.clip, number, one.state.with_suffix(".cameras.log")) as site:
+        with CameraSite(alike(one.clip, number), one.state.with_suffix(".cameras.log")) as site:
             async with Solution(site.urls, one.state, manifest=one.manifest, model=one.model, fps=one.fps) as solution:
                 await solution.warm_up(WARM_UP_S)
                 window = await solution.watch(seconds)

@@ -9,7 +9,7 @@ from typing import Any
 
 from safetygear.errors import SafetyGearError
 from safetygear_workbench.bench.bare_process import FLOOR, WARM_UP_S, run_bare
-from safetygear_workbench.bench.camera_site import CameraSite
+from safetygear_workbench.bench.camera_site import CameraSite, alike
 from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.figures import median
 from safetygear_workbench.bench.solution import SOLUTION, STAND_IN, Solution
@@ -34,7 +34,7 @@ async def measure(case: Case, *, seconds: float, repeats: int, say: Say) -> dict
     for repeat in range(repeats):
         for what in ("floor", "solution") if repeat % 2 == 0 else ("solution", "floor"):
             say(f"{case.stream}, {case.model_name}: {what}, {repeat + 1} of {repeats}")
-            with CameraSite(case.clip, case.cameras, case.state.with_suffix(".cameras.log")) as site:
+            with CameraSite(alike(case.clip, case.cameras), case.state.with_suffix(".cameras.log")) as site:
                 if what == "floor":
                     floors.append(await asyncio.to_thread(_floor, case, list(site.urls.values()), seconds))
                 else:

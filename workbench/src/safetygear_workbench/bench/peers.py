@@ -9,7 +9,7 @@ from typing import Any
 
 from safetygear_workbench.bench import streams
 from safetygear_workbench.bench.bare_process import FLOOR, PLAIN_LOOP, run_bare
-from safetygear_workbench.bench.camera_site import CameraSite
+from safetygear_workbench.bench.camera_site import CameraSite, alike
 from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.figures import Search
 
@@ -46,7 +46,7 @@ async def _search(
     search, per_camera = Search(), {}
     while (number := search.next(first)) is not None:
         say(f"{case.stream}, {case.model_name}: {name}, {number} cameras for {seconds:g} s")
-        with CameraSite(case.clip, number, case.state.with_suffix(".cameras.log")) as site:
+        with CameraSite(alike(case.clip, number), case.state.with_suffix(".cameras.log")) as site:
             urls = list(site.urls.values())
             one = await asyncio.to_thread(run_bare, program, replace(case, cameras=number), urls, seconds)
         per_camera[number] = one.cpu_s / one.seconds * 100 / number

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -109,11 +109,26 @@ class Solution:
         while waiting:
             waiting -= {record["body"]["camera"] for record in self._new() if _is_detections(record)}
             if time.monotonic() > give_up_s or (self._draining is not None and self._draining.done()):
-                raise SafetyGearError(
-                    f"no detections came from {', '.join(sorted(waiting))}; see {self._state}/logs", code="bench-start"
-                )
+                raise _not_heard_of(waiting, self._state)
             await asyncio.sleep(LOOK_EVERY_S)
         await asyncio.sleep(seconds)
+
+    async def follow(self, seconds: float) -> Sequence[Mapping[str, Any]]:
+        """Everything that IoT Hub would have received from the start until so long after every camera was heard of.
+
+        Raises SafetyGearError where one was not."""
+        waiting, give_up_s, ends_s = set(self._cameras), time.monotonic() + STARTED_WITHIN_S, float("inf")
+        while time.monotonic() < ends_s:
+            new = self._new()
+            self._records += new
+            waiting -= {record["body"]["camera"] for record in new if _is_detections(record)}
+            if not waiting and ends_s == float("inf"):
+                ends_s = time.monotonic() + seconds
+            if waiting and time.monotonic() > give_up_s:
+                raise _not_heard_of(waiting, self._state)
+            await asyncio.sleep(LOOK_EVERY_S)
+        records, self._records = self._records, []
+        return records
 
     async def watch(self, seconds: float) -> Window:
         """Let it work for so long, and account for that time."""
@@ -178,6 +193,12 @@ class Solution:
             elif source.exists():
                 shutil.copyfile(source, folder / (name + source.name.removeprefix(self._model.stem)))
         return name
+
+
+def _not_heard_of(cameras: Iterable[str], state: Path) -> SafetyGearError:
+    return SafetyGearError(
+        f"no detections came from {', '.join(sorted(cameras))}; see {state}/logs", code="bench-start"
+    )
 
 
 async def _drain(supervisor: SupervisorProcess) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from safetygear.errors import SafetyGearError
-from safetygear_workbench.bench.camera_site import CameraSite
+from safetygear_workbench.bench.camera_site import CameraSite, alike
 from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.figures import Search, fit
 from safetygear_workbench.bench.solution import SOLUTION, STAND_IN, Solution, Window
@@ -41,7 +41,7 @@ async def measure(
 
 async def trial(case: Case, *, seconds: float) -> dict[str, Any]:
     """So many cameras: whether each is analysed at its rate, and what that takes."""
-    with CameraSite(case.clip, case.cameras, case.state.with_suffix(".cameras.log")) as site:
+    with CameraSite(alike(case.clip, case.cameras), case.state.with_suffix(".cameras.log")) as site:
         try:
             async with Solution(
                 site.urls, case.state, manifest=case.manifest, model=case.model, fps=case.fps

@@ -1,0 +1,148 @@
+"""The rendered stories against their truth: `python tests/bench/bench_scenes.py [--live] [STORY …]`, JSON out.
+
+`perfect`: the truth's boxes and labels, without ids, through `safetygear replay` at 2, 5 and 10 fps. `detector`: the
+default detector on the decoded frames at 5 fps, through the judging that runs live, weak boxes included. `live` (with
+--live): the clips as RTSP cameras through the whole running solution, four at a time, zones by twin; the story with a
+shift is left out, because a clip can't be started on a full minute. A violation is `due` where the truth says that it can
+be judged for long enough. Delays are from when it can be judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import sys
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import av
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from safetygear.clock import epoch_s, rfc3339  # noqa: E402  # the path above
+from safetygear.twin.reading import read_desired  # noqa: E402
+from safetygear_inference.config import InferenceTwin  # noqa: E402
+from safetygear_inference.detectors import open_model  # noqa: E402
+from safetygear_inference.judging.judges import Judges  # noqa: E402
+from safetygear_inference.judging.weak_boxes import for_judging, split, thresholds_of  # noqa: E402
+from safetygear_inference.model_change.config import DEFAULT_MODEL  # noqa: E402
+from safetygear_inference.model_store import find_model  # noqa: E402
+from safetygear_inference.picture import Picture  # noqa: E402
+from safetygear_inference.visibility import measure  # noqa: E402
+from safetygear_workbench.bench.solution import Solution  # noqa: E402
+from safetygear_workbench.cli.main import main as safetygear  # noqa: E402
+from support import scenes  # noqa: E402
+
+FPS = 5
+AT_ONCE = 4
+SETTLE_S = 3.0
+
+
+def perfect(stories: list[str], fps: int, folder: Path) -> dict[str, Any]:
+    score = scenes.SceneScore()
+    for name in stories:
+        story = scenes.truth(name)
+        frames = [(frame["t"], scenes.rows(story, frame), 0.9) for frame in story["frames"][:: story["fps"] // fps]]
+        recording = scenes.write_recording(folder / f"{name}.jsonl", story, frames)
+        twin = folder / f"{name}.json"
+        twin.write_text(json.dumps({"zones": {"cam": scenes.zones(story)}}))
+        out = io.StringIO()
+        given = ["replay", str(recording), "--config", str(twin), "--json"]
+        with redirect_stdout(out):
+            assert safetygear([*given, *(f"--label={label}" for label in ("helmet", "vest", "head", "no-vest"))]) == 0
+        score.take(name, story, json.loads(out.getvalue())["episodes"], scenes.start_s(story))
+    return score.as_json()
+
+
+def detector(stories: list[str]) -> dict[str, Any]:
+    model = open_model(find_model(DEFAULT_MODEL, (ROOT / "modules" / "inference" / "models",)))
+    thresholds = thresholds_of({label: model.own_threshold(label) for label in model.labels}, {}, None)
+    seeing = model.detector(thresholds=thresholds.asked)
+    shown_from = thresholds.shown_from(model.labels)
+    score = scenes.SceneScore()
+    for name in stories:
+        story, began_s = scenes.truth(name), scenes.start_s(scenes.truth(name))
+        twin = {"zones": {"cam": scenes.zones(story)}}
+        judges = Judges(origin="bench", token="t")
+        judges.configure(read_desired(InferenceTwin, twin, last_good=None).config, now_s=0.0)
+        judges.model(model.labels)
+        opened = []
+        with av.open(str(scenes.clip(name))) as container:
+            for number, decoded in enumerate(container.decode(video=0)):
+                if number % (story["fps"] // FPS):
+                    continue
+                picture = Picture.from_bgr(decoded.to_ndarray(format="bgr24"))
+                shown, weak = split(seeing.detect(picture), shown_from)
+                t_s = number / story["fps"]
+                judged = judges.judge(
+                    "cam",
+                    for_judging(shown, weak, model.labels),
+                    now_s=t_s,
+                    wall_s=began_s + t_s,
+                    dark=measure(picture.luma()).dark(InferenceTwin().visibility.dark_below),
+                    frame_size_px=(story["width"], story["height"]),
+                )
+                opened += [
+                    {"rule": one.rule, "zone": one.zone, "reason": one.reason, "openedAt": rfc3339(began_s + t_s)}
+                    for one in judged.changes
+                    if one.state == "open"
+                ]
+        score.take(name, story, opened, began_s)
+    return score.as_json()
+
+
+async def live(stories: list[str], folder: Path) -> dict[str, Any]:
+    from safetygear_workbench.bench.camera_site import CameraSite
+
+    score = scenes.SceneScore()
+    stories = [name for name in stories if all(z["until_s"] is None for z in scenes.truth(name)["zones"].values())]
+    for first in range(0, len(stories), AT_ONCE):
+        group = stories[first : first + AT_ONCE]
+        longest_s = max(scenes.truth(name)["duration_s"] for name in group)
+        twin = {"zones": {name: scenes.zones(scenes.truth(name)) for name in group}}
+        with CameraSite({name: scenes.clip(name) for name in group}, folder / "cameras.log") as site:
+            async with Solution(
+                site.urls, folder / "state", manifest=ROOT / "deployment.template.json", inference=twin
+            ) as solution:
+                records = list(await solution.follow(longest_s + SETTLE_S))
+        for name in group:
+            story = scenes.truth(name)
+            bodies = [one["body"] for one in records if one.get("body", {}).get("camera") == name]
+            frames = [body for body in bodies if body["schema"] == "safetygear.detections/1"]
+            # The camera plays its clip from the first picture on when the module connects.
+            began_s = epoch_s(frames[0]["capturedAt"]) - (frames[0]["frameNumber"] - 1) / story["fps"]
+            opened = {
+                body["id"]: body
+                for body in bodies
+                if body["schema"] == "safetygear.event/1" and body["state"] == "open"
+                and epoch_s(body["openedAt"]) - began_s < story["duration_s"]
+            }  # fmt: skip
+            score.take(name, story, list(opened.values()), began_s)
+    return score.as_json() | {"stories": len(stories)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stories", nargs="*")
+    parser.add_argument("--live", action="store_true")
+    given = parser.parse_args()
+    stories = given.stories or scenes.names()
+    with tempfile.TemporaryDirectory() as folder:
+        result: dict[str, Any] = {
+            "stories": stories,
+            "perfect": {f"{fps} fps": perfect(stories, fps, Path(folder)) for fps in (2, 5, 10)},
+            "detector": detector(stories),
+        }
+        if given.live:
+            result["live"] = asyncio.run(live(stories, Path(folder)))
+    json.dump(result, sys.stdout, indent=1)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()
