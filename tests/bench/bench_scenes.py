@@ -3,8 +3,8 @@
 `perfect`: the truth's boxes and labels, without ids, through `safetygear replay` at 2, 5 and 10 fps. `detector`: the
 default detector on the decoded frames at 5 fps, through the judging that runs live, weak boxes included. `live` (with
 --live): the clips as RTSP cameras through the whole running solution, four at a time, zones by twin; the story with a
-shift is left out, because a clip can't be started on a full minute. A violation is `due` where the truth says that it can
-be judged for long enough. Delays are from when it can be judged.
+shift is left out, because a clip can't be started on a full minute. A violation is `due` where the truth says that it
+can be judged for long enough. Delays are from when it can be judged.
 """
 
 from __future__ import annotations

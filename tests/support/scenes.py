@@ -1,4 +1,4 @@
-"""The rendered stories of scenes/clips: their truth, what a faultless detector would see, and which events must come."""
+"""The rendered stories of scenes/clips: their truth, what a faultless detector sees, and which events must come."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ MIDNIGHT_S = 1_795_564_800.0
 """2026-11-25T00:00:00Z, a Wednesday. A story with a shift begins so that the shift ends on a full minute."""
 SHIFT_ENDS_S = MIDNIGHT_S + 10 * 3600
 EARLY_S, LATE_S = 0.5, 2.5
-"""An event may open so long before its violation can be judged (a frame, rounding) and after it has ended (it had lasted
-long enough)."""
+"""An event may open so long before its violation can be judged (a frame, rounding), and after it has ended: it had
+lasted long enough."""
 
 
 @cache
