@@ -16,8 +16,6 @@ from safetygear_inference.judging.weak_boxes import (
     WEAK_SHARE,
     for_judging,
     labelled,
-    none,
-    people_of,
     split,
     thresholds_of,
 )
@@ -57,8 +55,6 @@ def test_each_box_is_shown_or_weak_by_its_own_class() -> None:
     together = for_judging(shown, weak, LABELS)
     assert (together.label, together.shown, together.weak) == (("person", "no-vest", "helmet"), 2, 1)
     assert together.probability.tolist() == pytest.approx([0.5, 0.4, COUNTS_AT_MOST])
-    assert len(people_of(boxes((0, 0.2), (1, 0.2), (0, 0.3)), LABELS)) == 2
-    assert len(people_of(none(), LABELS)) == 0
 
 
 class Scene:

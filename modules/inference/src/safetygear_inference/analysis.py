@@ -16,7 +16,6 @@ from safetygear_inference.evidence.config import Faces
 from safetygear_inference.evidence.faces import face_regions, left_over
 from safetygear_inference.intake import Arrival
 from safetygear_inference.judging import weak_boxes
-from safetygear_inference.judging.labels import canonical_labels
 from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.picture import Bgr, DetectedBoxes, Picture
 from safetygear_inference.pixels import black_out, decode_jpeg, encode_jpeg, make_unrecognisable, to_bgr
@@ -83,17 +82,15 @@ def analyse(
         bgr = to_bgr(picture, max_width_px=picture_wanted.max_width_px)
         black_out(bgr, picture_wanted.black_out)
         if picture_wanted.faces != "clear":
-            expected_norm = np.concatenate((picture_wanted.expected_norm, weak_boxes.people_of(weak, labels)))
-            _blur_faces(bgr, boxes, labels, expected_norm)
+            # What is too unsure to be shown is sure enough to be covered.
+            _blur_faces(bgr, weak_boxes.for_judging(boxes, weak, labels), picture_wanted.expected_norm)
         jpeg = encode_jpeg(bgr, picture_wanted.quality)
     if view is not None:
         view.check()
     return Analysed(boxes, started_s, inference_ms, visibility, jpeg, weak)
 
 
-def _blur_faces(bgr: Bgr, boxes: DetectedBoxes, labels: Sequence[str], expected_norm: Boxes) -> None:
-    names = canonical_labels(labels)
-    seen = LabelledBoxes(boxes.xyxy_norm, tuple(names[number] for number in boxes.class_id.tolist()), boxes.probability)
+def _blur_faces(bgr: Bgr, seen: LabelledBoxes, expected_norm: Boxes) -> None:
     size_px = bgr.shape[1], bgr.shape[0]
     missing = left_over(expected_norm, seen)
     make_unrecognisable(bgr, face_regions(seen, picture_size_px=size_px, expected_norm=missing))

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from safetygear_inference.judging.labels import PERSON, canonical_labels
+from safetygear_inference.judging.labels import canonical_labels
 from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.picture import DetectedBoxes
 
@@ -55,12 +55,6 @@ def split(boxes: DetectedBoxes, shown_from: NDArray[np.float32]) -> tuple[Detect
 def none() -> DetectedBoxes:
     """No weak boxes."""
     return DetectedBoxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
-
-
-def people_of(boxes: DetectedBoxes, labels: Sequence[str]) -> NDArray[np.float32]:
-    """(n, 4) xyxy in 0..1 of the people among them. `labels`: the model's own."""
-    person = np.array([name == PERSON for name in canonical_labels(labels)], bool)
-    return np.asarray(boxes.xyxy_norm[person[boxes.class_id]], np.float32)
 
 
 def for_judging(shown: DetectedBoxes, weak: DetectedBoxes, labels: Sequence[str]) -> LabelledBoxes:
