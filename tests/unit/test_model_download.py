@@ -162,6 +162,13 @@ async def test_a_secret_that_is_not_there_is_named(tmp_path: Path, server: Model
     assert server.requests == []
 
 
+@pytest.mark.parametrize("token", ["sv=1 HTTP/1.1", "sv=1\r\nHost: x", "sv=ä"])
+async def test_a_token_that_is_none_goes_nowhere(tmp_path: Path, server: ModelServer, token: str) -> None:
+    (tmp_path / "sas").write_bytes(token.encode())
+    error = await Fetching(tmp_path, server.uri("/site.zip"), sas="file:sas").fails()
+    assert (error.code, token in str(error), server.requests) == ("download-refused", False, [])
+
+
 async def test_a_certificate_that_nobody_has_signed_is_not_trusted(
     tmp_path: Path, server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,8 @@ class Downloads:
                 token = self._secrets.resolve(config.sas).reveal()
             except TwinError as exc:
                 raise ModelError(f"model.sas: {exc}", code=exc.code) from exc
+            if not token.isascii() or not token.isprintable() or " " in token:
+                raise DownloadError("the token in model.sas has spaces or line breaks in it", code="download-refused")
             address = with_token(address, token)
         try:
             return URL(address, encoded=True)  # a signature is over the exact characters
@@ -153,8 +155,9 @@ class Downloads:
         await self._check_size(body.total_bytes, partial)
 
         async def put_down() -> None:
-            await asyncio.to_thread(partial.append, bytes(held))
-            held.clear()
+            block = bytes(held)
+            held.clear()  # first: called off while it is written, it must not be written twice
+            await asyncio.to_thread(partial.append, block)
             progress(partial.size_bytes, body.total_bytes)
 
         try:
