@@ -1,8 +1,9 @@
 """Delivered weights (.pth) to an int8 ONNX file beside the float one; `python -m safetygear_training.quantise --help`.
 
 Activations U8, weights S8 per channel, QDQ. Ranges are the 99.99th percentile over training pictures, after
-equalisation. The stem stays float (its 6x6 convolution of three channels is slower in int8) and so do the last
-convolutions, whose outputs are box offsets and logits.
+equalisation. What stays float: the stem (its 6x6 convolution of three channels is slower in int8), the first stage
+after it (few channels, many pixels: int8 gains no time there and loses most), the branches that shape boxes, and the
+last convolutions, whose outputs are box offsets and logits. docs/training-log.md has what each of them does.
 
 Weights have seven bits unless `--eight-bits`: processors without VNNI add two products in 16 bits, and full weights
 would be clipped there, so that one file gave different boxes on different machines.
@@ -34,6 +35,7 @@ log = logging.getLogger("safetygear_training")
 
 PERCENTILE = 99.99
 QUANTISED = ["Conv", "Add", "Concat", "MaxPool", "Resize", "Relu"]
+FLOAT_PARTS = ("/dark2/", "/reg_convs.")
 CALIBRATION = {"rf100cs_train": 50, "minh_train": 30, "hhw_train": 20}
 EQUALISATION = {"rf100cs_train": 40}
 AT_ONCE = 5
@@ -74,7 +76,7 @@ def drawn(data: Path, counts: dict[str, int], seed: int) -> list[Pixels]:
 
 
 def float_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of what stays float: from the outputs back to the last convolutions, and the stem with its ReLU."""
+    """Names of what stays float: back from the outputs to the last convolutions, the stem with its ReLU, FLOAT_PARTS."""
     by_output = {name: node for node in model.graph.node for name in node.output}
     tail: set[str] = set()
     open_names = [output.name for output in model.graph.output]
@@ -87,7 +89,8 @@ def float_nodes(model: onnx.ModelProto) -> list[str]:
             open_names += list(node.input)
     stem = next(node for node in model.graph.node if node.op_type == "Conv")
     relu = next(node for node in model.graph.node if stem.output[0] in node.input)
-    return sorted(tail | {stem.name, relu.name})
+    parts = {node.name for node in model.graph.node if any(part in node.name for part in FLOAT_PARTS)}
+    return sorted(tail | parts | {stem.name, relu.name})
 
 
 def quantise(
