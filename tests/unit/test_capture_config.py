@@ -109,7 +109,12 @@ def test_no_json_breaks_the_reading(desired: Any) -> None:
 
 def test_defaults() -> None:
     camera = msgspec.convert(GOOD, CameraConfig)
-    assert (camera.analysed_fps, camera.transport, camera.stall_budget_s, camera.reader) == (5.0, "tcp", 10.0, "default")
+    assert (camera.analysed_fps, camera.transport, camera.stall_budget_s, camera.reader) == (
+        5.0,
+        "tcp",
+        10.0,
+        "default",
+    )
     assert (camera.tls_verify, camera.enabled, camera.analysed_url) == (True, True, GOOD["url"])
 
 
