@@ -21,7 +21,7 @@ from typing import Any
 import av
 import numpy as np
 
-from safetygear.geometry import as_xyxy, iou
+from safetygear.geometry import as_xyxy
 from safetygear_inference.compliance.episodes import Episodes
 from safetygear_inference.compliance.zone_config import EpisodeConfig, RulesConfig
 from safetygear_inference.compliance.zones import ZonePlan
@@ -38,6 +38,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from support.judged_clip import perfect_boxes, truth  # noqa: E402  # path
+from support.scored_episodes import score, who  # noqa: E402  # path
 
 KNOWN = frozenset({"person", "helmet", "vest", "head", "no-vest"})
 CROWD, ROUNDS = 20, 100
@@ -89,39 +90,6 @@ def judged(clip: dict[str, Any], boxes: list[LabelledBoxes], step: int, phase: i
     for change in episodes.removed("demo"):
         open_by_id[change.id] |= {"closed_s": round(change.closed_at_s or 0.0, 2), "why": change.close_reason}
     return {"episodes": found, "statuses": dict(statuses), **score(clip, found)}
-
-
-def who(clip: dict[str, Any], frame: dict[str, Any], box: Any) -> str | None:
-    """The person of the truth whose box this one overlaps best."""
-    people = frame["persons"]
-    size = np.array([clip["width"], clip["height"]] * 2, np.float32)
-    overlap = iou(as_xyxy([person["box"] for person in people]) / size, as_xyxy([box]))[:, 0] if people else []
-    return people[int(np.argmax(overlap))]["id"] if len(overlap) and max(overlap) > 0.3 else None
-
-
-def score(clip: dict[str, Any], found: list[dict[str, Any]]) -> dict[str, Any]:
-    right: list[int] = []
-    delays: list[float] = []
-    wrong = []
-    for one in found:
-        matching = [
-            number for number, event in enumerate(clip["events"])
-            if (event["person"], event["rule"]) == (one["person"], one["rule"])
-            and event["start_s"] <= one["opened_s"] <= event["end_s"] + 1.0
-        ]  # fmt: skip
-        if not matching:
-            wrong.append(one)
-            continue
-        right += matching
-        delays.append(one["opened_s"] - clip["events"][matching[0]]["assessable_start_s"])
-    missed = [event for number, event in enumerate(clip["events"]) if number not in right]
-    return {
-        "right": len(set(right)),
-        "again": len(right) - len(set(right)),
-        "false": wrong,
-        "missed": [f"{event['person']} {event['rule']}" for event in missed],
-        "delay_s": [round(delay, 2) for delay in delays],
-    }
 
 
 def cost_ms() -> float:

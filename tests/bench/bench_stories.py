@@ -1,8 +1,8 @@
 """Which violations of the rendered stories become episodes, with true boxes and with the default detector's: JSON out.
 
 `python tests/bench/bench_stories.py [FPS]`: each clip of scenes/clips at FPS (default 5) through tracking, wearing,
-votes, zones and episodes, under the zones and the shift that its truth names and everything else at its default. `right`,
-`again`, `false` and `missed` as in bench_events.py, whose functions these are; only events that are due can be missed.
+votes, zones and episodes, under the zones and the shift that its truth names and everything else at its default.
+`right`, `again`, `false` and `missed` as in bench_events.py; only events that are due can be missed.
 Once with the weak boxes, as live, and once without. No assertions.
 """
 
@@ -11,75 +11,24 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import av
-import msgspec
-from bench_events import KNOWN, score, who
 
-from safetygear_inference.compliance.episodes import Episodes
-from safetygear_inference.compliance.zone_config import EpisodeConfig, RulesConfig, ZoneConfig
-from safetygear_inference.compliance.zones import ZonePlan
 from safetygear_inference.config import VisibilityConfig
 from safetygear_inference.detectors import Model, open_model
-from safetygear_inference.judging.camera_judge import CameraJudge, JudgingConfig
-from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.judging.weak_boxes import for_judging, none, split, thresholds_of
 from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import Picture
-from safetygear_inference.tracking import TrackIds
 from safetygear_inference.visibility import measure
-from support.judged_clip import perfect_boxes
 
 ROOT = Path(__file__).parents[2]
-CLIPS = ROOT / "scenes" / "clips"
-SHIFT_END_S = datetime(2026, 11, 23, 14, tzinfo=UTC).timestamp()
-"""A Monday's; a story with a shift begins so long before that it ends when its truth says."""
+sys.path.insert(0, str(ROOT / "tests"))
 
-
-def zones_of(clip: dict[str, Any]) -> tuple[dict[str, ZoneConfig], float]:
-    """The story's zones, and the wall clock of its first frame."""
-    began_s = SHIFT_END_S - 3600
-    zones = {}
-    for name, zone in clip["zones"].items():
-        shifts = None
-        if zone["until_s"] is not None:
-            shifts, began_s = {"week": {"monday": ["06:00-14:00"]}}, SHIFT_END_S - zone["until_s"]
-        zones[name] = {
-            "polygon": zone["polygon"], "requires": zone["requires"], "minimumDurationS": zone["minimum_duration_s"],
-            "shifts": shifts,
-        }  # fmt: skip
-    return msgspec.convert(zones, dict[str, ZoneConfig]), began_s
-
-
-def judged(clip: dict[str, Any], seen: list[tuple[dict[str, Any], LabelledBoxes, bool]]) -> dict[str, Any]:
-    """One story. `seen`: its truth, boxes and whether it is dark, frame by frame."""
-    zones, began_s = zones_of(clip)
-    plan = ZonePlan({"cam": zones}, {}, RulesConfig())
-    episodes = Episodes(plan, EpisodeConfig(), origin="bench")
-    judge = CameraJudge("cam", zones=plan.camera("cam"), config=JudgingConfig(), ids=TrackIds("t"), episodes=episodes)
-    found, size_px = [], (clip["width"], clip["height"])
-    for frame, boxes, dark in seen:
-        t_s = float(frame["t"])
-        result = judge.judge(
-            boxes,
-            known=KNOWN,
-            now_s=t_s,
-            wall_s=began_s + t_s,
-            dark=dark,
-            frame_size_px=(clip["width"], clip["height"]),
-        )
-        for change in result.changes:
-            if change.state == "open":
-                box = next(one.person.xyxy_norm for one in result.people if one.person.track == change.track)
-                found.append({"rule": change.rule, "reason": change.reason, "person": who(clip, frame, box),
-                              "opened_s": round(t_s, 2)})  # fmt: skip
-    told = score(clip, found)
-    due = [f"{event['person']} {event['rule']}" for event in clip["events"] if event["due"]]
-    return told | {"missed": [name for name in told["missed"] if name in due], "due": len(due)}
+from support.judged_clip import perfect_boxes  # noqa: E402  # path
+from support.rendered_stories import CLIPS, judged  # noqa: E402  # path
 
 
 def story(path: Path, model: Model, fps: float) -> dict[str, Any]:
