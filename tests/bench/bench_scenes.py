@@ -59,8 +59,10 @@ def perfect(stories: list[str], fps: int, folder: Path) -> dict[str, Any]:
     return score.as_json()
 
 
-def detector(stories: list[str]) -> dict[str, Any]:
-    model = open_model(find_model(DEFAULT_MODEL, (ROOT / "modules" / "inference" / "models",)))
+def detector(stories: list[str], name_or_path: str) -> dict[str, Any]:
+    path = Path(name_or_path)
+    folder = ROOT / "modules" / "inference" / "models"
+    model = open_model(path if path.exists() else find_model(name_or_path, (folder,)))
     thresholds = thresholds_of({label: model.own_threshold(label) for label in model.labels}, {}, None)
     seeing = model.detector(thresholds=thresholds.asked)
     shown_from = thresholds.shown_from(model.labels)
@@ -130,13 +132,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stories", nargs="*")
     parser.add_argument("--live", action="store_true")
+    parser.add_argument("--model", action="append", help="a shipped model's name or a file, for `detector`; repeatable")
     given = parser.parse_args()
     stories = given.stories or scenes.names()
     with tempfile.TemporaryDirectory() as folder:
         result: dict[str, Any] = {
             "stories": stories,
             "perfect": {f"{fps} fps": perfect(stories, fps, Path(folder)) for fps in (2, 5, 10)},
-            "detector": detector(stories),
+            "detector": {model: detector(stories, model) for model in given.model or [DEFAULT_MODEL]},
         }
         if given.live:
             result["live"] = asyncio.run(live(stories, Path(folder)))

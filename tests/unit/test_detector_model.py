@@ -232,7 +232,7 @@ LEAST_RECALL, LEAST_IOU = 0.9, 0.5
 
 def test_the_default_model_finds_the_people_of_the_demo_clip() -> None:
     model = open_model(find_model(DEFAULT_MODEL, (MODELS,)))
-    assert (model.format.name, model.identity.version) == ("yolox", "1")
+    assert (model.format.name, model.identity.version) == ("yolox", "2")
     assert model.labels == ("person", "helmet", "vest", "head", "no-vest")
     detector, truth = model.detector(), demo_truth()
     people, found, strangers = 0, 0, 0

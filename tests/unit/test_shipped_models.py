@@ -1,0 +1,46 @@
+"""What is shipped is what was measured: files by their digests, boxes of a rendered frame by the golden ones."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from safetygear.geometry import as_xyxy, iou
+from safetygear_inference.detectors import open_model
+from safetygear_inference.picture import Picture
+
+MODELS = Path(__file__).parents[2] / "modules" / "inference" / "models"
+GOLDEN = json.loads((Path(__file__).parent / "golden_boxes.json").read_text(encoding="utf-8"))
+LEAST_IOU = {"float": 0.98, "int8": 0.80}
+"""Float differs in the last bits between processors. In int8 a side may move by some quantisation steps."""
+
+
+def test_every_file_has_its_digest() -> None:
+    lines = (MODELS / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
+    said = dict(reversed(line.split("  ")) for line in lines)
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in MODELS.glob("*.onnx")}
+    assert said == found
+    assert sum(path.stat().st_size for path in MODELS.iterdir()) < 20e6
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN["models"]))
+def test_it_sees_the_golden_boxes(name: str) -> None:
+    with av.open(str(files("safetygear_workbench") / "demo" / "site_scene_demo.mp4")) as container:
+        frame = next(islice(container.decode(video=0), GOLDEN["frame"], None))
+    model = open_model(MODELS / f"{name}.onnx")
+    found = model.detector().detect(Picture.from_bgr(frame.to_ndarray(format="bgr24")))
+    expected = GOLDEN["models"][name]
+    assert expected
+    for box in expected:
+        same = [row for row, number in enumerate(found.class_id) if model.labels[number] == box["label"]]
+        overlap = iou(as_xyxy([box["xyxy_norm"]]), found.xyxy_norm[same])
+        assert overlap.max(initial=0) >= LEAST_IOU["int8" if "int8" in name else "float"], box
+        assert abs(float(found.probability[same][int(np.argmax(overlap))]) - box["probability"]) <= 0.1
+    assert abs(len(found) - len(expected)) <= (1 if "int8" in name else 0)
