@@ -8,6 +8,7 @@ thread and a session of one thread, as the solution's workers have.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -69,7 +70,9 @@ def main(arguments: Sequence[str]) -> int:
         "analysed": [camera.analysed - before for camera, before in zip(cameras, analysed, strict=True)],
     }
     sys.stdout.write(json.dumps(result) + "\n")
-    return 0
+    sys.stdout.flush()
+    # Threads inside FFmpeg would end an orderly exit with an abort.
+    os._exit(0)
 
 
 if __name__ == "__main__":
