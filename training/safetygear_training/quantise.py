@@ -76,7 +76,7 @@ def drawn(data: Path, counts: dict[str, int], seed: int) -> list[Pixels]:
 
 
 def float_nodes(model: onnx.ModelProto) -> list[str]:
-    """Names of what stays float: back from the outputs to the last convolutions, the stem with its ReLU, FLOAT_PARTS."""
+    """What stays float: back from the outputs to the last convolutions, the stem with its ReLU, FLOAT_PARTS."""
     by_output = {name: node for node in model.graph.node for name in node.output}
     tail: set[str] = set()
     open_names = [output.name for output in model.graph.output]
