@@ -153,13 +153,15 @@ async def test_no_frame_is_missed_or_analysed_twice(runtime: RunningRuntime, tmp
                 last = len(site.seen())
                 await until(lambda: len(site.seen()) > last + 20, 15, site.process.log)
             await asyncio.sleep(1)
+            status = (await asyncio.to_thread(runtime.call_method, "inference", "getStatus"))["payload"]
             bodies = site.seen()
             missed, twice = missed_and_twice(bodies)
             names = {body["model"]["name"] for body in bodies}
             growth_bytes = rss_bytes[-1] - rss_bytes[min(2, swaps - 1)]
             print(
                 f"{swaps} swaps, {len(bodies)} frames: {len(missed)} missed, {len(twice)} twice; "
-                f"RSS {[round(value / 2**20) for value in rss_bytes[:: max(1, swaps // 10)]]} MiB"
+                f"RSS {[round(value / 2**20) for value in rss_bytes[:: max(1, swaps // 10)]]} MiB; "
+                f"frames {status['frames']}, messages dropped {status['dropped']}"
             )
             assert (missed, twice) == ([], [])
             assert names == {"named", "a", "b", "c"}

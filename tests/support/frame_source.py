@@ -41,6 +41,8 @@ class FrameSource:
         self._ring = FrameRingWriter(folder, camera, slots=slots, slot_bytes=slot_bytes_for(width, height))
         self._started_at = rfc3339(time.time())
         self.frames = 0
+        self.of_shard: list[FrameSource] = [self]
+        """All cameras of the shard: a status that leaves one out says that it was removed."""
 
     def reference(self) -> FrameReference:
         """Write the next frame; where it lies."""
@@ -60,12 +62,15 @@ class FrameSource:
 
     def cameras_message(self) -> OutgoingMessage:
         now = rfc3339(time.time())
-        status = CameraStatus(
+        statuses = [source.status() for source in self.of_shard]
+        message = CamerasMessage(shard=self.shard, sent_at=now, started_at=self._started_at, cameras=statuses)
+        return OutgoingMessage("cameras", encode(message), {"schema": message.schema, "shard": self.shard})
+
+    def status(self) -> CameraStatus:
+        return CameraStatus(
             camera=self.camera, state="streaming", reason="ok", since=self._started_at, stall_budget_s=10,
             frames_decoded=self.frames, frames_sent=self.frames, dropped={}, decoded_fps=5.0,
         )  # fmt: skip
-        message = CamerasMessage(shard=self.shard, sent_at=now, started_at=self._started_at, cameras=[status])
-        return OutgoingMessage("cameras", encode(message), {"schema": message.schema, "shard": self.shard})
 
     async def run(self, hub: HubPort, fps: float) -> None:
         """Send frames at `fps` and a status each second, until cancelled; what a lost hub refuses is gone."""

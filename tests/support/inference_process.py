@@ -81,6 +81,8 @@ async def cameras(
     """`names`: camera and shard. The sources send 5 frames a second until the end."""
     hub = await connect_as(runtime.module_env("capture"))
     sources = [FrameSource(folder / "frames", camera, shard, planes=planes) for camera, shard in names]
+    for source in sources:
+        source.of_shard = [other for other in sources if other.shard == source.shard]
     tasks = [asyncio.create_task(source.run(hub, 5.0)) for source in sources]
     try:
         yield sources
