@@ -1,11 +1,11 @@
-"""`python -m safetygear_inference`: the module as edgeAgent starts it."""
+"""`python -m safetygear_inference`: the module as edgeAgent starts it; with `serve`, the prediction API alone."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from safetygear.clock import Clock, SystemClock
 from safetygear.errors import TwinError, UserError
@@ -91,5 +91,17 @@ async def _serve_page(
     )
 
 
+def run(arguments: Sequence[str]) -> int:
+    """The program that the arguments name: none for the module, `serve` for predictions over HTTP alone."""
+    if not arguments:
+        return main()
+    if list(arguments) == ["serve"]:
+        from safetygear_inference.prediction.serve import main as serve
+
+        return serve(os.environ)
+    sys.stderr.write(f"{' '.join(arguments)} is no program of this image: give nothing, or serve\n")
+    return EXIT_BAD_INPUT
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(sys.argv[1:]))

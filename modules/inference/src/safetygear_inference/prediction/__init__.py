@@ -1,0 +1,1 @@
+"""Custom Vision's prediction API over HTTP, without IoT Edge around it."""
