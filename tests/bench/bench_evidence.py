@@ -1,4 +1,4 @@
-"""What covering faces costs, and what is left of them: `python tests/bench/bench_evidence.py [--every N]`, JSON out.
+"""What covering faces costs, and what is left of them: `PYTHONPATH=tests python tests/bench/bench_evidence.py [--every N]`, JSON out.
 
 Milliseconds of CPU time of one thread (median) on frames of the demo clip with two people: what the live page pays for
 each picture that is encoded, and what one stored picture or snapshot costs in the side thread. Then the faces of the
