@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support.campaigns import share
+from support.campaigns import SOAK, share
 from support.inference_process import InferenceProcess, cameras, until
 from support.model_packages import LABELS, network, package
 from support.model_server import ModelServer, drip, serving
@@ -32,6 +32,7 @@ RSS_GROWTH_BYTES = 30 * 2**20
 """More than this after the first swaps would be a leak: 100 models of 1 MB."""
 ROUTES: dict[str, Any] = {
     "detections": {"route": "FROM /messages/modules/inference/outputs/detections INTO $upstream", "priority": 5},
+    "health": {"route": "FROM /messages/modules/inference/outputs/health INTO $upstream", "priority": 1},
     **{
         output: {
             "route": f"FROM /messages/modules/capture/outputs/{output} "
@@ -45,6 +46,7 @@ DESIRED = {
     "schemaVersion": "1.0",
     "detections": {"policy": "all"},
     "budget": {"dailyBlocks": 10_000_000},
+    "healthIntervalS": 1,
     "model": {"name": "named"},
 }
 
@@ -87,6 +89,15 @@ class Site:
         """The bodies of all detections that have come."""
         return [entry["body"] for entry in self.runtime.upstream() if entry["output"] == "detections"]
 
+    def dropped(self) -> Counter[str]:
+        """Frames that were dropped since the start, by reason."""
+        found: Counter[str] = Counter()
+        for entry in self.runtime.upstream():
+            if entry["output"] == "health":
+                for camera in entry["body"]["cameras"]:
+                    found.update(camera["dropped"])
+        return found
+
     async def restart(self) -> str:
         """Kill the module and start it again; the first model that it then uses."""
         self.process.end()
@@ -117,6 +128,22 @@ def start(runtime: RunningRuntime, folder: Path, server: ModelServer) -> Site:
     return Site(runtime, server, process)
 
 
+BUSY = frozenset({"superseded", "stale", "overwritten"})
+"""What a machine that has no time does to frames, with any model."""
+
+
+def assert_all_analysed_once(site: Site, before: int) -> str:
+    """Of the messages after the first `before`; what to print. In an ordinary run the machine may be too busy."""
+    bodies, dropped = site.seen()[before:], site.dropped()
+    missed, twice = missed_and_twice(bodies)
+    busy = 0 if SOAK else sum(count for reason, count in dropped.items() if reason in BUSY)
+    text = f"{len(bodies)} frames: {len(missed)} missed, {len(twice)} twice; dropped since the start: {dict(dropped)}"
+    assert twice == [], text
+    assert len(missed) <= busy, f"{text}: {missed}"
+    assert not dropped.keys() - BUSY - {"no-model"}, text
+    return text
+
+
 def missed_and_twice(bodies: list[dict[str, Any]]) -> tuple[list[str], list[str]]:
     """Frames of each camera between its first and its last message that have none, or more than one."""
     numbers: dict[str, list[int]] = defaultdict(list)
@@ -137,6 +164,7 @@ async def test_no_frame_is_missed_or_analysed_twice(runtime: RunningRuntime, tmp
         try:
             async with cameras(runtime, tmp_path, *((name, "default") for name in CAMERAS), planes=PLANES):
                 await until(lambda: len(site.seen()) > 20, 30, site.process.log)
+                before = len(site.seen())
                 # Three in turn: each is fetched and compared again, because only the last two are kept.
                 offers = [site.offer(name, network(name)) for name in ("a", "b", "c")]
                 rss_bytes = []
@@ -152,18 +180,12 @@ async def test_no_frame_is_missed_or_analysed_twice(runtime: RunningRuntime, tmp
                     rss_bytes.append(site.process.rss_bytes())
                 last = len(site.seen())
                 await until(lambda: len(site.seen()) > last + 20, 15, site.process.log)
-            await asyncio.sleep(1)
-            status = (await asyncio.to_thread(runtime.call_method, "inference", "getStatus"))["payload"]
-            bodies = site.seen()
-            missed, twice = missed_and_twice(bodies)
-            names = {body["model"]["name"] for body in bodies}
+            await asyncio.sleep(1.5)
+            text = assert_all_analysed_once(site, before)
+            names = {body["model"]["name"] for body in site.seen()}
             growth_bytes = rss_bytes[-1] - rss_bytes[min(2, swaps - 1)]
-            print(
-                f"{swaps} swaps, {len(bodies)} frames: {len(missed)} missed, {len(twice)} twice; "
-                f"RSS {[round(value / 2**20) for value in rss_bytes[:: max(1, swaps // 10)]]} MiB; "
-                f"frames {status['frames']}, messages dropped {status['dropped']}"
-            )
-            assert (missed, twice) == ([], [])
+            in_mib = [round(value / 2**20) for value in rss_bytes[:: max(1, swaps // 10)]]
+            print(f"{swaps} swaps, {text}; RSS {in_mib} MiB")
             assert names == {"named", "a", "b", "c"}
             assert growth_bytes < RSS_GROWTH_BYTES
             kept = {path.name for path in (site.process.data / "models").iterdir()}
@@ -179,6 +201,7 @@ async def test_a_model_that_fails_on_live_frames_costs_none(runtime: RunningRunt
         try:
             async with cameras(runtime, tmp_path, *((name, "default") for name in CAMERAS), planes=PLANES):
                 await until(lambda: len(site.seen()) > 20, 30, site.process.log)
+                before = len(site.seen())
                 for name, bad in (("nan", "nan"), ("fails", "fails")):
                     await site.want({**site.offer(name, network(name, on_bright=bad)), "shadowS": 0, "watchS": 20})
                     found = await site.until_model(lambda model: model["state"] == "rolled-back")
@@ -187,8 +210,8 @@ async def test_a_model_that_fails_on_live_frames_costs_none(runtime: RunningRunt
                     await site.until_model(lambda model: model["state"] == "ok")
                 last = len(site.seen())
                 await until(lambda: len(site.seen()) > last + 20, 15, site.process.log)
-            await asyncio.sleep(1)
-            assert missed_and_twice(site.seen()) == ([], [])
+            await asyncio.sleep(1.5)
+            assert_all_analysed_once(site, before)
             assert {body["model"]["name"] for body in site.seen()} == {"named"}
         finally:
             site.process.end()

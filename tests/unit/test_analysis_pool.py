@@ -123,3 +123,12 @@ async def test_a_model_that_has_shown_itself_fails_by_itself(pool: AnalysisPool,
     assert pool.model is not None
     assert pool.model.identity.name == "new", "there is none to give it back for"
     assert pool.gave_back is None
+
+
+async def test_without_probation_nothing_is_given_back(pool: AnalysisPool, source: FrameSource) -> None:
+    pool.switch_to(generation("old"), on_probation=False)
+    pool.switch_to(generation("new", Eyes(ModelError("at once")), Eyes()), on_probation=False)
+    with pytest.raises(ModelError, match="at once"):
+        await seen_by(pool, source)
+    assert pool.model is not None
+    assert pool.model.identity.name == "new"
