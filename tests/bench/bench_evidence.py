@@ -1,8 +1,11 @@
-"""What covering faces costs, and what is left of them: `PYTHONPATH=tests python tests/bench/bench_evidence.py [--every N]`, JSON out.
+"""What covering faces costs, and what is left of them, as JSON.
+
+`PYTHONPATH=tests python tests/bench/bench_evidence.py [--every N] [--scenes]`
 
 Milliseconds of CPU time of one thread (median) on frames of the demo clip with two people: what the live page pays for
 each picture that is encoded, and what one stored picture or snapshot costs in the side thread. Then the faces of the
-clip's true heads in every picture that the module would store of each `N`th frame. No assertions: this tells figures.
+clip's true heads in every picture that the module would store of each `N`th frame, and with `--scenes` those of the
+rendered stories. No assertions: this tells figures.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import Picture
 from safetygear_inference.pixels import encode_jpeg, make_unrecognisable, to_bgr
-from support.faces_left import faces_left
+from support.faces_left import FaceLeft, faces_left
 from support.judged_clip import truth
 
 ROOT = Path(__file__).parents[2]
@@ -94,25 +97,37 @@ def costs(picture: Picture, model: Model, rounds: int) -> dict[str, Any]:
     }
 
 
+def figures(faces: list[FaceLeft]) -> dict[str, Any]:
+    of_evidence = [face.helmet_left for face in faces if face.of_whom != "whole" and face.helmet_left is not None]
+    return {
+        "in_pictures": len(faces),
+        "limit": RECOGNISABLE_ABOVE,
+        "above_limit_before": sum(face.before > RECOGNISABLE_ABOVE for face in faces),
+        "above_limit_after": sum(face.after > RECOGNISABLE_ABOVE for face in faces),
+        "detail_before": [round(float(np.percentile([f.before for f in faces], p)), 1) for p in (5, 50, 95)],
+        "detail_after": [round(float(np.percentile([f.after for f in faces], p)), 1) for p in (5, 50, 95, 99, 100)],
+        "helmets": len(of_evidence),
+        "helmets_hidden": sum(share < 0.5 for share in of_evidence),
+    }
+
+
 def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--every", type=int, default=2)
     options.add_argument("--rounds", type=int, default=100)
+    options.add_argument("--scenes", action="store_true")
     asked = options.parse_args()
     model = open_model(find_model(DEFAULT_MODEL, (ROOT / "modules" / "inference" / "models",)))
     with as_file(files("safetygear_workbench") / "demo" / "site_scene_demo.mp4") as clip:
         result: dict[str, Any] = {"model": model.identity.name, **costs(frame_of(clip), model, asked.rounds)}
         faces = list(faces_left(clip, truth(), model, every=asked.every))
-    of_evidence = [face.helmet_left for face in faces if face.of_whom != "whole" and face.helmet_left is not None]
-    result["faces"] = {
-        "in_pictures": len(faces),
-        "limit": RECOGNISABLE_ABOVE,
-        "detail_before": [round(float(np.percentile([f.before for f in faces], p)), 1) for p in (5, 50, 95)],
-        "detail_after": [round(float(np.percentile([f.after for f in faces], p)), 1) for p in (5, 50, 95, 100)],
-        "above_limit": [vars(face) for face in faces if face.after > RECOGNISABLE_ABOVE],
-        "helmets": len(of_evidence),
-        "helmets_hidden": sum(share < 0.5 for share in of_evidence),
-    }
+    result["faces"] = figures(faces)
+    if asked.scenes:
+        stories: list[FaceLeft] = []
+        for path in sorted((ROOT / "scenes" / "clips").glob("*.truth.json")):
+            story = json.loads(path.read_text(encoding="utf-8"))
+            stories += faces_left(path.with_name(story["video"]), story, model, every=asked.every)
+        result["stories"] = figures(stories)
     print(json.dumps(result, indent=2))
 
 

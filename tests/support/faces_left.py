@@ -31,6 +31,8 @@ from safetygear_inference.pixels import decode_jpeg, detail
 
 VISIBLE = 0.25
 """Of a person: less shows no face worth the name, or it is somebody else's that is seen there."""
+HEAD_VISIBLE = 0.3
+"""Of a head's box, where the truth tells: with less, what hides the head would be measured."""
 LEAST_PX = (8, 6)
 """Width and height of a face, in the stored picture: smaller ones show nothing."""
 
@@ -96,6 +98,8 @@ def _faces(
         if not person["head"] or person["visible_fraction"] < VISIBLE:
             continue
         left, top, right, bottom = person["head"]
+        if person.get("head_visible_px", np.inf) < HEAD_VISIBLE * (right - left) * (bottom - top):
+            continue
         worn = person["helmet"] if person["helmet_state"] == "worn" else None
         if worn:
             top = max(top, worn["box"][3])

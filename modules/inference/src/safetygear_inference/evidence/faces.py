@@ -39,9 +39,9 @@ WIDE: Final = 0.5
 """From here (body.py) somebody may bend or lie: his head may be anywhere in his box."""
 SHELL_ASPECT, HEAD_ASPECT = 1.4, 1.0
 """Width per height of a helmet's box around the shell alone, and around the head with it."""
-SHELL_BRIM, HEAD_BRIM = 0.65, 0.45
+SHELL_BRIM, HEAD_BRIM = 0.55, 0.35
 """How far down each kind of box the face begins. The default detector's boxes are of the first kind and have the brim
-at 0.76 to 0.87; what is less is for a bare head taken for a helmet, whose eyes must not show."""
+at 0.76 to 0.87; what is less is for a hood, a cap or a bare head taken for a helmet, whose eyes must not show."""
 CHIN: Final = 1.6
 """How far down the face goes, per height of a helmet's box: 1.24 to 1.37 for the default detector's."""
 HEAD_SHARE_DOWN: Final = 0.2
