@@ -9,6 +9,7 @@ What the SDK needs from its user (each observed with azure-iot-device 2.14):
 - A send in flight when the connection is lost hangs until it is back: calls have a timeout.
 - Some failures end the SDK's reconnecting without a word (refused credentials on a reconnect, a failed token renewal):
   a background exception of that kind makes every later call fail with `retryable=False`.
+- Its network thread can end by an exception that it never hears of (network_thread.py).
 - The SDK checks the payload's size but not the topic's; edgeHub closes the connection, and the SDK resends for ever.
 """
 
@@ -27,6 +28,7 @@ from azure.iot.device import exceptions as sdk
 from azure.iot.device.aio import IoTHubModuleClient
 
 from safetygear.errors import HubError, UserError
+from safetygear.hub.network_thread import watch_network_thread
 from safetygear.hub.port import (
     MAX_BODY_BYTES,
     HubHandlers,
@@ -45,6 +47,7 @@ log = logging.getLogger(__name__)
 # edgeHub's limit for topic + payload is 256 KiB; the topic's fixed part and the SDK's own properties take the rest.
 _MAX_PROPERTIES_BYTES = 32 * 1024
 _NO_ENVIRONMENT = "this process has no IoT Edge environment (IOTEDGE_* or EdgeHubConnectionString)."
+THREAD_ENDED = "hub-thread-ended"
 _START_IT = "Start it by IoT Edge, by iotedgehubdev, or with `safetygear simulate`."
 
 
@@ -67,6 +70,7 @@ class AzureHub:
         self._method_tasks: set[asyncio.Task[None]] = set()
         self._gave_up: HubError | None = None
         self._closed = False
+        self._stop_watching: Callable[[], None] = lambda: None
 
     @property
     def connected(self) -> bool:
@@ -76,6 +80,8 @@ class AzureHub:
         self._refuse_when_closed()
         await self._drop_client()
         self._gave_up = None
+        self._stop_watching()
+        self._stop_watching = watch_network_thread(self._network_thread_ended)
         self._handlers = handlers
         self._loop = asyncio.get_running_loop()
         try:
@@ -130,6 +136,7 @@ class AzureHub:
         if self._closed:
             return
         self._closed = True
+        self._stop_watching()
         for task in self._method_tasks:
             task.cancel()
         await self._drop_client()
@@ -207,6 +214,8 @@ class AzureHub:
 
     async def _connection_changed(self) -> None:
         connected = self.connected
+        if connected and self._gave_up is not None and self._gave_up.code == THREAD_ENDED:
+            self._gave_up = None  # it was a thread of a connection that the SDK had given up itself
         self._on_our_loop(lambda: self._handlers.on_connection(connected))
 
     async def _background_exception(self, exc: BaseException) -> None:
@@ -215,6 +224,12 @@ class AzureHub:
         if not error.retryable:
             # The SDK has stopped reconnecting; only a new process gets a new token (azure-iot-sdk-python#1202).
             self._gave_up = error
+
+    def _network_thread_ended(self, kind: str) -> None:
+        log.warning("the hub client's network thread has ended (%s)", kind)
+        self._gave_up = HubError(
+            f"the hub client's network thread has ended ({kind}); restarting helps", code=THREAD_ENDED, retryable=False
+        )
 
     async def _method_received(self, request: Any) -> None:
         self._on_our_loop(lambda: self._answer_method(request))
