@@ -214,8 +214,6 @@ class AzureHub:
 
     async def _connection_changed(self) -> None:
         connected = self.connected
-        if connected and self._gave_up is not None and self._gave_up.code == THREAD_ENDED:
-            self._gave_up = None  # it was a thread of a connection that the SDK had given up itself
         self._on_our_loop(lambda: self._handlers.on_connection(connected))
 
     async def _background_exception(self, exc: BaseException) -> None:
