@@ -23,6 +23,7 @@ from msrest.authentication import ApiKeyCredentials
 from safetygear.clock import SystemClock
 from safetygear_inference.detectors import open_model
 from safetygear_inference.pixels import decode_picture
+from safetygear_inference.prediction import service
 from safetygear_inference.prediction.answers import LARGEST_IMAGE_BYTES
 from safetygear_inference.prediction.predictor import WAITING, Predictor
 from safetygear_inference.prediction.service import PredictionService
@@ -44,8 +45,7 @@ def picture() -> bytes:
 @pytest.fixture
 async def server() -> AsyncIterator[TestServer]:
     predictor = Predictor(open_model(MODEL))
-    service = PredictionService(predictor, SystemClock(), key=KEY)
-    server = TestServer(service.application())
+    server = TestServer(PredictionService(predictor, SystemClock(), key=KEY).application())
     server.predictor = predictor  # type: ignore[attr-defined]  # for the test that fills it
     await server.start_server()
     yield server
@@ -131,3 +131,41 @@ async def post(server: TestServer, path: str, body: bytes) -> tuple[int, Any]:
         server.make_url(path), data=body, headers=headers
     ) as answer:  # fmt: skip
         return answer.status, json.loads(await answer.text())
+
+
+def form(head: bytes) -> bytes:
+    """A form with one part that begins with `head`."""
+    return b"--b\r\n" + head + b"\r\n\r\nx\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ([b"Prediction-Key: \xff\xfe"], b"x", 401),
+        ([b"Content-Type: multipart/form-data; boundary=b"], form(b"no colon"), 400),
+        ([b"Content-Type: multipart/form-data; boundary=b"], form(b"\xff\xfe: x"), 400),
+        ([b"Content-Encoding: gzip"], b"no gzip", 400),
+    ],
+)
+async def test_broken_bytes_are_refused_and_never_a_fault_of_the_server(
+    server: TestServer, headers: list[bytes], body: bytes, status: int
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    key = [] if any(b"Prediction-Key" in header for header in headers) else [b"Prediction-Key: " + KEY.encode()]
+    length = b"Content-Length: %d" % len(body)
+    lines = [b"POST /image HTTP/1.1", b"Host: x", b"Connection: close", length, *key, *headers]
+    writer.write(b"\r\n".join(lines) + b"\r\n\r\n" + body)
+    answer = await reader.read()
+    writer.close()
+    head, _, content = answer.partition(b"\r\n\r\n")
+    assert int(head.split()[1]) == status
+    assert set(json.loads(content)) == {"code", "message"}
+
+
+async def test_a_picture_that_never_comes_is_given_up(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "RECEIVED_WITHIN_S", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    key = KEY.encode()
+    writer.write(b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nPrediction-Key: " + key + b"\r\n\r\nx")
+    assert (await reader.readline()).split()[1] == b"408"
+    writer.close()

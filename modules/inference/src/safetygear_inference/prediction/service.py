@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 import logging
@@ -9,6 +10,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from safetygear.clock import Clock, rfc3339
 from safetygear.errors import ModelError
@@ -18,6 +20,8 @@ from safetygear_inference.prediction.predictor import Predictor, Task
 KEY_HEADER = "Prediction-Key"
 FORM_BYTES = 64 * 1024
 """What a multipart form may add to the picture."""
+RECEIVED_WITHIN_S = 20
+"""For a whole picture to come in: a connection that stands still holds no place for ever."""
 _PREFIXES = ("/customvision/v3.1/prediction", "/customvision/v3.1/Prediction", "/customvision/v3.0/Prediction")
 _EMPTY_PROJECT = str(uuid.UUID(int=0))
 
@@ -53,7 +57,7 @@ class PredictionService:
     def _image(self, task: Task | None) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             project = checked_project(request.match_info.get("project") or _EMPTY_PROJECT)
-            predictions = await self._predictor.predict(await _picture(request), task)
+            predictions = await self._predictor.predict(await _received(request), task)
             content = answer(
                 predictions,
                 request_id=str(uuid.uuid4()),
@@ -94,8 +98,20 @@ class PredictionService:
         if self._key is None:
             return
         given = request.headers.get(KEY_HEADER, "")
-        if not hmac.compare_digest(given.encode(), self._key.encode()):
+        # A header may hold any bytes: aiohttp gives those that are no UTF-8 as surrogates.
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._key.encode()):
             raise RequestError(401, "Unauthorized", f"the header {KEY_HEADER} is missing or wrong")
+
+
+async def _received(request: web.Request) -> bytes:
+    """The picture in a request, in time. Raises RequestError."""
+    try:
+        async with asyncio.timeout(RECEIVED_WITHIN_S):
+            return await _picture(request)
+    except TimeoutError as exc:
+        raise RequestError(408, "BadRequestImageStream", f"the picture took longer than {RECEIVED_WITHIN_S} s") from exc
+    except (web.RequestPayloadError, HttpProcessingError) as exc:
+        raise RequestError(400, "BadRequestImageStream", "the request's body can't be read") from exc
 
 
 async def _picture(request: web.Request) -> bytes:
