@@ -113,6 +113,24 @@ def best_class(boxes: Boxes, probability: NDArray[np.float32], thresholds: NDArr
     return Candidates(boxes[enough], class_id[enough].astype(np.int64), np.clip(best[enough], 0, 1))
 
 
+def chosen(
+    boxes: Boxes, class_id: NDArray[np.int64], probability: NDArray[np.float32], thresholds: NDArray[np.float32]
+) -> Candidates:
+    """Of a network that has chosen its boxes itself, those that reach their class's threshold.
+
+    `boxes`: xyxy (n, 4) in network px; `class_id` and `probability`: (n,). Raises ModelError.
+    """
+    if not len(boxes) == len(class_id) == len(probability):
+        raise ModelError(
+            f"the network gave {len(boxes)} boxes, {len(class_id)} classes and {len(probability)} scores",
+            code="model-failed",
+        )
+    refuse_nan(probability)
+    refuse_unknown_class(class_id, len(thresholds))
+    enough = probability >= thresholds[class_id]
+    return Candidates(boxes[enough], class_id[enough], np.clip(probability[enough], 0, 1))
+
+
 class Decode(Protocol):
     """Raises ModelError where the outputs are not what the format promises."""
 

@@ -21,8 +21,7 @@ from safetygear_inference.detectors.format import (
     Format,
     Outputs,
     Size,
-    refuse_nan,
-    refuse_unknown_class,
+    chosen,
 )
 from safetygear_inference.detectors.labels import BACKGROUND
 from safetygear_inference.detectors.network_input import read_network_input
@@ -67,12 +66,4 @@ class AutoMlDecode:
         boxes = as_xyxy(outputs[BOXES].reshape(-1, 4).astype(np.float32))
         class_id = outputs[LABELS].reshape(-1).astype(np.int64) - self.first_class
         probability = outputs[SCORES].reshape(-1).astype(np.float32)
-        if not len(boxes) == len(class_id) == len(probability):
-            raise ModelError(
-                f"the network gave {len(boxes)} boxes, {len(class_id)} labels and {len(probability)} scores",
-                code="model-failed",
-            )
-        refuse_unknown_class(class_id, len(thresholds))
-        refuse_nan(probability)
-        enough = probability >= thresholds[class_id]
-        return Candidates(boxes[enough], class_id[enough], np.clip(probability[enough], 0, 1))
+        return chosen(boxes, class_id, probability, thresholds)

@@ -18,8 +18,7 @@ from safetygear_inference.detectors.format import (
     Format,
     Outputs,
     Size,
-    refuse_nan,
-    refuse_unknown_class,
+    chosen,
 )
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
@@ -55,13 +54,4 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     boxes = as_xyxy(outputs[BOXES].reshape(-1, 4).astype(np.float32))
     class_id = outputs[CLASSES].reshape(-1).astype(np.int64)
     probability = outputs[SCORES].reshape(-1).astype(np.float32)
-    if not len(boxes) == len(class_id) == len(probability):
-        raise ModelError(
-            f"the network gave {len(boxes)} boxes, {len(class_id)} classes and {len(probability)} scores",
-            code="model-failed",
-        )
-    refuse_unknown_class(class_id, len(thresholds))
-    refuse_nan(probability)
-    enough = probability >= thresholds[class_id]
-    scale = np.array(network * 2, np.float32)
-    return Candidates(boxes[enough] * scale, class_id[enough], probability[enough])
+    return chosen(boxes * np.array(network * 2, np.float32), class_id, probability, thresholds)

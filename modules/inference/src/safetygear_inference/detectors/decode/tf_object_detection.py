@@ -20,8 +20,8 @@ from safetygear_inference.detectors.format import (
     Format,
     Outputs,
     Size,
+    chosen,
     refuse_nan,
-    refuse_unknown_class,
 )
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
@@ -71,13 +71,10 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     # The rows behind num_detections are filling, of class 1 and score 0.
     valid = len(yxyx) if NUMBER not in by_name else int(by_name[NUMBER].reshape(-1)[0])
     yxyx, classes, probability = yxyx[:valid], classes[:valid], probability[:valid]
-    refuse_nan(probability)
     refuse_nan(classes)
     class_id = np.rint(classes).astype(np.int64) - FIRST_CLASS
-    refuse_unknown_class(class_id, len(thresholds))
-    enough = probability >= thresholds[class_id]
-    boxes = as_xyxy(yxyx[enough][:, [1, 0, 3, 2]] * np.array(network * 2, np.float32))
-    return Candidates(boxes, class_id[enough], np.clip(probability[enough], 0, 1))
+    boxes = as_xyxy(yxyx[:, [1, 0, 3, 2]] * np.array(network * 2, np.float32))
+    return chosen(boxes, class_id, probability, thresholds)
 
 
 def _bare(name: str) -> str:
