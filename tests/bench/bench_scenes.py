@@ -1,21 +1,19 @@
 """The rendered stories against their truth: `python tests/bench/bench_scenes.py [--live] [STORY …]`, JSON out.
 
 `perfect`: the truth's boxes and labels, without ids, through `safetygear replay` at 2, 5 and 10 fps. `detector`: the
-default detector on the decoded frames at 5 fps, through the judging that runs live, weak boxes included. `live` (with
---live): the clips as RTSP cameras through the whole running solution, four at a time, zones by twin; the story with a
-shift is left out, because a clip can't be started on a full minute. A violation is `due` where the truth says that it
-can be judged for long enough. Delays are from when it can be judged.
+default detector on the decoded frames at 5 fps, through the judging that runs live, and once more without weak boxes.
+`live` (with --live): the clips as RTSP cameras through the whole running solution, four at a time, zones by twin; the
+story with a shift is left out, because a clip can't be started on a full minute. A violation is `due` where the truth
+says that it can be judged for long enough. Delays are from when it can be judged.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import io
 import json
 import sys
 import tempfile
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +27,12 @@ from safetygear.twin.reading import read_desired  # noqa: E402
 from safetygear_inference.config import InferenceTwin  # noqa: E402
 from safetygear_inference.detectors import open_model  # noqa: E402
 from safetygear_inference.judging.judges import Judges  # noqa: E402
-from safetygear_inference.judging.weak_boxes import for_judging, split, thresholds_of  # noqa: E402
+from safetygear_inference.judging.weak_boxes import for_judging, none, split, thresholds_of  # noqa: E402
 from safetygear_inference.model_change.config import DEFAULT_MODEL  # noqa: E402
 from safetygear_inference.model_store import find_model  # noqa: E402
 from safetygear_inference.picture import Picture  # noqa: E402
 from safetygear_inference.visibility import measure  # noqa: E402
 from safetygear_workbench.bench.solution import Solution  # noqa: E402
-from safetygear_workbench.cli.main import main as safetygear  # noqa: E402
 from support import scenes  # noqa: E402
 
 FPS = 5
@@ -47,19 +44,11 @@ def perfect(stories: list[str], fps: int, folder: Path) -> dict[str, Any]:
     score = scenes.SceneScore()
     for name in stories:
         story = scenes.truth(name)
-        frames = [(frame["t"], scenes.rows(story, frame), 0.9) for frame in story["frames"][:: story["fps"] // fps]]
-        recording = scenes.write_recording(folder / f"{name}.jsonl", story, frames)
-        twin = folder / f"{name}.json"
-        twin.write_text(json.dumps({"zones": {"cam": scenes.zones(story)}}))
-        out = io.StringIO()
-        given = ["replay", str(recording), "--config", str(twin), "--json"]
-        with redirect_stdout(out):
-            assert safetygear([*given, *(f"--label={label}" for label in ("helmet", "vest", "head", "no-vest"))]) == 0
-        score.take(name, story, json.loads(out.getvalue())["episodes"], scenes.start_s(story))
+        score.take(name, story, scenes.replayed(story, fps, folder), scenes.start_s(story))
     return score.as_json()
 
 
-def detector(stories: list[str], name_or_path: str) -> dict[str, Any]:
+def detector(stories: list[str], name_or_path: str, *, with_weak: bool = True) -> dict[str, Any]:
     path = Path(name_or_path)
     folder = ROOT / "modules" / "inference" / "models"
     model = open_model(path if path.exists() else find_model(name_or_path, (folder,)))
@@ -83,7 +72,7 @@ def detector(stories: list[str], name_or_path: str) -> dict[str, Any]:
                 t_s = number / story["fps"]
                 judged = judges.judge(
                     "cam",
-                    for_judging(shown, weak, model.labels),
+                    for_judging(shown, weak if with_weak else none(), model.labels),
                     now_s=t_s,
                     wall_s=began_s + t_s,
                     dark=measure(picture.luma()).dark(InferenceTwin().visibility.dark_below),
@@ -140,6 +129,7 @@ def main() -> None:
             "stories": stories,
             "perfect": {f"{fps} fps": perfect(stories, fps, Path(folder)) for fps in (2, 5, 10)},
             "detector": {model: detector(stories, model) for model in given.model or [DEFAULT_MODEL]},
+            "detector_without_weak_boxes": detector(stories, DEFAULT_MODEL, with_weak=False),
         }
         if given.live:
             result["live"] = asyncio.run(live(stories, Path(folder)))

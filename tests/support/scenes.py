@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from safetygear.clock import epoch_s
+from safetygear_workbench.cli.main import main
 from support.judged_clip import perfect_boxes
 from support.recordings import Row, body, record, write_lines
 
 CLIPS = Path(__file__).parents[2] / "scenes" / "clips"
+KNOWN = [f"--label={label}" for label in ("helmet", "vest", "head", "no-vest")]
+"""The model has them, whether a story shows them or not."""
 MIDNIGHT_S = 1_795_564_800.0
 """2026-11-25T00:00:00Z, a Wednesday. A story with a shift begins so that the shift ends on a full minute."""
 SHIFT_ENDS_S = MIDNIGHT_S + 10 * 3600
@@ -68,17 +73,24 @@ def rows(story: dict[str, Any], frame: dict[str, Any]) -> list[Row]:
     return [(label, tuple(map(float, box))) for label, box in zip(boxes.label, scaled, strict=True)]  # type: ignore[misc]  # four
 
 
-def write_recording(path: Path, story: dict[str, Any], frames: Sequence[tuple[float, list[Row], float]]) -> Path:
-    """(t_s, boxes, their probability) of some frames, as `simulate --messages` writes detections."""
-    size_px = (story["width"], story["height"])
-    began_s = start_s(story)
-    return write_lines(
-        path,
+def replayed(story: dict[str, Any], fps: int, folder: Path) -> list[dict[str, Any]]:
+    """The episodes that `safetygear replay` makes of the story's truth, as boxes and labels without ids."""
+    size_px, began_s = (story["width"], story["height"]), start_s(story)
+    frames = story["frames"][:: story["fps"] // fps]
+    recording = write_lines(
+        folder / f"{story['story']}.jsonl",
         (
-            record(body("cam", number, began_s + t_s, of_frame, size_px=size_px, probability=probability))
-            for number, (t_s, of_frame, probability) in enumerate(frames, 1)
+            record(body("cam", number, began_s + frame["t"], rows(story, frame), size_px=size_px))
+            for number, frame in enumerate(frames, 1)
         ),
     )
+    twin = folder / f"{story['story']}.json"
+    twin.write_text(json.dumps({"zones": {"cam": zones(story)}}))
+    out = io.StringIO()
+    with redirect_stdout(out):
+        assert main(["replay", str(recording), "--config", str(twin), "--json", *KNOWN]) == 0
+    episodes: list[dict[str, Any]] = json.loads(out.getvalue())["episodes"]
+    return episodes
 
 
 @dataclass
