@@ -1,19 +1,18 @@
-"""The live page's HTTP server. The only file that imports aiohttp."""
+"""The live page's HTTP server."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from safetygear.clock import Clock
 from safetygear.listen import Listen
 from safetygear.secret_references import Secret
+from safetygear_inference.http_listening import HttpServer, serve_http
 from safetygear_inference.live import LiveState
 from safetygear_inference.problems import Problems
 from safetygear_inference.web.access import (
@@ -51,7 +50,6 @@ CONTENT_TYPES = {
 }
 WITHOUT_TOKEN = ("/login", "/healthz")
 SHORT_TOKEN = 16
-SHUTDOWN_S = 1.0
 MAX_BODY_BYTES = 64 * 1024
 """All zones of a camera, with room; a twin has 32 KB."""
 StoredPicture = Callable[[str], Awaitable[bytes | None]]
@@ -64,11 +62,10 @@ log = logging.getLogger(__name__)
 class Page:
     """A page that is being served."""
 
-    def __init__(self, runner: web.AppRunner, server: asyncio.Server, site: _Site) -> None:
-        self._runner = runner
+    def __init__(self, server: HttpServer, site: _Site) -> None:
         self._server = server
         self._site = site
-        self.port: int = server.sockets[0].getsockname()[1]
+        self.port = server.port
 
     def dropped(self) -> Mapping[str, int]:
         """Viewers let go or turned away since the start, by reason."""
@@ -77,8 +74,7 @@ class Page:
     async def cleanup(self) -> None:
         """Stop to serve; open streams end at once."""
         self._site.close()
-        self._server.close()
-        await self._runner.cleanup()
+        await self._server.stop()
 
 
 async def serve_page(
@@ -107,21 +103,15 @@ async def serve_page(
     gate = TokenGate(token) if token is not None else None
     site = _Site(live, HostList(listen, hosts), gate, clock, limits, actions)
     site.stored_picture = stored_picture
-    runner = web.AppRunner(
-        site.application(),
-        access_log=None,
-        handler_cancellation=True,  # a viewer that has gone frees its place at once
-        keepalive_timeout=30.0,
-        logger=_http_log(),
-        shutdown_timeout=SHUTDOWN_S,
-    )
-    await runner.setup()
     try:
-        server = await asyncio.get_running_loop().create_server(
-            lambda: _connection(runner, limits.connections), listen.host, listen.port
+        server = await serve_http(
+            site.application(),
+            listen,
+            connections=limits.connections,
+            log_name=f"{__name__}.http",
+            handler_cancellation=True,  # a viewer that has gone frees its place at once
         )
     except OSError as exc:
-        await runner.cleanup()
         reason = exc.strerror or str(exc)
         problems.raised(
             "page",
@@ -129,37 +119,11 @@ async def serve_page(
             f"the live page is off: can't listen on {listen} ({reason}); set SAFETYGEAR_PAGE_LISTEN",
         )
         return None
-    page = Page(runner, server, site)
+    page = Page(server, site)
     live.on_change = site.viewers.wake
     shown = Listen(listen.host, page.port)
     log.info("live page on http://%s%s", shown, " (token needed)" if token is not None else "")
     return page
-
-
-def _connection(runner: web.AppRunner, at_most: int) -> asyncio.BaseProtocol:
-    server = runner.server
-    assert server is not None
-    if len(server.connections) >= at_most:
-        return _TurnedAway()
-    return server()
-
-
-def _http_log() -> logging.Logger:
-    """aiohttp's, without what strangers send: each line of theirs that is no HTTP would be a traceback of ours."""
-    http_log = logging.getLogger(f"{__name__}.http")
-    http_log.addFilter(_is_our_fault)
-    return http_log
-
-
-def _is_our_fault(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
-
-
-class _TurnedAway(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-        transport.close()
 
 
 class _Site:

@@ -1,0 +1,90 @@
+"""An HTTP server with a bound on its connections, whose log says nothing of what strangers send."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+from aiohttp.http import HttpProcessingError
+
+from safetygear.listen import Listen
+
+SHUTDOWN_S: Final = 1.0
+KEEPALIVE_S: Final = 30.0
+
+
+class HttpServer:
+    """A server that listens."""
+
+    def __init__(self, runner: web.AppRunner, server: asyncio.Server) -> None:
+        self._runner = runner
+        self._server = server
+        self.port: int = server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Listen no longer; what is under way has `SHUTDOWN_S` left."""
+        self._server.close()
+        await self._runner.cleanup()
+
+
+async def serve_http(
+    application: web.Application,
+    listen: Listen,
+    *,
+    connections: int,
+    log_name: str,
+    turned_away: bytes = b"",
+    auto_decompress: bool = True,
+    handler_cancellation: bool = False,
+) -> HttpServer:
+    """Serve `application`. A connection more than `connections` is answered 503, with the body `turned_away`, and
+    closed. Raises OSError where the address can't be had.
+    """
+    runner = web.AppRunner(
+        application,
+        access_log=None,
+        auto_decompress=auto_decompress,
+        handler_cancellation=handler_cancellation,
+        keepalive_timeout=KEEPALIVE_S,
+        logger=_quiet_log(log_name),
+        shutdown_timeout=SHUTDOWN_S,
+    )
+    await runner.setup()
+
+    def connection() -> asyncio.BaseProtocol:
+        server = runner.server
+        assert server is not None
+        return _TurnedAway(turned_away) if len(server.connections) >= connections else server()
+
+    try:
+        server = await asyncio.get_running_loop().create_server(connection, listen.host, listen.port)
+    except OSError:
+        await runner.cleanup()
+        raise
+    return HttpServer(runner, server)
+
+
+def _quiet_log(name: str) -> logging.Logger:
+    """aiohttp's, without what strangers send: each line of theirs that is no HTTP would be a traceback of ours."""
+    http_log = logging.getLogger(name)
+    http_log.addFilter(_is_our_fault)
+    return http_log
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+@dataclass(eq=False)
+class _TurnedAway(asyncio.Protocol):
+    body: bytes
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        kind = b"Content-Type: application/json\r\nRetry-After: 1\r\n" if self.body else b""
+        length = b"Content-Length: %d\r\n\r\n" % len(self.body)
+        transport.write(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n" + kind + length + self.body)
+        transport.close()
