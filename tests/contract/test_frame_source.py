@@ -37,7 +37,7 @@ def request(url: str = "rtsp://fake/a", **changes: Any) -> SourceRequest:
 class World(Protocol):
     """A kind of camera, and what can be wrong with it."""
 
-    def open(self, fault: str = "none") -> FrameSource: ...
+    def open(self, fault: str = "none", key_frames_apart_s: float | None = None) -> FrameSource: ...
 
 
 class FakeWorld:
@@ -51,8 +51,8 @@ class FakeWorld:
         "status": Fails("not-found"),
     }
 
-    def open(self, fault: str = "none") -> FrameSource:
-        return ScriptedCamera(self.SCRIPTS[fault])(request())
+    def open(self, fault: str = "none", key_frames_apart_s: float | None = None) -> FrameSource:
+        return ScriptedCamera(self.SCRIPTS[fault])(request(key_frames_apart_s=key_frames_apart_s))
 
 
 class RealWorld:
@@ -69,9 +69,9 @@ class RealWorld:
     def __init__(self, camera: RunningCamera, name: str, transport: str) -> None:
         self._camera, self._name, self._transport = camera, name, transport
 
-    def open(self, fault: str = "none") -> FrameSource:
+    def open(self, fault: str = "none", key_frames_apart_s: float | None = None) -> FrameSource:
         url = self._camera.url(self._name, **self.FAULTS[fault])
-        return open_rtsp(request(url, transport=self._transport))
+        return open_rtsp(request(url, transport=self._transport, key_frames_apart_s=key_frames_apart_s))
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +180,35 @@ def test_key_frames_only_and_back(world: World) -> None:
         source.close()
 
 
+def test_where_only_key_frames_are_wanted_nothing_else_is_decoded(world: World) -> None:
+    source = world.open(key_frames_apart_s=0.0)
+    try:
+        found: list[DecodedFrame] = []
+        awaited: list[bool] = []
+        while len(found) < 3:
+            frames = source.read()
+            found += frames
+            awaited.append(source.awaits_key_frame)
+            assert len(frames) == (not source.awaits_key_frame), "the key frame's own read gives its picture"
+            source.key_frames_only(False)
+        assert all(frame.keyframe for frame in found)
+        times_s = [frame.pts_s for frame in found[1:] if frame.pts_s is not None]
+        assert times_s[1] - times_s[0] == pytest.approx(1.0, abs=0.005), "each key frame: one in 25 pictures"
+        assert sum(awaited) >= 40
+        assert source.decode_errors == 0
+    finally:
+        source.close()
+
+
+def test_key_frames_that_come_too_close_together_are_left_out(world: World) -> None:
+    source = world.open(key_frames_apart_s=1.5)
+    try:
+        times_s = [frame.pts_s for frame in read_frames(source, 2) if frame.pts_s is not None]
+        assert len(times_s) < 2 or times_s[1] - times_s[0] == pytest.approx(2.0, abs=0.005)
+    finally:
+        source.close()
+
+
 def test_before_the_first_key_frame_it_is_said_that_one_is_awaited(world: World) -> None:
     source = world.open("between")
     try:
@@ -221,6 +250,19 @@ def test_pictures_arrive_whole_in_order_and_with_the_cameras_time(
         assert last.camera_s - earlier.camera_s == pytest.approx(last.pts_s - earlier.pts_s, abs=0.005)
     finally:
         source.close()
+
+
+def test_a_key_frame_is_not_held_back_by_a_decoder_that_expects_b_frames(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path / "b.mp4", width=WIDTH, height=HEIGHT, b_frames=2)
+    with start_camera({"b": clip}) as camera:
+        source = open_rtsp(request(camera.url("b"), key_frames_apart_s=0.0))
+        try:
+            frames = read_frames(source, 3)
+            late_s = [time.time() - frame.camera_s for frame in frames[-1:] if frame.camera_s is not None]
+            assert [number % 25 for number in (read_number(frame.load().arrays[0]) for frame in frames)] == [0, 0, 0]
+            assert late_s and late_s[0] < 0.9, "sooner than the next one"
+        finally:
+            source.close()
 
 
 def test_without_sender_reports_there_is_no_camera_time(camera: RunningCamera) -> None:

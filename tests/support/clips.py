@@ -43,6 +43,7 @@ def make_clip(
     fps: int = 25,
     frames: int = 75,
     keyframe_every: int = 25,
+    b_frames: int = 0,
 ) -> Path:
     """Encode numbered pictures into an mp4 at `path`."""
     encoder = {"h264": "libx264", "hevc": "libx265"}[codec]
@@ -51,9 +52,10 @@ def make_clip(
         stream = container.add_stream(encoder, rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.gop_size = keyframe_every
-        stream.codec_context.max_b_frames = 0
+        stream.codec_context.max_b_frames = b_frames
         stream.codec_context.time_base = Fraction(1, fps)
-        stream.options = {"preset": "ultrafast", "tune": "zerolatency", **quiet}
+        tune = {} if b_frames else {"tune": "zerolatency"}
+        stream.options = {"preset": "ultrafast", **tune, **quiet}
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(numbered_picture(number, width, height), format="rgb24")
             frame.pts = number

@@ -173,6 +173,43 @@ def test_what_comes_of_the_key_frame_is_judged_a_stall_budget_later(broken: bool
     assert camera.verdict(24.5) == verdict
 
 
+def key_frame(camera: Camera, now_s: float, *, sound: bool = True) -> None:
+    camera.packet(now_s)
+    assert not camera.overdue(now_s), "the picture is being decoded"
+    if sound:
+        camera.decoded(now_s)
+    else:
+        camera.damaged()
+
+
+def test_where_only_key_frames_are_decoded_they_may_be_far_apart() -> None:
+    camera = Camera(stall_budget_s=BUDGET_S, now_s=0.0)
+    camera.connecting(0.0)
+    camera.opened(0.0)
+    for number in range(3):
+        key_frame(camera, 60.0 * number)
+        between(camera, 60.0 * number + 0.5, 60.0 * number + 59.5)
+        assert camera.snapshot(60.0 * number + 59.5).state == "streaming"
+    between(camera, 180.0, 120.0 + KEY_FRAME_WITHIN_S - 0.5)
+    camera.packet(120.0 + KEY_FRAME_WITHIN_S, awaits_key_frame=True)
+    assert camera.overdue(120.0 + KEY_FRAME_WITHIN_S)
+    assert camera.verdict(120.0 + KEY_FRAME_WITHIN_S) == "no-key-frame"
+
+
+def test_key_frames_that_are_all_damaged_end_after_the_stall_budget() -> None:
+    camera = Camera(stall_budget_s=BUDGET_S, now_s=0.0)
+    camera.connecting(0.0)
+    camera.opened(0.0)
+    key_frame(camera, 0.0)
+    for number in (1, 2):
+        between(camera, 2.0 * number - 1.5, 2.0 * number - 0.5)
+        key_frame(camera, 2.0 * number, sound=False)
+    between(camera, 4.5, 5.5)
+    camera.packet(6.0)
+    assert camera.overdue(2.0 + BUDGET_S)
+    assert camera.verdict(2.0 + BUDGET_S) == "corrupt"
+
+
 def test_since_is_when_the_state_began_and_streaming_time_counts_streaming_only() -> None:
     camera = Camera(stall_budget_s=BUDGET_S, now_s=0.0)
     camera.connecting(0.0)

@@ -51,7 +51,8 @@ class Camera:
         self._opened_s: float | None = None
         self._decoded_s: float | None = None
         self._streaming_since_s: float | None = None
-        self._between_s: float | None = None  # the newest picture of a stream whose first key frame is still to come
+        self._between_s: float | None = None  # the newest picture that is not decoded, as a key frame has to come first
+        self._key_frame_came = False  # since the last sound picture
         self._packets = 0  # since the last sound picture; this and the next two: of this attempt
         self._damaged = False
         self._sound = False
@@ -65,7 +66,7 @@ class Camera:
         """An attempt begins. What ended the one before stays the reason."""
         self._opened_s = self._decoded_s = self._streaming_since_s = None
         self._packets, self._damaged, self._sound = 0, False, False
-        self._between_s = None
+        self._between_s, self._key_frame_came = None, False
         self._flaw = self._given_up = None
         self._base = "connecting"
         self._show(now_s)
@@ -84,7 +85,9 @@ class Camera:
                 self._show(now_s)
         elif self._between_s is not None:
             # The key frame is here: from now on, that no picture comes means something.
-            self._between_s, self._opened_s, self._packets = None, now_s, 1
+            self._between_s = None
+            if not self._key_frame_came:
+                self._key_frame_came, self._opened_s, self._packets = True, now_s, 1
 
     def damaged(self) -> None:
         """A picture of which parts are missing: no proof of life."""
@@ -93,7 +96,7 @@ class Camera:
     def decoded(self, now_s: float) -> None:
         """A sound picture was decoded."""
         self._decoded_s = now_s
-        self._between_s = None
+        self._between_s, self._key_frame_came = None, False
         self._packets, self._sound = 0, True
         self._given_up = None
         if self._base != "streaming":
@@ -117,11 +120,12 @@ class Camera:
     def overdue(self, now_s: float) -> bool:
         """Whether the stall budget has passed without a sound picture. False while there is no stream.
 
-        Before the first key frame, pictures that arrive are as good as sound ones, for `KEY_FRAME_WITHIN_S`.
+        Before the first key frame, and before each where no other picture is decoded, pictures that arrive are as good
+        as sound ones, for `KEY_FRAME_WITHIN_S`.
         """
         if self._between_s is not None:
             return now_s - self._between_s >= self._stall_budget_s or self._without_key_frame(now_s)
-        since_s = self._decoded_s if self._decoded_s is not None else self._opened_s
+        since_s = self._picture_due_since_s()
         return since_s is not None and now_s - since_s >= self._stall_budget_s
 
     def verdict(self, now_s: float) -> str:
@@ -169,7 +173,13 @@ class Camera:
 
     def _without_key_frame(self, now_s: float) -> bool:
         """Whether pictures came for so long without a key frame that the attempt is given up."""
-        return self._opened_s is not None and now_s - self._opened_s >= max(KEY_FRAME_WITHIN_S, self._stall_budget_s)
+        since_s = self._picture_due_since_s()
+        return since_s is not None and now_s - since_s >= max(KEY_FRAME_WITHIN_S, self._stall_budget_s)
+
+    def _picture_due_since_s(self) -> float | None:
+        """The newest sound picture, or the stream's opening or the first key frame since where that is newer."""
+        moments_s = [moment_s for moment_s in (self._opened_s, self._decoded_s) if moment_s is not None]
+        return max(moments_s, default=None)
 
     def _show(self, now_s: float) -> None:
         shown: tuple[CameraState, str] = (self._base, self._base_reason)

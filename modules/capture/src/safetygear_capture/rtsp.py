@@ -58,6 +58,8 @@ class RtspSource:
         self.awaits_key_frame = False
         self._begun = False
         self._closed = False
+        self._key_frames_apart_s = request.key_frames_apart_s
+        self._key_frame_s = -math.inf
         self._camera_s: OrderedDict[int, float] = OrderedDict()
         self._read_timeout_s = request.read_timeout_s
         started_s = time.monotonic()
@@ -100,6 +102,8 @@ class RtspSource:
         self.bytes_read += packet.size
         self._interrupted = False
         waited = time.monotonic() - asked_s >= WAITED_S
+        if self._key_frames_apart_s is not None:
+            return self._key_frame(packet, waited, self._key_frames_apart_s)
         self._remember_time(packet)
         if not self._begun:
             self._begun = packet.is_keyframe
@@ -118,12 +122,30 @@ class RtspSource:
         return [self._frame(frame, waited) for frame in decoded if isinstance(frame, VideoFrame)]
 
     def key_frames_only(self, only: bool) -> None:
-        self._stream.codec_context.skip_frame = "NONKEY" if only else "DEFAULT"
+        if self._key_frames_apart_s is None:
+            self._stream.codec_context.skip_frame = "NONKEY" if only else "DEFAULT"
 
     def close(self) -> None:
         if not self._closed:
             self._closed = True
             self._container.close()
+
+    def _key_frame(self, packet: Packet[VideoStream], waited: bool, apart_s: float) -> list[DecodedFrame]:
+        now_s = time.monotonic()
+        if not packet.is_keyframe or now_s - self._key_frame_s < apart_s:
+            self.awaits_key_frame = self.awaits_key_frame or carries_slice(self.codec, bytes(packet))
+            return []
+        self._key_frame_s, self.awaits_key_frame = now_s, False
+        self._remember_time(packet)
+        context = self._stream.codec_context
+        try:
+            # Drained at once: a decoder that expects B-frames would hold the picture until the next key frame.
+            decoded = [*packet.decode(), *context.decode(None)]
+        except av.FFmpegError:
+            self.decode_errors += 1
+            decoded = []
+        context.flush_buffers()
+        return [self._frame(frame, waited) for frame in decoded if isinstance(frame, VideoFrame)]
 
     def _remember_time(self, packet: Packet[VideoStream]) -> None:
         if packet.pts is None or not packet.has_sidedata("prft"):

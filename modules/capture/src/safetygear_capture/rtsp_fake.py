@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -64,12 +65,14 @@ def picture(
 class ScriptedSource:
     """Gives one step per `read`, and `end-of-stream` after the last."""
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], key_frames_apart_s: float | None = None) -> None:
         self.codec = "h264"
         self.decode_errors = 0
         self.awaits_key_frame = False
         self.only_key_frames = False
         self.closed = False
+        self._key_frames_apart_s = key_frames_apart_s
+        self._key_frame_pts_s = -math.inf
         self._steps: Iterator[Step] = iter(steps)
 
     def read(self) -> Sequence[DecodedFrame]:
@@ -87,10 +90,20 @@ class ScriptedSource:
         if step is None:
             self.decode_errors += 1
             return []
+        if self._key_frames_apart_s is not None:
+            self.awaits_key_frame = not self._due(step, self._key_frames_apart_s)
+            return [] if self.awaits_key_frame else [step]
         return [] if self.only_key_frames and not step.keyframe else [step]
 
     def key_frames_only(self, only: bool) -> None:
         self.only_key_frames = only
+
+    def _due(self, frame: DecodedFrame, apart_s: float) -> bool:
+        pts_s = frame.pts_s if frame.pts_s is not None else math.inf
+        if not frame.keyframe or pts_s - self._key_frame_pts_s < apart_s:
+            return False
+        self._key_frame_pts_s = pts_s
+        return True
 
     def close(self) -> None:
         self.closed = True
@@ -109,6 +122,6 @@ class ScriptedCamera:
         attempt = next(self._attempts, Fails("refused-connection"))
         if isinstance(attempt, Fails):
             raise CameraError(explain(attempt.code), code=attempt.code)
-        source = ScriptedSource(attempt)
+        source = ScriptedSource(attempt, request.key_frames_apart_s)
         self.sources.append(source)
         return source

@@ -34,6 +34,9 @@ class SourceRequest:
     tls_verify: bool
     open_timeout_s: float
     read_timeout_s: float
+    key_frames_apart_s: float | None = None
+    """Not None: only key frames are decoded, each for itself, and of those that arrive closer together than this only
+    the first. Nothing is done with any other packet."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,14 @@ class FrameSource(Protocol):
 
     @property
     def awaits_key_frame(self) -> bool:
-        """Pictures of the announced codec arrive, but no key frame has come yet: nothing can be decoded before."""
+        """Pictures of the announced codec arrive, but the first or, where only key frames are decoded, the next one has
+        not come yet: nothing is decoded before."""
         ...
 
     def read(self) -> Sequence[DecodedFrame]: ...
 
     def key_frames_only(self, only: bool) -> None:
-        """Skip everything but key frames, to catch up."""
+        """Skip everything but key frames, to catch up. Says nothing where no other is decoded anyway."""
         ...
 
     def close(self) -> None: ...
