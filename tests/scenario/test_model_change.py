@@ -128,7 +128,7 @@ def start(runtime: RunningRuntime, folder: Path, server: ModelServer) -> Site:
     return Site(runtime, server, process)
 
 
-BUSY = frozenset({"superseded", "stale", "overwritten"})
+BUSY = frozenset({"shed", "superseded", "stale", "overwritten"})
 """What a machine that has no time does to frames, with any model."""
 
 
