@@ -22,7 +22,7 @@ from safetygear_inference.evidence.desk import EvidenceDesk
 from safetygear_inference.evidence.faces import RECOGNISABLE_ABOVE
 from safetygear_inference.evidence.picture_id import PICTURES_PER_EPISODE, picture_of_uri
 from safetygear_inference.evidence.picture_making import CautiousDetector
-from safetygear_inference.evidence.store import EvidenceError
+from safetygear_inference.picture_folder import PictureFolderError
 from safetygear_inference.problems import Problems
 from safetygear_inference.side_analysis import SideAnalysis
 from support.evidence import HEAD, PERSON, Seeing, seen_frame, wish
@@ -199,7 +199,7 @@ async def test_a_full_disk_is_said_in_the_event_and_as_a_problem_while_it_lasts(
     made: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any, **__: Any) -> str:
-        raise EvidenceError("no space left", code="data-full")
+        raise PictureFolderError("no space left", code="data-full")
 
     with monkeypatch.context() as patch:
         patch.setattr(made.desk.store, "put", fail)

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetygear_inference.evidence import store as store_module
+from safetygear_inference import picture_folder as store_module
 from safetygear_inference.evidence.config import MEBIBYTE
 from safetygear_inference.evidence.picture_id import PictureId, picture_id, picture_of_uri
-from safetygear_inference.evidence.store import DAY_S, EvidenceError, EvidenceStore
+from safetygear_inference.evidence.store import EvidenceStore
+from safetygear_inference.picture_folder import DAY_S, PictureFolderError
 
 QUOTA = 100 * MEBIBYTE
 JPEG = b"\xff\xd8 a picture"
@@ -122,7 +123,7 @@ def test_a_full_disk_leaves_nothing_behind(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(store_module, step, fail)
-    with pytest.raises(EvidenceError) as caught:
+    with pytest.raises(PictureFolderError) as caught:
         store.put(name(1), JPEG, quota_bytes=QUOTA)
     assert (caught.value.code, store.count) == ("data-full", 0)
     assert not list((tmp_path / "evidence").glob("*.part"))
@@ -133,7 +134,7 @@ def test_a_full_disk_leaves_nothing_behind(
 
 def test_the_last_bytes_of_the_volume_are_the_outbox_s(store: EvidenceStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_module, "RESERVE_BYTES", 2**62)
-    with pytest.raises(EvidenceError) as caught:
+    with pytest.raises(PictureFolderError) as caught:
         store.put(name(1), JPEG, quota_bytes=QUOTA)
     assert caught.value.code == "data-full"
 
@@ -141,7 +142,7 @@ def test_the_last_bytes_of_the_volume_are_the_outbox_s(store: EvidenceStore, mon
 def test_a_missing_volume_is_said_and_may_come_back(tmp_path: Path) -> None:
     store = EvidenceStore(tmp_path / "data" / "evidence")
     for call in (store.begin, lambda: store.put(name(1), JPEG, quota_bytes=QUOTA)):
-        with pytest.raises(EvidenceError) as caught:
+        with pytest.raises(PictureFolderError) as caught:
             call()
         assert caught.value.code == "data-missing"
     (tmp_path / "data").mkdir()

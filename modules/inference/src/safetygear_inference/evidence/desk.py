@@ -27,11 +27,12 @@ from safetygear_inference.evidence.crop import Part
 from safetygear_inference.evidence.frame_order import order_of
 from safetygear_inference.evidence.picture_id import PICTURES_PER_EPISODE, PictureId, picture_id, picture_of_uri
 from safetygear_inference.evidence.picture_making import CautiousDetector, PictureOrder, cut_out, finish, sharpness_of
-from safetygear_inference.evidence.store import EvidenceError, EvidenceStore
+from safetygear_inference.evidence.store import EvidenceStore
 from safetygear_inference.frame_listeners import SeenFrame
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.outbox.pump import OffLoop
 from safetygear_inference.picture import Bgr
+from safetygear_inference.picture_folder import PictureFolderError
 from safetygear_inference.problems import Problems
 from safetygear_inference.side_analysis import SideAnalysis
 
@@ -62,7 +63,7 @@ class EvidenceDesk:
         """Where a picture of an earlier process is found."""
         self.place: Callable[[PictureId], str] = lambda picture: picture.page_path
         """Called in a thread right before a picture is stored: makes sure that it will get to the uri that it returns.
-        Raises EvidenceError: then it is not stored."""
+        Raises PictureFolderError: then it is not stored."""
         self.stored: Counter[str] = Counter()
         """Pictures stored since the start, by `blurred` and `clear`."""
         self.failed: Counter[str] = Counter()
@@ -94,7 +95,7 @@ class EvidenceDesk:
         """Take stock of what an earlier process has stored; before the first event."""
         try:
             swept = await self._off_loop(self.store.begin)
-        except EvidenceError as exc:
+        except PictureFolderError as exc:
             self._problems.raised("evidence", exc.code, str(exc))
         else:
             if swept:
@@ -115,7 +116,7 @@ class EvidenceDesk:
                     now_s=self._clock.now_s(), quota_bytes=config.quota_bytes, retention_days=config.retention_days
                 )
             )
-        except EvidenceError as exc:
+        except PictureFolderError as exc:
             self._problems.raised("evidence", exc.code, str(exc))
 
     def seen(self, frame: SeenFrame) -> None:
@@ -159,7 +160,7 @@ class EvidenceDesk:
             return None
         try:
             return await self._off_loop(self.store.read, picture)
-        except EvidenceError as exc:
+        except PictureFolderError as exc:
             log.warning("picture %s: %s", picture, exc)
             return None
 
@@ -218,7 +219,7 @@ class EvidenceDesk:
 
         try:
             written = await self._off_loop(write)
-        except EvidenceError as exc:
+        except PictureFolderError as exc:
             self._fail([episode], exc.code)
             self._problems.raised("evidence", exc.code, str(exc))
             return
@@ -240,7 +241,7 @@ class EvidenceDesk:
 
         try:
             found = await self._off_loop(find)
-        except EvidenceError as exc:
+        except PictureFolderError as exc:
             self._fail([episode], exc.code)
             return
         if found is not None:

@@ -6,13 +6,16 @@ import os
 from pathlib import Path
 
 from safetygear_inference.evidence.picture_id import PictureId, picture_id
-from safetygear_inference.evidence.store import as_evidence_error, sync_folder, write_synced
+from safetygear_inference.evidence.store import QUOTA_SETTING
+from safetygear_inference.picture_folder import as_folder_error, sync_folder, write_synced
 
 _SUFFIX = ".url"
 
 
 class UploadMarks:
-    """`<folder>/<picture id>.url` holds the blob's address. Its calls block for the disk. They raise EvidenceError."""
+    """`<folder>/<picture id>.url` holds the blob's address. Its calls block for the disk.
+
+    They raise PictureFolderError."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -29,7 +32,7 @@ class UploadMarks:
                 if picture is not None:
                     found[picture] = path.read_text(encoding="utf-8", errors="replace")
         except OSError as exc:
-            raise as_evidence_error(exc, self._folder) from exc
+            raise as_folder_error(exc, self._folder, QUOTA_SETTING) from exc
         return found
 
     def add(self, picture: PictureId, url: str) -> None:
@@ -42,14 +45,14 @@ class UploadMarks:
             scratch.replace(path)
             sync_folder(self._folder)
         except OSError as exc:
-            raise as_evidence_error(exc, self._folder) from exc
+            raise as_folder_error(exc, self._folder, QUOTA_SETTING) from exc
 
     def remove(self, picture: PictureId) -> None:
         """It has arrived, or never will. Not synced: after a power cut it is tried once more, and found there."""
         try:
             self._path(picture).unlink(missing_ok=True)
         except OSError as exc:
-            raise as_evidence_error(exc, self._folder) from exc
+            raise as_folder_error(exc, self._folder, QUOTA_SETTING) from exc
 
     def _path(self, picture: PictureId) -> Path:
         return self._folder / f"{picture}{_SUFFIX}"

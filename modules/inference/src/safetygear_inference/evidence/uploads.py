@@ -21,10 +21,11 @@ from safetygear.errors import SafetyGearError, TwinError
 from safetygear.secret_references import SecretResolver
 from safetygear_inference.evidence.config import UploadConfig
 from safetygear_inference.evidence.picture_id import PictureId
-from safetygear_inference.evidence.store import EvidenceError, EvidenceStore
+from safetygear_inference.evidence.store import EvidenceStore
 from safetygear_inference.evidence.upload_marks import UploadMarks
 from safetygear_inference.evidence.upload_policy import AFTER_CHANGE_S, FIRST_PAUSE_S, LONGEST_PAUSE_S, Next, after
 from safetygear_inference.outbox.pump import OffLoop
+from safetygear_inference.picture_folder import PictureFolderError
 from safetygear_inference.problems import Problems
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Uploads:
         return f"{config.container_url}/{self._folder_name}/{picture.file_name}"
 
     def place(self, picture: PictureId) -> str:
-        """In a thread: the same, and it is on the disk that the picture has to go there. Raises EvidenceError."""
+        """In a thread: the same, and it is on the disk that the picture has to go there. Raises PictureFolderError."""
         uri = self.uri_of(picture)
         if not uri.startswith("/"):
             self._marks.add(picture, uri)
@@ -112,7 +113,7 @@ class Uploads:
         """Take over what an earlier process had not uploaded."""
         try:
             self._waiting = await self._off_loop(self._marks.load)
-        except EvidenceError as exc:
+        except PictureFolderError as exc:
             self._problems.raised("upload", exc.code, str(exc))
 
     async def run(self) -> None:
@@ -161,7 +162,7 @@ class Uploads:
             self.given_up[GIVEN_UP] += 1
             try:
                 await self._forget(picture)
-            except EvidenceError:
+            except PictureFolderError:
                 del self._waiting[picture]  # tried once more after a restart
             return True
         self._problems.raised("upload", exc.code, f"pictures wait to be uploaded: {exc}")
