@@ -22,18 +22,11 @@ import av
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from safetygear.clock import epoch_s, rfc3339  # noqa: E402  # the path above
-from safetygear.twin.reading import read_desired  # noqa: E402
-from safetygear_inference.config import InferenceTwin  # noqa: E402
-from safetygear_inference.detectors import open_model  # noqa: E402
-from safetygear_inference.judging.judges import Judges  # noqa: E402
-from safetygear_inference.judging.weak_boxes import for_judging, none, split, thresholds_of  # noqa: E402
+from safetygear.clock import epoch_s  # noqa: E402  # the path above
 from safetygear_inference.model_change.config import DEFAULT_MODEL  # noqa: E402
-from safetygear_inference.model_store import find_model  # noqa: E402
-from safetygear_inference.picture import Picture  # noqa: E402
-from safetygear_inference.visibility import measure  # noqa: E402
 from safetygear_workbench.bench.solution import Solution  # noqa: E402
 from support import scenes  # noqa: E402
+from support.watching import Watcher, opened  # noqa: E402
 
 FPS = 5
 AT_ONCE = 4
@@ -49,41 +42,17 @@ def perfect(stories: list[str], fps: int, folder: Path) -> dict[str, Any]:
 
 
 def detector(stories: list[str], name_or_path: str, *, with_weak: bool = True) -> dict[str, Any]:
-    path = Path(name_or_path)
-    folder = ROOT / "modules" / "inference" / "models"
-    model = open_model(path if path.exists() else find_model(name_or_path, (folder,)))
-    thresholds = thresholds_of({label: model.own_threshold(label) for label in model.labels}, {}, None)
-    seeing = model.detector(thresholds=thresholds.asked)
-    shown_from = thresholds.shown_from(model.labels)
-    score = scenes.SceneScore()
+    watcher, score = Watcher(name_or_path, with_weak=with_weak), scenes.SceneScore()
     for name in stories:
         story, began_s = scenes.truth(name), scenes.start_s(scenes.truth(name))
-        twin = {"zones": {"cam": scenes.zones(story)}}
-        judges = Judges(origin="bench", token="t")
-        judges.configure(read_desired(InferenceTwin, twin, last_good=None).config, now_s=0.0)
-        judges.model(model.labels)
-        opened = []
+        step = story["fps"] // FPS
         with av.open(str(scenes.clip(name))) as container:
-            for number, decoded in enumerate(container.decode(video=0)):
-                if number % (story["fps"] // FPS):
-                    continue
-                picture = Picture.from_bgr(decoded.to_ndarray(format="bgr24"))
-                shown, weak = split(seeing.detect(picture), shown_from)
-                t_s = number / story["fps"]
-                judged = judges.judge(
-                    "cam",
-                    for_judging(shown, weak if with_weak else none(), model.labels),
-                    now_s=t_s,
-                    wall_s=began_s + t_s,
-                    dark=measure(picture.luma()).dark(InferenceTwin().visibility.dark_below),
-                    frame_size_px=(story["width"], story["height"]),
-                )
-                opened += [
-                    {"rule": one.rule, "zone": one.zone, "reason": one.reason, "openedAt": rfc3339(began_s + t_s)}
-                    for one in judged.changes
-                    if one.state == "open"
-                ]
-        score.take(name, story, opened, began_s)
+            seen = [
+                watcher.see(number / story["fps"], decoded.to_ndarray(format="bgr24"))
+                for number, decoded in enumerate(container.decode(video=0))
+                if number % step == 0
+            ]
+        score.take(name, story, opened(seen, watcher.labels, scenes.zones(story), began_s), began_s)
     return score.as_json()
 
 
