@@ -17,7 +17,7 @@ unexport CAMERA
 MAKEOVERRIDES =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench scene scene-story lint format train train-arguments clean docs edge-tools interop images test-images
+.PHONY: help demo test soak bench scene scene-story lint format train train-arguments evaluate clean docs edge-tools interop images test-images
 
 help: ## list the targets
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -65,6 +65,9 @@ test-images: $(VENV)/.tested ## run the images as edgeAgent would (docker, or a 
 train: train-arguments .venv-training/.installed ## train the detector: DATA=DIR RUN=DIR START=WEIGHTS.pth TEACHER=COCO.onnx
 	PYTHONPATH=training .venv-training/bin/python -m safetygear_training.train training/config.toml \
 		--data "$(DATA)" --out "$(RUN)" --start "$(START)" --teacher "$(TEACHER)"
+
+evaluate: $(VENV)/.tested ## the model card's figures: DATA=DIR, pictures as training/DATA.md says; without it, on stills of rendered scenes
+	@$(BIN)/python tests/bench/bench_card.py $(if $(DATA),"$(DATA)")
 
 scene: scene-story .venv-scenes/.installed ## render a story of scenes/stories and make its clip and truth: STORY=crossing (an hour of one core)
 	cd scenes && PYTHONPATH=. ../.venv-scenes/bin/python -m safetygear_scenes background --story stories/$(STORY).toml
