@@ -265,6 +265,15 @@ def test_a_key_frame_is_not_held_back_by_a_decoder_that_expects_b_frames(tmp_pat
             source.close()
 
 
+def test_without_a_gpu_pictures_are_decoded_in_software_and_it_is_said_why(camera: RunningCamera) -> None:
+    source = open_rtsp(request(camera.url("h264"), decode="vaapi"))
+    (frame,) = read_frames(source, 1)
+    assert frame.load().pixel_format in ("i420", "nv12")
+    if source.decoding.decoder == "software":  # a developer's machine may have one
+        assert source.decoding.reason
+    source.close()
+
+
 def test_without_sender_reports_there_is_no_camera_time(camera: RunningCamera) -> None:
     source = open_rtsp(request(camera.url("h264", no_sender_report=1)))
     try:

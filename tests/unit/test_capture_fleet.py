@@ -16,6 +16,7 @@ from safetygear.redact import Redactor
 from safetygear.secret_references import Secret, SecretResolver
 from safetygear_capture.camera_ring import CameraRing
 from safetygear_capture.config import CameraConfig
+from safetygear_capture.decoding import SOFTWARE
 from safetygear_capture.fleet import (
     CameraDisabledError,
     CameraRestartingError,
@@ -262,6 +263,22 @@ def test_the_sub_stream_is_the_one_that_is_analysed(tmp_path: Path) -> None:
     assert world.fleet._request(config).url == "rtsp://gate/sub"
 
 
+def test_of_a_quiet_camera_only_key_frames_are_asked_for(tmp_path: Path) -> None:
+    gate = Gate()
+    pictures: list[Step] = [picture(n, pts_s=n / 25, keyframe=n % 25 == 0) for n in range(100)]
+    camera = ScriptedCamera([*pictures, Calls(gate)])
+    world = World(camera, tmp_path)
+    quiet = CameraConfig(url="rtsp://gate/1", frames="key-frames", analysed_fps=2.0, priority=3.0)
+    world.fleet.apply({"gate": quiet})
+    assert gate.reached.wait(TIMEOUT_S)
+    status = world.status()
+    gate.open.set()
+    world.fleet.stop()
+    world.join()
+    assert camera.requests[0].key_frames_apart_s == pytest.approx(0.45)
+    assert (status.frames_decoded, status.frames, status.priority) == (4, "key-frames", 3.0)
+
+
 def test_apply_touches_only_what_has_changed(tmp_path: Path) -> None:
     hanging = Hanging()
     world = World(hanging, tmp_path)
@@ -366,7 +383,7 @@ class LateRead:
     """A source whose read comes back, with a picture, only when it is let go."""
 
     def __init__(self) -> None:
-        self.codec, self.decode_errors = "h264", 0
+        self.codec, self.decode_errors, self.decoding = "h264", 0, SOFTWARE
         self.gate = Gate()
 
     def __call__(self, request: SourceRequest) -> FrameSource:

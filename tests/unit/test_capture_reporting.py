@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from safetygear.messages.frames import CameraStatus
@@ -77,6 +78,21 @@ def test_a_camera_that_flaps_is_told_of_once_a_minute_and_the_newest_state_wins(
     for second in range(1200, 1200 + 2 * int(REFILL_S)):
         cameras.update([status("stalled", "stall", "t9")], float(second))
     assert told(cameras) == ("stalled", "stall", "t9")
+
+
+def test_what_decodes_is_told_where_it_is_not_as_usual() -> None:
+    cameras = ReportedCameras()
+    plain = msgspec.structs.replace(status("streaming", "ok"), decoder="software")
+    fallen_back = msgspec.structs.replace(plain, decoder_reason="vaapi-no-device", frames="key-frames")
+    cameras.update([plain], 0.0)
+    assert set(cameras.as_document()["gate"]) == {"state", "reason", "since"}
+    cameras.update([fallen_back], 1.0)
+    entry = cameras.as_document()["gate"]
+    assert (entry["frames"], entry["decoder"], entry["decoderReason"]) == ("key-frames", "software", "vaapi-no-device")
+    cameras.update([status("connecting", "stall")], 2.0)
+    assert cameras.as_document()["gate"]["decoderReason"] == "vaapi-no-device", "it holds until something decodes again"
+    cameras.update([plain], 3.0)
+    assert "decoder" not in cameras.as_document()["gate"]
 
 
 def test_a_camera_that_was_taken_out_is_gone() -> None:

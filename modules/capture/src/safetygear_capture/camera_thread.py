@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import threading
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from safetygear.clock import Clock
 from safetygear.errors import CameraError, TwinError
 from safetygear.messages.frames import FrameReference
+from safetygear_capture.decoding import FAILED, Decoding
 from safetygear_capture.desk import CameraDesk
 from safetygear_capture.freeze import FreezeDetector
 from safetygear_capture.handover import Handover
@@ -18,6 +20,9 @@ from safetygear_capture.reasons import explain
 from safetygear_capture.sampler import Sampler, phase_of
 from safetygear_capture.source import DecodedFrame, FrameMoment, FrameSource, OpenSource, Planes, SourceRequest
 from safetygear_capture.timestamps import CaptureClock, LagMeter, PtsValidator
+
+UNDECODED: Final = frozenset({"wrong-codec", "corrupt"})
+"""How an attempt ends in which packets come and no sound picture."""
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +58,7 @@ class CameraThread(threading.Thread):
         self._put = put
         self._clock = clock
         self._ended = threading.Event()
+        self._hardware_failed = False
 
     @property
     def camera_id(self) -> str:
@@ -83,12 +89,19 @@ class CameraThread(threading.Thread):
         self._desk.connecting()
         source: FrameSource | None = None
         try:
-            source = self._open_source(self._request())
+            request = self._request()
+            if self._hardware_failed:
+                request = dataclasses.replace(request, decode="software")
+            source = self._open_source(request)
             if self._ended.is_set():
                 return "stopping", ""
+            self._desk.decoding = Decoding("software", FAILED) if self._hardware_failed else source.decoding
             self._desk.opened(source.codec)
             _Play(self._desk, source, self._sink, self._put, self._clock, self._ended).run()
         except (CameraError, TwinError) as exc:
+            if source is not None and source.decoding.decoder == "vaapi" and exc.code in UNDECODED:
+                # Perhaps it's the GPU: the next attempt, and all after it, go without.
+                self._hardware_failed = True
             return exc.code, str(exc)
         except Exception:
             # One camera's surprise must not end the others; the log has the place.
@@ -139,6 +152,8 @@ class _Play:
             if self._ended.is_set():
                 return
             self._desk.packet(awaits_key_frame=self._source.awaits_key_frame)
+            if self._source.decoding.reason:
+                self._desk.decoding = self._source.decoding
             for frame in frames:
                 self._take(frame)
             # The watchdog may have been first: packets without a picture would go on under its verdict for ever.

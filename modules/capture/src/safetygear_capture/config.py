@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from safetygear.errors import TwinError
+from safetygear.messages.frames import DecodedFrames
 from safetygear.redact import has_credentials
 from safetygear.secret_references import check_reference
+from safetygear_capture.decoding import Decode
 
 Transport = Literal["tcp", "udp"]
 DEFAULT_SHARD = "default"
@@ -52,6 +54,30 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     analysed_fps: Annotated[
         float, Meta(ge=0.02, le=30, description="Frames per second that are handed to inference.")
     ] = 5.0
+    frames: Annotated[
+        DecodedFrames,
+        Meta(
+            description="Which pictures are decoded. key-frames costs little, for cameras where seldom something "
+            "happens: one picture per key frame of the camera is handed over, at analysedFps at most, and where key "
+            "frames are more than 2 s apart, health says that the camera is blind in between."
+        ),
+    ] = "all"
+    decode: Annotated[
+        Decode,
+        Meta(
+            description="What decodes. vaapi: the GPU behind the first render node. auto: vaapi where there is a "
+            "render node. What can't be decoded so is decoded in software; `decoderReason` says why."
+        ),
+    ] = "software"
+    priority: Annotated[
+        float,
+        Meta(
+            ge=0.1,
+            le=10,
+            description="Where the machine can't analyse every frame, a camera with priority 2 keeps twice the share "
+            "of its rate that one with priority 1 keeps.",
+        ),
+    ] = 1.0
     transport: Annotated[Transport, Meta(description="How RTP comes. udp loses packets where tcp waits for them.")] = (
         "tcp"
     )

@@ -10,6 +10,7 @@ from safetygear.clock import Clock, rfc3339
 from safetygear.messages.frames import CameraStatus
 from safetygear_capture.camera import Camera
 from safetygear_capture.config import CameraConfig
+from safetygear_capture.decoding import SOFTWARE
 
 RATE_WINDOW_S = 10.0
 
@@ -41,6 +42,8 @@ class CameraDesk:
         self._decoded_times_s: deque[float] = deque()
         self._size: tuple[int, int] | None = None
         self._codec: str | None = None
+        self.decoding = SOFTWARE
+        """Of the newest stream."""
         self._frozen_s = earlier.seconds_frozen if earlier else 0.0
         self._no_reader: str | None = None
         self._sink_refusal: str | None = None
@@ -192,6 +195,10 @@ class CameraDesk:
                 codec=self._codec if streaming else None,
                 seconds_streaming=round(self._streamed_before_s + shown.seconds_streaming, 3),
                 seconds_frozen=round(self._frozen_s, 3),
+                priority=self.config.priority,
+                frames=self.config.frames,
+                decoder=self.decoding.decoder if streaming else None,
+                decoder_reason=self.decoding.reason if streaming else "",
             )
 
     def _block(self, camera: Camera, now_s: float) -> None:

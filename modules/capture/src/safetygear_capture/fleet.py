@@ -17,6 +17,7 @@ from safetygear_capture.config import CameraConfig
 from safetygear_capture.desk import CameraDesk
 from safetygear_capture.handover import Handover
 from safetygear_capture.reasons import explain
+from safetygear_capture.sampler import TOLERANCE
 from safetygear_capture.source import OpenSource, SourceRequest
 
 OPEN_TIMEOUT_S: Final = 10.0
@@ -232,6 +233,8 @@ class Fleet:
             open_timeout_s=min(OPEN_TIMEOUT_S, config.stall_budget_s),
             # FFmpeg notices silence after one to two of these.
             read_timeout_s=config.stall_budget_s / 2,
+            key_frames_apart_s=(1 - TOLERANCE) / config.analysed_fps if config.frames == "key-frames" else None,
+            decode=config.decode,
         )
 
     def _username(self, text: str | None) -> Secret | None:

@@ -33,6 +33,7 @@ class _Told:
     state: CameraState
     reason: str
     since: str
+    decoding: dict[str, Json]
     credit: float
     credited_s: float
 
@@ -52,28 +53,40 @@ class ReportedCameras:
         return [msgspec.structs.replace(status, state=self._told[status.camera].state) for status in changed]
 
     def as_document(self) -> dict[str, Json]:
-        """`{camera: {"state": …, "reason": …, "since": …}}`."""
+        """`{camera: {"state": …, "reason": …, "since": …}}`, and of the decoding what is not as usual."""
         return {
-            camera_id: {"state": told.state, "reason": told.reason, "since": told.since}
+            camera_id: {"state": told.state, "reason": told.reason, "since": told.since, **told.decoding}
             for camera_id, told in sorted(self._told.items())
         }
 
     def _update(self, status: CameraStatus, now_s: float) -> bool:
         told = self._told.get(status.camera)
         if told is None:
-            self._told[status.camera] = _Told(status.state, status.reason, status.since, BURST, now_s)
+            self._told[status.camera] = _Told(
+                status.state, status.reason, status.since, _decoding(status), BURST, now_s
+            )
             return True
         told.credit = min(BURST, told.credit + (now_s - told.credited_s) / REFILL_S)
         told.credited_s = now_s
         # The next attempt of the same trouble.
         again = status.state == "connecting" and status.reason not in OF_THE_ATTEMPT
         state = state_after(status.reason) if again else status.state
-        same = (told.state, told.reason) == (state, status.reason)
+        # While nothing is decoded, what was said of it last holds.
+        decoding = _decoding(status) if status.decoder is not None else told.decoding
+        same = (told.state, told.reason, told.decoding) == (state, status.reason, decoding)
         if (same and (told.since == status.since or state not in _FRESH)) or told.credit < 1:
             return False
         told.credit -= 1
-        told.state, told.reason, told.since = state, status.reason, status.since
+        told.state, told.reason, told.since, told.decoding = state, status.reason, status.since, decoding
         return not same
+
+
+def _decoding(status: CameraStatus) -> dict[str, Json]:
+    """What is not as usual."""
+    unusual: dict[str, Json] = {} if status.frames == "all" else {"frames": status.frames}
+    if status.decoder not in (None, "software") or status.decoder_reason:
+        unusual |= {"decoder": status.decoder, "decoderReason": status.decoder_reason}
+    return unusual
 
 
 def unusable(errors: Sequence[FieldError], usable: Iterable[str], since: str) -> list[CameraStatus]:

@@ -1,4 +1,4 @@
-"""RTSP by PyAV (FFmpeg). Together with jpeg_encoder.py the only files of this module that import `av`."""
+"""RTSP by PyAV (FFmpeg). With vaapi.py and jpeg_encoder.py the only files of this module that import `av`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from urllib.parse import quote
 import av
 import av.logging
 import numpy as np
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -24,9 +25,11 @@ from numpy.typing import NDArray
 
 from safetygear.errors import CameraError
 from safetygear_capture.coded_pictures import carries_slice
+from safetygear_capture.decoding import NO_DECODER, Decoding
 from safetygear_capture.ffmpeg_errors import NEARLY, open_failure, read_failure
 from safetygear_capture.reasons import explain
 from safetygear_capture.source import DecodedFrame, Planes, SourceRequest
+from safetygear_capture.vaapi import accelerator
 
 WAITED_S: Final = 0.01
 """A packet that took longer to get was not there yet. One that was takes tens of microseconds, and some milliseconds
@@ -63,13 +66,16 @@ class RtspSource:
         self._camera_s: OrderedDict[int, float] = OrderedDict()
         self._read_timeout_s = request.read_timeout_s
         started_s = time.monotonic()
-        self._container = _open(request)
+        hardware, self.decoding = accelerator(request.decode)
+        self._container = _open(request, hardware)
         # FFmpeg gave up waiting for a first picture. What it was interrupted in may still come up as an error.
         self._interrupted = time.monotonic() - started_s >= NEARLY * request.open_timeout_s
         if not self._container.streams.video:
             self._container.close()
             raise CameraError(explain("no-video"), code="no-video")
         self._stream = self._container.streams.video[0]
+        if hardware is not None and not self._stream.codec_context.is_hwaccel:
+            self.decoding = Decoding("software", NO_DECODER)
         # A stream whose codec FFmpeg doesn't know has no context, whatever PyAV's types say.
         if getattr(self._stream, "codec_context", None) is None:
             self._container.close()
@@ -159,6 +165,9 @@ class RtspSource:
             self._camera_s.popitem(last=False)
 
     def _frame(self, frame: VideoFrame, waited: bool) -> DecodedFrame:
+        if self.decoding.decoder == "vaapi" and frame.format.name in _I420_NAMES:
+            # From the GPU they come as NV12 or P010: FFmpeg decodes what the GPU does not know.
+            self.decoding = Decoding("software", NO_DECODER)
         base = frame.time_base
         return DecodedFrame(
             width=frame.width,
@@ -177,7 +186,7 @@ def open_rtsp(request: SourceRequest) -> RtspSource:
     return RtspSource(request)
 
 
-def _open(request: SourceRequest) -> InputContainer:
+def _open(request: SourceRequest, hardware: HWAccel | None) -> InputContainer:
     started_s = time.monotonic()
     with av.logging.Capture() as lines:
         try:
@@ -187,6 +196,7 @@ def _open(request: SourceRequest) -> InputContainer:
                 format="rtsp",
                 options=_options(request),
                 timeout=(request.open_timeout_s, request.read_timeout_s),
+                hwaccel=hardware,
             )
         except (av.FFmpegError, OSError) as exc:
             code = open_failure(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from safetygear.errors import CameraError
+from safetygear_capture.decoding import SOFTWARE, Decoding
 from safetygear_capture.reasons import explain
 from safetygear_capture.source import DecodedFrame, Planes, SourceRequest
 
@@ -67,6 +68,7 @@ class ScriptedSource:
 
     def __init__(self, steps: Sequence[Step], key_frames_apart_s: float | None = None) -> None:
         self.codec = "h264"
+        self.decoding = SOFTWARE
         self.decode_errors = 0
         self.awaits_key_frame = False
         self.only_key_frames = False
@@ -110,9 +112,13 @@ class ScriptedSource:
 
 
 class ScriptedCamera:
-    """An `OpenSource`: each attempt gets the next script; a Fails in place of one is a failed open."""
+    """An `OpenSource`: each attempt gets the next script; a Fails in place of one is a failed open.
 
-    def __init__(self, *attempts: Sequence[Step] | Fails) -> None:
+    `accelerated`: what decodes where software is not asked for.
+    """
+
+    def __init__(self, *attempts: Sequence[Step] | Fails, accelerated: Decoding = SOFTWARE) -> None:
+        self._accelerated = accelerated
         self.requests: list[SourceRequest] = []
         self.sources: list[ScriptedSource] = []
         self._attempts = iter(attempts)
@@ -123,5 +129,6 @@ class ScriptedCamera:
         if isinstance(attempt, Fails):
             raise CameraError(explain(attempt.code), code=attempt.code)
         source = ScriptedSource(attempt, request.key_frames_apart_s)
+        source.decoding = SOFTWARE if request.decode == "software" else self._accelerated
         self.sources.append(source)
         return source

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from safetygear.messages.frames import Clock, PixelFormat
 from safetygear.secret_references import Secret
 from safetygear_capture.config import Transport
+from safetygear_capture.decoding import Decode, Decoding
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class SourceRequest:
     key_frames_apart_s: float | None = None
     """Not None: only key frames are decoded, each for itself, and of those that arrive closer together than this only
     the first. Nothing is done with any other packet."""
+    decode: Decode = "software"
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,11 @@ class FrameSource(Protocol):
     @property
     def codec(self) -> str:
         """As the stream says: `h264`, `hevc`, …"""
+        ...
+
+    @property
+    def decoding(self) -> Decoding:
+        """What decodes, as far as is known: that a stream is none for the GPU may show with its first picture."""
         ...
 
     @property

@@ -14,6 +14,8 @@ PixelFormat = Literal["i420", "nv12"]
 CameraState = Literal[
     "idle", "connecting", "streaming", "stalled", "backing-off", "refused", "paused", "silent", "stopped"
 ]
+DecodedFrames = Literal["all", "key-frames"]
+Decoder = Literal["software", "vaapi"]
 
 CAMERA_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
 CameraId = Annotated[str, msgspec.Meta(pattern=CAMERA_ID_PATTERN)]
@@ -92,6 +94,14 @@ class CameraStatus(Message, frozen=True, kw_only=True):
     """Since the capture process started: the time in state `streaming`."""
     seconds_frozen: float = 0.0
     """Since the capture process started: the time in which decoded pictures did not change."""
+    priority: float = 1.0
+    """Its share of the analyses where there are not enough for all, as configured."""
+    frames: DecodedFrames = "all"
+    """Which of the stream's pictures are decoded, as configured."""
+    decoder: Decoder | None = None
+    """What decodes them; null while it does not stream."""
+    decoder_reason: str = ""
+    """Why it is software though the configuration asks for another one (the list is in deploy.md)."""
 
 
 class CamerasMessage(Message, frozen=True, kw_only=True):
