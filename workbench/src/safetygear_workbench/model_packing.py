@@ -120,6 +120,7 @@ def _settings(files: ModelFiles, wishes: Wishes) -> ModelSettings:
         label_mapping=mapping,
         thresholds={**thresholds, **wishes.thresholds},
         golden=[],
+        int8=None,
     )
 
 

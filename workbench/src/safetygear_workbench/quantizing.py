@@ -246,7 +246,9 @@ def _write(out: Path, network: bytes, files: ModelFiles, before: Model) -> None:
         out.write_bytes(network)
         if labels is not None:
             out.with_suffix(".labels.txt").write_text("\n".join(labels) + "\n", encoding="utf-8")
-        said = msgspec.structs.replace(settings, labels=None, version=None, format=settings.format or _format(before))
+        said = msgspec.structs.replace(
+            settings, labels=None, version=None, format=settings.format or _format(before), golden=[], int8=None
+        )
         out.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(_given(said)), indent=2))
     except OSError as exc:
         raise UserError(f"{out}: can't be written ({exc.strerror}).") from exc

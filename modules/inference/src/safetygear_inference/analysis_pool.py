@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from safetygear.frames.ring import FrameRingReader
 from safetygear.messages.detections import ModelIdentity
 from safetygear_inference.analysis import Analysed, PictureWanted, analyse
 from safetygear_inference.detectors import Detector, Model, open_model
-from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, Provider
 from safetygear_inference.intake import Arrival
 from safetygear_inference.judging.weak_boxes import thresholds_of
 from safetygear_inference.thread_priority import give_way
@@ -37,17 +36,16 @@ class Generation:
 
 
 class AnalysisPool:
-    """`workers` threads with a ring reader each and, once a model is in use, a detector each, on the first of
-    `providers` that is there.
+    """`workers` threads with a ring reader each and, once a model is in use, a detector each. `open_` opens models.
 
     A change of the model is between two frames: a worker ends its frame with the detector it began it with, and none
     waits. A model that is on probation keeps the one before at hand: where it fails on a frame, that frame is analysed
     once more with the one before, which is in use again from then on.
     """
 
-    def __init__(self, workers: int, frames_dir: Path, providers: Sequence[Provider] = CPU_ONLY) -> None:
+    def __init__(self, workers: int, frames_dir: Path, open_: Callable[[Path], Model] = open_model) -> None:
         self.workers = workers
-        self._providers = providers
+        self._open = open_
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="analysis")
         # Loading has its own thread: a big model must not hold up the analysis with the old one.
         self._loading = ThreadPoolExecutor(1, thread_name_prefix="model", initializer=give_way)
@@ -68,7 +66,7 @@ class AnalysisPool:
 
     async def load(self, path: Path) -> Model:
         """Open the model at `path`. Raises ModelError with the reason; the model in use stays."""
-        return await self.beside(lambda: open_model(path, providers=self._providers))
+        return await self.beside(lambda: self._open(path))
 
     async def beside(self, work: Callable[[], T]) -> T:
         """Do `work` for a model that is not in use yet, in the thread that loads them."""

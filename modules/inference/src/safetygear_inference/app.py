@@ -39,6 +39,7 @@ from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.publisher import Publisher
 from safetygear_inference.publishing.send_queue import PRIORITY
 from safetygear_inference.reporting import reported
+from safetygear_inference.runtime_choice.chooser import runtime_chooser
 from safetygear_inference.side_analysis import SideAnalysis
 from safetygear_inference.tracking.ids import SALTS, start_token
 from safetygear_inference.web.actions import PageActions
@@ -100,7 +101,7 @@ class InferenceApp:
         self.live.verdict_of, self.live.precision_of = self._judges.kpi.verdict, self._judges.kpi.precision
         self._judging = JudgingDesk(self._judges, self._events, self.problems, clock)
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
-        self._pool = AnalysisPool(environment.workers, environment.frames_dir, environment.providers)
+        self._pool = AnalysisPool(environment.workers, environment.frames_dir, runtime_chooser(environment).open)
         self._side = SideAnalysis(environment.frames_dir)
         self._models, on_frame = keep_models(environment, self._pool, self._side, self.problems, resolver, clock)
         self._pipeline = Pipeline(

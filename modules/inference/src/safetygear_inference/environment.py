@@ -8,10 +8,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast, get_args
 
 from safetygear.environment import FramesTransport, Variables
 from safetygear.errors import UserError
 from safetygear.listen import Listen
+from safetygear_inference.detectors.runtimes.choice import BY_TRYING, WantedPrecision, WantedRuntime, Wish
 from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, ORT_NAMES, Provider
 from safetygear_inference.web.access import host_name
 from safetygear_inference.web.local_zones import VARIABLE as APPLY
@@ -42,6 +44,8 @@ class Environment:
     workers: int
     providers: tuple[Provider, ...] = CPU_ONLY
     """The hardware to run networks on, in order of preference."""
+    wish: Wish = BY_TRYING
+    """How a network is run on the CPU, where it isn't to be chosen by trying."""
     page_apply: str | None = None
     """Where a stand-in runtime on this machine takes zones; holds a secret."""
     device: str = ""
@@ -73,6 +77,7 @@ def read_environment(environ: Mapping[str, str], *, cores: int | None = None) ->
         instance=variables.instance(),
         device=variables.text("IOTEDGE_DEVICEID", ""),
         providers=_providers(variables.text("SAFETYGEAR_PROVIDERS", "cpu")),
+        wish=_wish(variables),
         workers=_workers(variables.text("SAFETYGEAR_WORKERS", "0"), cores if cores is not None else available_cores()),
     )
 
@@ -117,6 +122,18 @@ def _providers(text: str) -> tuple[Provider, ...]:
             hint=f"give {', '.join(ORT_NAMES)}, those that are wanted most first, separated by commas",
         )
     return providers
+
+
+def _wish(variables: Variables) -> Wish:
+    runtime, precision = (
+        variables.text(name, "auto").strip().lower() for name in ("SAFETYGEAR_RUNTIME", "SAFETYGEAR_PRECISION")
+    )
+    runtimes, precisions = get_args(WantedRuntime), get_args(WantedPrecision)
+    if runtime not in runtimes:
+        raise UserError(f"SAFETYGEAR_RUNTIME is {runtime!r}:", hint=f"use {', '.join(runtimes)}")
+    if precision not in precisions:
+        raise UserError(f"SAFETYGEAR_PRECISION is {precision!r}:", hint=f"use {', '.join(precisions)}")
+    return Wish(cast(WantedRuntime, runtime), cast(WantedPrecision, precision))
 
 
 def _workers(text: str, cores: int) -> int:

@@ -16,6 +16,7 @@ from typing import Any, Self
 from safetygear.clock import epoch_s
 from safetygear.errors import SafetyGearError
 from safetygear.redact import Redactor
+from safetygear_inference.detectors.package import read_model_files
 from safetygear_workbench.bench.processes import Usage, by_kind, children
 from safetygear_workbench.cameras.address import parse_camera_url
 from safetygear_workbench.simulation.options import SimulatedCamera, SimulateOptions
@@ -63,15 +64,20 @@ class Solution:
         model: Path | None = None,
         fps: float = 5.0,
         inference: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         """`cameras`: RTSP URL by id. `model`: a file or folder instead of the manifest's. `inference`: desired
-        properties on top."""
+        properties on top. `environment`: of both modules, on top; unless it says otherwise the model is run as it is
+        by ONNX Runtime, so that what is measured does not depend on what is installed."""
         self._cameras = cameras
         self._state = state
         self._manifest = manifest
         self._model = model
         self._fps = fps
         self._inference = dict(inference or {})
+        self._environment = {"SAFETYGEAR_RUNTIME": "onnxruntime", "SAFETYGEAR_PRECISION": "float"} | dict(
+            environment or {}
+        )
         self._prepared: Prepared | None = None
         self._supervisor: SupervisorProcess | None = None
         self._draining: asyncio.Task[None] | None = None
@@ -170,6 +176,7 @@ class Solution:
             for camera in modules[name]["properties.desired"].get("cameras", {}).values():
                 camera["analysedFps"] = self._fps
         for process in plan["processes"]:
+            process["env"] |= self._environment
             if "safetygear_inference" not in process["command"]:
                 continue
             desired = modules[process["name"]]["properties.desired"]
@@ -181,6 +188,7 @@ class Solution:
             if self._model is not None:
                 desired["model"] = {"name": self._install(Path(process["env"]["SAFETYGEAR_DATA_DIR"]) / "models")}
         path.write_text(json.dumps(content), encoding="utf-8")
+        self._prepared.plan_file.write_text(json.dumps(plan), encoding="utf-8")
 
     def _install(self, folder: Path) -> str:
         """The model into the module's data folder; its name there."""
@@ -192,6 +200,9 @@ class Solution:
                 shutil.copytree(source, folder / name, dirs_exist_ok=True)
             elif source.exists():
                 shutil.copyfile(source, folder / (name + source.name.removeprefix(self._model.stem)))
+        if self._model.is_file():
+            for golden in read_model_files(self._model).golden:
+                (folder / golden.expected.picture).write_bytes(golden.data)
         return name
 
 

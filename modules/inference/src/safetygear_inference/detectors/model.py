@@ -17,6 +17,7 @@ from safetygear_inference.detectors.format import Format
 from safetygear_inference.detectors.nms import keep_best
 from safetygear_inference.detectors.person_classifying import PersonClassifying
 from safetygear_inference.detectors.preprocess import Preprocessor
+from safetygear_inference.detectors.runtimes.choice import Choice
 from safetygear_inference.detectors.runtimes.providers import Placement
 from safetygear_inference.detectors.runtimes.session import Session
 from safetygear_inference.detectors.settings import Region
@@ -118,6 +119,8 @@ class Model:
     _name_of: tuple[int, ...]
     """For each of the network's classes, the index of its name in `labels`."""
     on_people: OnPeople | None = None
+    choice: Choice | None = None
+    """Which runtime was chosen for it, and from what; None where nobody has chosen."""
 
     def detector(
         self, *, thresholds: Mapping[str, float] | None = None, default_threshold: float | None = None

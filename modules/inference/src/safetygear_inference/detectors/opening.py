@@ -19,8 +19,10 @@ from safetygear_inference.detectors.format import Format
 from safetygear_inference.detectors.labels import mapped_labels
 from safetygear_inference.detectors.model import Detector, Model, OnPeople
 from safetygear_inference.detectors.package import CLASSIFIER, ModelFiles, read_model_files
+from safetygear_inference.detectors.runtimes.choice import Runtime
 from safetygear_inference.detectors.runtimes.onnx import OnnxSession
 from safetygear_inference.detectors.runtimes.onnx_file import with_free_size
+from safetygear_inference.detectors.runtimes.openvino import OpenVinoSession
 from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, Provider
 from safetygear_inference.detectors.runtimes.session import Session
 from safetygear_inference.detectors.runtimes.tflite import TfliteSession
@@ -36,14 +38,15 @@ JOINED_IOU = 0.5
 Open = Callable[[], Session]
 
 
-def open_model(path: Path, *, providers: Sequence[Provider] = CPU_ONLY) -> Model:
+def open_model(path: Path, *, providers: Sequence[Provider] = CPU_ONLY, runtime: Runtime = "onnxruntime") -> Model:
     """Read, recognise and try the detector at `path`: a .onnx or .tflite, a folder or an export zip.
 
     `providers`: the hardware to run it on, in order of preference; what is not there is passed over, and
-    `Model.placement` says so. Raises ModelError with the reason and what would be right; a model that is returned has
-    run once. A classifier is refused (`model-is-classifier`).
+    `Model.placement` says so. `runtime`: `openvino` runs it instead, on the CPU; how it is read stays ONNX Runtime's to
+    say. Raises ModelError with the reason and what would be right; a model that is returned has run once. A classifier
+    is refused (`model-is-classifier`).
     """
-    model = open_model_or_classifier(path, providers=providers)
+    model = _open(read_model_files(path), providers, runtime)
     if isinstance(model, ClassifierModel):
         raise ModelError(
             f"{path.name} is a classifier ({model.why}): it gives no boxes. Give an object detection model here",
@@ -57,7 +60,9 @@ def open_model_or_classifier(path: Path, *, providers: Sequence[Provider] = CPU_
     return _open(read_model_files(path), providers)
 
 
-def _open(files: ModelFiles, providers: Sequence[Provider]) -> Model | ClassifierModel:
+def _open(
+    files: ModelFiles, providers: Sequence[Provider], runtime: Runtime = "onnxruntime"
+) -> Model | ClassifierModel:
     new_session = _opener(files, files.network, providers)
     session = new_session()
     labels = find_labels(
@@ -74,6 +79,9 @@ def _open(files: ModelFiles, providers: Sequence[Provider]) -> Model | Classifie
     format_ = fingerprint(session.signature, labels, files.settings, files.settings_name)
     labels = format_.labels or labels
     session, new_session, format_ = _try_out(files, session, new_session, format_, len(labels), providers)
+    if runtime == "openvino":
+        new_session = _openvino(files, session, format_)
+        _run_once(new_session(), format_, len(labels))
     labels, name_of = mapped_labels(labels, files.settings.label_mapping, files.settings_name)
     if len(labels) < len(name_of) and format_.nms_iou is None:
         # The network's own suppression has kept one box per thing and class, and knows nothing of classes that are one.
@@ -134,6 +142,16 @@ def _joined(first: ModelIdentity, second: ModelIdentity) -> ModelIdentity:
     sha256 = hashlib.sha256(f"{first.sha256}{second.sha256}".encode()).hexdigest()
     version = sha256[:12] if first.version == first.sha256[:12] else first.version
     return ModelIdentity(name=first.name, version=version, sha256=sha256)
+
+
+def _openvino(files: ModelFiles, session: Session, format_: Format) -> Open:
+    if files.runtime != "onnx":
+        raise ModelError("OpenVINO runs ONNX networks only", code="model-runtime")
+    if format_.input.size is None:
+        raise ModelError(
+            "it is fed pictures of any size, for each of which OpenVINO would compile it anew", code="model-runtime"
+        )
+    return partial(OpenVinoSession, files.network, session.signature)
 
 
 def _opener(files: ModelFiles, network: bytes, providers: Sequence[Provider]) -> Open:

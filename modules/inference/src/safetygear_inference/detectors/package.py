@@ -119,7 +119,7 @@ def _one_model(path: Path, names: list[str], read: Read) -> ModelFiles:
         labels=labels,
         neighbour_labels=None,
         manifest=manifest,
-        golden=_golden(settings, beside, read),
+        golden=_golden(settings, SETTINGS, beside, read),
         card=read(beside[CARD], SMALL_BYTES).decode(errors="replace") if CARD in beside else None,
     )
 
@@ -128,19 +128,20 @@ def _from_single_file(path: Path) -> ModelFiles:
     own_labels, settings = path.with_suffix(".labels.txt"), path.with_suffix(".json")
     neighbours = (path.with_name(LABELS), path.with_name(LABELS_JSON))
     neighbour = next((name for name in neighbours if name.is_file()), None)
+    said = read_settings(_read_file(settings, SMALL_BYTES), settings.name) if settings.is_file() else ModelSettings()
+    pictures = {one.picture: one.picture for one in said.golden if path.with_name(one.picture).is_file()}
     return ModelFiles(
         name=path.stem,
         network=_read_file(path, MODEL_BYTES),
         runtime=RUNTIMES[path.suffix.lower()],
-        settings=read_settings(_read_file(settings, SMALL_BYTES), settings.name)
-        if settings.is_file()
-        else ModelSettings(),
+        settings=said,
         settings_name=f"{settings.name} beside it",
         labels=parse_labels_txt(_read_file(own_labels, SMALL_BYTES), name=own_labels.name)
         if own_labels.is_file()
         else None,
         neighbour_labels=None if neighbour is None else _labels(neighbour.name, _read_file(neighbour, SMALL_BYTES)),
         manifest=None,
+        golden=_golden(said, settings.name, pictures, lambda name, limit: _read_file(path.with_name(name), limit)),
     )
 
 
@@ -170,10 +171,14 @@ def _settings(beside: Mapping[str, str], read: Read) -> ModelSettings:
     return read_settings(read(beside[SETTINGS], SMALL_BYTES), SETTINGS) if SETTINGS in beside else ModelSettings()
 
 
-def _golden(settings: ModelSettings, beside: Mapping[str, str], read: Read) -> tuple[GoldenPicture, ...]:
+def _golden(
+    settings: ModelSettings, settings_name: str, beside: Mapping[str, str], read: Read
+) -> tuple[GoldenPicture, ...]:
     for expected in settings.golden:
         if expected.picture not in beside:
-            raise ModelError(f"{SETTINGS}: golden: there is no file {expected.picture} beside it", code="model-golden")
+            raise ModelError(
+                f"{settings_name}: golden: there is no file {expected.picture} beside it", code="model-golden"
+            )
     return tuple(GoldenPicture(expected, read(beside[expected.picture], PICTURE_BYTES)) for expected in settings.golden)
 
 

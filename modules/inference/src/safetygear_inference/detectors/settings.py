@@ -28,6 +28,20 @@ Resize = Literal["stretch", "letterbox", "pixel-count"]
 Region = Literal["head", "torso", "person"]
 Side = Annotated[int, Meta(ge=1, le=4096)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Difference = Annotated[float, Meta(ge=-1, le=1)]
+
+
+class Int8Twin(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A quantised network of the same detector, and how it was measured beside it (AP50, 0 to 1, int8 less float)."""
+
+    network: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,127}\.onnx$")]
+    """A file beside the model, with settings of its own beside it."""
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+    """Of the file that was measured."""
+    mean_difference: Difference
+    """Of the mean over classes and sets."""
+    worst_difference: Difference
+    """Of the class that loses most."""
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -55,6 +69,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
     """The model's names for things to the ones that messages and rules have, such as hardhat to helmet. Several may get
     the same."""
     golden: Annotated[list[Golden], Meta(max_length=MAX_PICTURES)] = []
+    int8: Int8Twin | None = None
+    """Of a single file: what may run instead where it is faster. A package has one network, and takes no notice."""
 
 
 _decoder = msgspec.json.Decoder(ModelSettings)

@@ -48,7 +48,8 @@ class ModelDesk:
         """The pool uses it from now on."""
         self.used, self.errors = config, unknown_labels(config, model.labels)
         identity = model.identity
-        self.state = replace(self.state, in_use=InUse(identity, model.format.name, config.package, model.placement))
+        in_use = InUse(identity, model.format.name, config.package, model.placement, model.choice)
+        self.state = replace(self.state, in_use=in_use)
         log.info("model %s %s (%s) is in use: %s", identity.name, identity.version, model.format.name, model.format.why)
         if model.placement.reason is not None:
             log.warning("the model runs on %s: %s", model.placement.used, model.placement.reason)

@@ -9,6 +9,7 @@ import msgspec
 
 from safetygear.hub.port import Json
 from safetygear.messages.detections import ModelIdentity
+from safetygear_inference.detectors.runtimes.choice import Choice
 from safetygear_inference.detectors.runtimes.providers import ON_CPU, Placement
 from safetygear_inference.model_change.comparison import Comparison
 
@@ -27,6 +28,8 @@ class InUse:
     package: str | None = None
     """Digest of the package it came in; None for a model by name."""
     placement: Placement = ON_CPU
+    choice: Choice | None = None
+    """What runs it; None where nobody has chosen."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class ModelState:
             document |= {**msgspec.to_builtins(self.in_use.identity), "format": self.in_use.format}
             if self.in_use.package is not None:
                 document["packageSha256"] = self.in_use.package
-            document |= hardware(self.in_use.placement)
+            document |= hardware(self.in_use.placement) | runtime(self.in_use.choice)
         if self.wanted_package is not None:
             document["wantedSha256"] = self.wanted_package
         if self.progress_percent is not None:
@@ -75,6 +78,20 @@ def hardware(placement: Placement) -> dict[str, Json]:
     if placement.reason is not None:
         said["reason"] = placement.reason
     return {"hardware": said}
+
+
+def runtime(choice: Choice | None) -> dict[str, Json]:
+    """What was chosen to run the network, and from what."""
+    if choice is None:
+        return {}
+    return {
+        "runtime": {
+            "used": str(choice.used),
+            "reason": choice.reason,
+            "ms": {str(variant): ms for variant, ms in choice.ms.items()},
+            "passedOver": {str(variant): why for variant, why in choice.passed_over.items()},
+        }
+    }
 
 
 def progress_percent(have_bytes: int, total_bytes: int | None) -> int:
