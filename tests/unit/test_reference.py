@@ -109,8 +109,13 @@ def test_a_schema_refuses_what_the_type_refuses() -> None:
 
 def test_the_properties_are_those_capture_sends() -> None:
     frames = BY_SCHEMA["safetygear.frames/1"]
-    reference = frames.example.references[0]  # type: ignore[attr-defined]  # it is a FramesMessage
-    message, _ = messages_of([Handover("default", reference, lambda outcome: None)])[0]
+    (reference,), (key_frame,) = frames.example.references, frames.example.key_frames  # type: ignore[attr-defined]
+    message, _ = messages_of(
+        [
+            Handover("default", reference, lambda outcome: None),
+            Handover("default", key_frame, lambda outcome: None, stream="main"),
+        ]
+    )[0]
     assert (message.output, message.properties) == (frames.output, frames.properties)
     assert message.body == encode(frames.example)
 

@@ -19,7 +19,7 @@ from safetygear.hub.port import HubHandlers, HubPort, IncomingMessage, Json
 from safetygear.lifecycle import Lifecycle
 from safetygear.logs import set_level
 from safetygear.messages.codec import MessageError, decode
-from safetygear.messages.frames import CameraStatus, ReadersMessage
+from safetygear.messages.frames import CameraStatus, ReadersMessage, Stream
 from safetygear.problems import Problems
 from safetygear.secret_references import SecretResolver
 from safetygear.twin.session import TwinSession
@@ -32,6 +32,7 @@ from safetygear_capture.environment import Environment
 from safetygear_capture.fleet import MOST_HANGING, Fleet
 from safetygear_capture.handover import Mailbox
 from safetygear_capture.jpeg_sink import JpegSink
+from safetygear_capture.main_streams import MainStreams, analysed_stream_of
 from safetygear_capture.metrics import CaptureMetrics
 from safetygear_capture.publisher import Publisher
 from safetygear_capture.readers import FileReaders, MessageReaders, Readers
@@ -81,21 +82,30 @@ class CaptureApp:
             missing=self._missing,
             clock=clock,
         )
-        self._fleet = Fleet(
-            open_source=open_source,
-            resolver=resolver,
-            make_sink=self._make_sink,
-            put=self._mailbox.put,
-            clock=clock,
-            on_change=self._status.changed,
-        )
+
+        def fleet(stream: Stream) -> Fleet:
+            return Fleet(
+                open_source=open_source,
+                resolver=resolver,
+                make_sink=lambda camera_id, config: self._make_sink(camera_id, config, stream),
+                put=self._mailbox.put,
+                clock=clock,
+                on_change=self._status.changed,
+                stream=stream,
+            )
+
+        self._fleet = fleet("analysed")
+        self._fleets = [self._fleet]
+        if self._ring:
+            self._fleets.append(fleet("main"))
+        self._main_streams = MainStreams(self._fleets[1] if self._ring else None)
         self._reported = ReportedCameras()
         self._twin = TwinSession(CaptureTwin, hub, clock, apply=self._apply, report=self._report)
         self.methods = Methods()
         self.methods.add("ping", self._ping)
         for name in STATUS_METHODS:
             self.methods.add(name, self._get_status)
-        CameraMethods(self._fleet).add_to(self.methods)
+        CameraMethods(self._fleet, self._main_streams).add_to(self.methods)
         self._shards = CaptureTwin().shards
         self._unreadable = 0
         self._unusable: list[CameraStatus] = []
@@ -140,7 +150,9 @@ class CaptureApp:
         set_level(config.log_level or self._environment.log_level)
         self._unusable = unusable(self._twin.errors, config.cameras, rfc3339(self._clock.now_s()))
         self._shards = config.shards
-        self._fleet.apply(placed(config.cameras, config.shards))
+        cameras = placed(config.cameras, config.shards)
+        self._fleet.apply({name: analysed_stream_of(camera) for name, camera in cameras.items()})
+        self._main_streams.apply(cameras)
         if config.cameras or self._unusable:
             self.problems.solved("cameras")
         else:
@@ -150,9 +162,9 @@ class CaptureApp:
                 'no camera is configured: set this module\'s desired property cameras.<id> to {"url": "rtsp://…"}',
             )
 
-    def _make_sink(self, camera_id: str, config: CameraConfig) -> FrameSink:
+    def _make_sink(self, camera_id: str, config: CameraConfig, stream: Stream) -> FrameSink:
         if self._ring:
-            return CameraRing(self._environment.frames_dir, camera_id, config.analysed_fps)
+            return CameraRing(self._environment.frames_dir, camera_id, config.analysed_fps, stream)
         return JpegSink(camera_id)
 
     def _missing(self, shard: str) -> str | None:
@@ -160,8 +172,9 @@ class CaptureApp:
 
     async def _watch(self) -> None:
         while True:
-            self._fleet.readers(self._missing)
-            self._fleet.watch()
+            for fleet in self._fleets:
+                fleet.readers(self._missing)
+                fleet.watch()
             if self._fleet.hanging() > MOST_HANGING:
                 raise CameraError(
                     f"more than {MOST_HANGING} calls into the video library hang; restarting frees them",
@@ -178,7 +191,7 @@ class CaptureApp:
                 sent=self._publisher.sent,
                 lost=self._publisher.lost,
                 starts=self._fleet.starts,
-                hanging=self._fleet.hanging(),
+                hanging=self._hanging(),
                 problems=self.problems.as_document(),
             )
             await self._clock.sleep(TICK_S)
@@ -203,29 +216,36 @@ class CaptureApp:
         if self._unusable:
             # Which shard would be theirs can't be known.
             statuses[self._shards[0]] = [*statuses[self._shards[0]], *self._unusable]
-        return statuses
+        return self._main_streams.beside(statuses)
+
+    def _hanging(self) -> int:
+        return sum(fleet.hanging() for fleet in self._fleets)
 
     def _cameras(self) -> list[CameraStatus]:
         return [status for statuses in self._statuses().values() for status in statuses]
 
     def _report(self) -> dict[str, Json]:
-        for status in self._reported.update(self._cameras(), self._clock.monotonic_s()):
-            self._log(status)
+        now_s = self._clock.monotonic_s()
+        for status in self._reported.update(self._cameras(), now_s):
+            self._log(status, status.camera, self._fleet)
+        cameras = self._reported.as_document()
+        for status in self._main_streams.report(cameras, now_s):
+            self._log(status, f"{status.camera}, main stream", self._main_streams)
         return reported(
             instance=self._environment.instance,
             desired_version=self._twin.desired_version,
             errors=self._twin.errors,
-            cameras=self._reported.as_document(),
+            cameras=cameras,
             problems=self.problems.as_document(),
         )
 
-    def _log(self, status: CameraStatus) -> None:
+    def _log(self, status: CameraStatus, title: str, of: Fleet | MainStreams) -> None:
         if status.state in ("streaming", "idle", "connecting") and status.reason in ("ok", "starting", "disabled"):
             size = f", {status.width}x{status.height} {status.codec}" if status.codec else ""
-            log.info("camera %s: %s%s", status.camera, status.state, size)
+            log.info("camera %s: %s%s", title, status.state, size)
             return
-        detail = self._fleet.detail(status.camera, status.reason) or explain(status.reason)
-        log.warning("camera %s: %s (%s): %s", status.camera, status.state, status.reason, detail)
+        detail = of.detail(status.camera, status.reason) or explain(status.reason)
+        log.warning("camera %s: %s (%s): %s", title, status.state, status.reason, detail)
 
     def _message(self, message: IncomingMessage) -> None:
         try:
@@ -251,17 +271,21 @@ class CaptureApp:
             "cameras": {status.camera: msgspec.to_builtins(status) for status in self._cameras()},
             "sent": dict(self._publisher.sent),
             "dropped": dict(self._publisher.lost),
-            "threadsHanging": self._fleet.hanging(),
+            "threadsHanging": self._hanging(),
             "unreadableMessages": self._unreadable,
         }
 
     async def _stop_cameras(self) -> None:
-        self._fleet.stop()
+        for fleet in self._fleets:
+            fleet.stop()
         give_up_s = self._clock.monotonic_s() + STOP_S
-        while self._fleet.running() and self._clock.monotonic_s() < give_up_s:
+        while self._running() and self._clock.monotonic_s() < give_up_s:
             await self._clock.sleep(0.05)
-        if left := self._fleet.running():
+        if left := self._running():
             log.warning("%d camera threads did not end in time and are left behind", left)
+
+    def _running(self) -> int:
+        return sum(fleet.running() for fleet in self._fleets)
 
 
 def _folder_problem(folder: Path) -> tuple[str, str] | None:

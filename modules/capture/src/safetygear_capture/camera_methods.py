@@ -10,6 +10,7 @@ from msgspec import Meta
 from safetygear.hub.methods import MethodError, Methods, read_arguments
 from safetygear.hub.port import Json
 from safetygear_capture.fleet import CameraDisabledError, CameraRestartingError, Fleet, UnknownCameraError
+from safetygear_capture.main_streams import MainStreams
 
 
 class RestartCamera(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -19,10 +20,11 @@ class RestartCamera(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
 
 
 class CameraMethods:
-    """Answers them out of the fleet."""
+    """Answers them out of the fleet; a camera's main stream goes with it."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, main_streams: MainStreams) -> None:
         self._fleet = fleet
+        self._main_streams = main_streams
 
     def add_to(self, methods: Methods) -> None:
         methods.add("restartCamera", self.restart)
@@ -36,4 +38,5 @@ class CameraMethods:
             raise MethodError(str(exc), status=404, code=exc.code, field="camera") from exc
         except (CameraDisabledError, CameraRestartingError) as exc:
             raise MethodError(str(exc), status=409, code=exc.code, field="camera") from exc
+        self._main_streams.restart(camera)
         return {"camera": camera, "starts": starts}

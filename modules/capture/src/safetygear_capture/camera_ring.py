@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
+from typing import Final
 
 from safetygear.clock import rfc3339
 from safetygear.errors import CameraError, FrameError
 from safetygear.frames.ring import FrameRingWriter, slot_bytes_for
-from safetygear.messages.frames import FrameReference
+from safetygear.messages.frames import FrameReference, Stream
 from safetygear_capture.source import FrameMoment, Planes
 
 LEAST_SLOTS = 4
 SLOTS_FOR_S = 0.8
 """A frame is to stay for about so long: longer than a hub hop and an analysis of a camera's turn take."""
+MAIN_SLOTS: Final = 3
+"""Of the ring of a main stream's key frames: they come a second or more apart, and are large."""
+MAIN_LEAVES_SHARE: Final = 0.25
+"""Of the frames folder: what rings of main streams leave free, so that no analysed stream lacks room for its own. A
+quarter of the manifest's 256 MiB holds 45 rings of 360p."""
 TRY_AGAIN_S = 5.0
 """After the frames folder could not take a ring."""
 
 
 class CameraRing:
-    """Belongs to one camera thread."""
+    """Belongs to one camera thread. A main stream's is named `<camera>.main`, as no camera can be."""
 
-    def __init__(self, folder: Path, camera_id: str, analysed_fps: float) -> None:
+    def __init__(self, folder: Path, camera_id: str, analysed_fps: float, stream: Stream = "analysed") -> None:
         self._folder = folder
         self._camera_id = camera_id
-        self._slots = max(LEAST_SLOTS, math.ceil(analysed_fps * SLOTS_FOR_S))
+        self._main = stream == "main"
+        self._name = f"{camera_id}.main" if self._main else camera_id
+        self._slots = MAIN_SLOTS if self._main else max(LEAST_SLOTS, math.ceil(analysed_fps * SLOTS_FOR_S))
         self._writer: FrameRingWriter | None = None
         self._refused: tuple[float, str] | None = None
 
@@ -66,7 +75,9 @@ class CameraRing:
             raise CameraError("the frames folder has no ring for this camera", code=self._refused[1])
         self.close()
         try:
-            self._writer = FrameRingWriter(self._folder, self._camera_id, slots=self._slots, slot_bytes=slot_bytes)
+            if self._main:
+                _leave_room(self._folder, self._slots * slot_bytes)
+            self._writer = FrameRingWriter(self._folder, self._name, slots=self._slots, slot_bytes=slot_bytes)
         except FrameError as exc:
             self._refused = (now_s, exc.code)
             raise CameraError(str(exc), code=exc.code) from exc
@@ -75,4 +86,18 @@ class CameraRing:
 
     def _is_there(self) -> bool:
         # Somebody may have emptied or remounted the folder; a stat costs microseconds per analysed frame.
-        return (self._folder / self._camera_id).exists()
+        return (self._folder / self._name).exists()
+
+
+def _leave_room(folder: Path, size_bytes: int) -> None:
+    """Raises FrameError (ring-no-space) where a ring of that size would leave too little for others."""
+    try:
+        room = shutil.disk_usage(folder)
+    except OSError:
+        return  # the ring's own error says what is wrong
+    if room.free - size_bytes < MAIN_LEAVES_SHARE * room.total:
+        raise FrameError(
+            f"a ring of {-(-size_bytes // 2**20)} MiB for key frames would leave less than a quarter of {folder} free: "
+            "give the tmpfs there more, or set mainStream to off",
+            code="ring-no-space",
+        )

@@ -1,4 +1,5 @@
-"""One camera's thread: open, decode, judge, hand over, and begin again. Talks to the rest through its desk only."""
+"""The thread of one camera's stream: open, decode, judge, hand over, and begin again. It talks to the rest through its
+desk only."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ class CameraThread(threading.Thread):
         put: Callable[[Handover], None],
         clock: Clock,
     ) -> None:
-        super().__init__(name=f"camera-{desk.camera_id}", daemon=True)
+        name = "camera" if desk.stream == "analysed" else "main-stream"
+        super().__init__(name=f"{name}-{desk.camera_id}", daemon=True)
         self._desk = desk
         self._open_source = open_source
         self._request = request
@@ -78,7 +80,7 @@ class CameraThread(threading.Thread):
                 if self._ended.is_set():
                     break
                 pause_s = self._desk.failed(reason, detail)
-                log.debug("camera %s: %s; next attempt in %.1f s", self._desk.camera_id, reason, pause_s)
+                log.debug("camera %s: %s; next attempt in %.1f s", self._desk.title, reason, pause_s)
                 self._ended.wait(pause_s)
         finally:
             # A ring that has taken this one's name meanwhile stays.
@@ -105,7 +107,7 @@ class CameraThread(threading.Thread):
             return exc.code, str(exc)
         except Exception:
             # One camera's surprise must not end the others; the log has the place.
-            log.exception("camera %s: unexpected error", self._desk.camera_id)
+            log.exception("camera %s: unexpected error", self._desk.title)
             return "internal", explain("internal")
         finally:
             if source is not None:
@@ -197,7 +199,7 @@ class _Play:
         except CameraError as exc:
             self._desk.dropped(exc.code)
             if self._desk.sink_refusal != exc.code:
-                log.error("camera %s: %s: %s", self._desk.camera_id, exc.code, exc)  # noqa: TRY400  # one line is right
+                log.error("camera %s: %s: %s", self._desk.title, exc.code, exc)  # noqa: TRY400  # one line is right
                 self._desk.sink(exc.code)
             return
         if self._desk.sink_refusal is not None:
@@ -210,4 +212,4 @@ class _Play:
             else:
                 desk.dropped(dropped)
 
-        self._put(Handover(desk.config.reader, reference, outcome, jpeg))
+        self._put(Handover(desk.config.reader, reference, outcome, jpeg, desk.stream))

@@ -15,6 +15,7 @@ from safetygear.secret_references import check_reference
 from safetygear_capture.decoding import Decode
 
 Transport = Literal["tcp", "udp"]
+MainStream = Literal["key-frames", "off"]
 DEFAULT_SHARD = "default"
 Shard = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
@@ -40,6 +41,14 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             "decoding 1080p costs seven times as much as 360p."
         ),
     ] = None
+    main_stream: Annotated[
+        MainStream,
+        Meta(
+            description="Where there is a sub-stream, key-frames: `url` is opened too, and of it only key frames are "
+            "decoded, for the pictures of violations. It costs the main stream's whole bandwidth on the way to this "
+            "device, and little processor time. off: pictures come from the sub-stream."
+        ),
+    ] = "key-frames"
     username: Annotated[
         Annotated[str, Meta(min_length=1, max_length=256)] | None,
         Meta(description="User name, or a secret reference to it."),

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 
 from safetygear.clock import Clock, rfc3339
-from safetygear.messages.frames import CameraStatus
+from safetygear.messages.frames import CameraStatus, Stream
 from safetygear_capture.camera import Camera
 from safetygear_capture.config import CameraConfig
 from safetygear_capture.decoding import SOFTWARE
@@ -18,7 +18,8 @@ RATE_WINDOW_S = 10.0
 class CameraDesk:
     """Thread-safe. `on_change` is called, from any thread, when state or reason has changed.
 
-    `earlier`: what was counted under an earlier configuration of the same camera, to go on from.
+    `earlier`: what was counted under an earlier configuration of the same camera, to go on from. `stream`: which of the
+    camera's it is about.
     """
 
     def __init__(
@@ -28,8 +29,11 @@ class CameraDesk:
         clock: Clock,
         on_change: Callable[[], None],
         earlier: CameraStatus | None = None,
+        *,
+        stream: Stream = "analysed",
     ) -> None:
         self.camera_id = camera_id
+        self.stream: Stream = stream
         self.config = config
         self._clock = clock
         self._on_change = on_change
@@ -50,6 +54,11 @@ class CameraDesk:
         self._ended = ("", "")
         self._since: tuple[float, str] = (-1.0, "")
         self._called_s: float | None = None
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return self.camera_id if self.stream == "analysed" else f"{self.camera_id}, main stream"
 
     @property
     def no_reader(self) -> str | None:

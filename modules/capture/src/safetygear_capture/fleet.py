@@ -1,4 +1,5 @@
-"""All cameras of this module: started, changed and removed as the twin says, and watched from outside their threads."""
+"""One stream of each of this module's cameras: started, changed and removed as the twin says, and watched from outside
+their threads."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from typing import Final
 
 from safetygear.clock import Clock
 from safetygear.errors import CameraError
-from safetygear.messages.frames import CameraStatus
+from safetygear.messages.frames import CameraStatus, Stream
 from safetygear.secret_references import Secret, SecretResolver
 from safetygear_capture.camera_thread import CameraThread, FrameSink
 from safetygear_capture.config import CameraConfig
@@ -25,6 +26,8 @@ HUNG_AFTER_S: Final = 10.0
 """A call that is this much over its own time limit won't come back: its thread is left behind and replaced."""
 MOST_HANGING: Final = 16
 """Left-behind threads hold memory and a socket each. With more than this the module ends, and edgeAgent restarts it."""
+MOST_MAIN_HANGING: Final = 4
+"""Main streams are no reason to end the module: with more hanging than this, they get no new threads."""
 MOST_NAMED: Final = 20
 """Camera ids in an error."""
 
@@ -71,7 +74,7 @@ class _Ending:
 
 
 class Fleet:
-    """Belongs to the event loop; nothing in it blocks."""
+    """Belongs to the event loop; nothing in it blocks. `stream`: which of the cameras' streams its are."""
 
     def __init__(
         self,
@@ -82,7 +85,9 @@ class Fleet:
         put: Callable[[Handover], None],
         clock: Clock,
         on_change: Callable[[], None],
+        stream: Stream = "analysed",
     ) -> None:
+        self._stream: Stream = stream
         self._open_source = open_source
         self._resolver = resolver
         self._make_sink = make_sink
@@ -99,7 +104,7 @@ class Fleet:
         for camera_id in [*self._runs]:
             run = self._runs[camera_id]
             if wanted.get(camera_id) != run.desk.config:
-                log.info("camera %s: %s", camera_id, "changed" if camera_id in wanted else "removed")
+                log.info("camera %s: %s", run.desk.title, "changed" if camera_id in wanted else "removed")
                 self._stop(run)
                 earlier[camera_id] = run.desk.status()
                 del self._runs[camera_id]
@@ -126,7 +131,7 @@ class Fleet:
             for ending in self._ending
         ):
             raise CameraRestartingError("its last connection is still ending; try again in some seconds")
-        log.info("camera %s: restarted by a method", camera_id)
+        log.info("camera %s: restarted by a method", run.desk.title)
         self._stop(run)
         earlier, no_reader = run.desk.status(), run.desk.no_reader
         self._start(camera_id, run.desk.config, earlier)
@@ -186,7 +191,7 @@ class Fleet:
         return sum(thread.is_alive() for thread in (*threads, *(ending.thread for ending in self._ending)))
 
     def _start(self, camera_id: str, config: CameraConfig, earlier: CameraStatus | None) -> None:
-        desk = CameraDesk(camera_id, config, self._clock, self._on_change, earlier)
+        desk = CameraDesk(camera_id, config, self._clock, self._on_change, earlier, stream=self._stream)
         desk.reader("no-reader")  # until one is seen
         run = self._runs[camera_id] = _Run(desk, None)
         if config.enabled:
@@ -209,7 +214,11 @@ class Fleet:
 
     def _replace(self, run: _Run) -> None:
         assert run.thread is not None
-        log.error("camera %s: a call into the video library hangs; it gets a new thread", run.desk.camera_id)
+        if self._stream == "main" and self.hanging() >= MOST_MAIN_HANGING:
+            # When the call comes back, its thread goes on by itself.
+            run.desk.failed("hung", explain("hung"))
+            return
+        log.error("camera %s: a call into the video library hangs; it gets a new thread", run.desk.title)
         self._end(run.thread, late_s=self._clock.monotonic_s())
         run.desk.failed("hung", explain("hung"))
         self._launch(run)

@@ -1,4 +1,4 @@
-"""From the camera threads to the hub: the newest frame of each camera waits here, older ones are dropped."""
+"""From the camera threads to the hub: the newest frame of each stream waits here, older ones are dropped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from safetygear.frames.jpeg import JPEG_CONTENT_TYPE, to_properties
 from safetygear.hub.port import OutgoingMessage
 from safetygear.messages.codec import encode
-from safetygear.messages.frames import FrameReference, FramesMessage
+from safetygear.messages.frames import FrameReference, FramesMessage, Stream
 
 FRAMES_OUTPUT = "frames"
 MAX_REFERENCES = 256
@@ -28,14 +28,15 @@ class Handover:
     outcome: Callable[[str | None], None]
     jpeg: bytes | None = None
     """The picture itself, where the modules share no memory."""
+    stream: Stream = "analysed"
 
 
 class Mailbox:
-    """`put` from any thread; `take` on the event loop. Bounded by one frame per camera; drop policy: newest wins."""
+    """`put` from any thread; `take` on the event loop. Bounded by one frame per stream; drop policy: newest wins."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._waiting: dict[str, Handover] = {}
+        self._waiting: dict[tuple[str, Stream], Handover] = {}
         self._filled = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -44,10 +45,11 @@ class Mailbox:
         self._loop = loop
 
     def put(self, item: Handover) -> None:
-        """Replace what still waits of the same camera."""
+        """Replace what still waits of the same stream."""
+        key = item.reference.camera, item.stream
         with self._lock:
-            older = self._waiting.pop(item.reference.camera, None)
-            self._waiting[item.reference.camera] = item
+            older = self._waiting.pop(key, None)
+            self._waiting[key] = item
         if older is not None:
             older.outcome("superseded")
         if self._loop is not None:
@@ -77,7 +79,11 @@ def messages_of(items: list[Handover]) -> list[tuple[OutgoingMessage, list[Hando
     for shard, together in by_shard.items():
         for first in range(0, len(together), MAX_REFERENCES):
             part = together[first : first + MAX_REFERENCES]
-            message = FramesMessage(shard=shard, references=[item.reference for item in part])
+            message = FramesMessage(
+                shard=shard,
+                references=[item.reference for item in part if item.stream == "analysed"],
+                key_frames=[item.reference for item in part if item.stream == "main"],
+            )
             properties = {"schema": message.schema, "shard": shard}
             messages.append((OutgoingMessage(FRAMES_OUTPUT, encode(message), properties), part))
     return messages

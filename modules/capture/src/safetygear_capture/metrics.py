@@ -20,6 +20,12 @@ class CaptureMetrics:
             "camera_state", "1 for each camera's state and reason", ["camera", "state", "reason"]
         )
         self._fps = metrics.gauge("camera_decoded_fps", "Pictures decoded per second, over ten seconds", ["camera"])
+        self._key_frames = metrics.counter(
+            "main_stream_key_frames_total", "Key frames of the main stream, by `sent` or why not", ["camera", "outcome"]
+        )
+        self._main_state = metrics.gauge(
+            "main_stream_state", "1 for each main stream's state and reason", ["camera", "state", "reason"]
+        )
         self._messages = metrics.counter("messages_sent_total", "Messages that the hub has taken", ["output"])
         self._lost = metrics.counter("messages_dropped_total", "Messages that it has not taken", ["reason"])
         self._starts = metrics.counter("camera_threads_total", "Threads started for a camera", ["camera"])
@@ -40,6 +46,7 @@ class CaptureMetrics:
         """Counts since the start, and what stands now."""
         self._state.clear()
         self._fps.clear()
+        self._main_state.clear()
         for status in cameras:
             camera = status.camera
             self._raise("decoded", self._decoded, status.frames_decoded, camera=camera)
@@ -48,6 +55,10 @@ class CaptureMetrics:
                 self._raise("dropped", self._dropped, count, camera=camera, reason=reason)
             self._state.set(1, camera=camera, state=status.state, reason=status.reason)
             self._fps.set(status.decoded_fps, camera=camera)
+            if (main := status.main_stream) is not None:
+                for outcome, count in {**main.dropped, "sent": main.key_frames_sent}.items():
+                    self._raise("key_frames", self._key_frames, count, camera=camera, outcome=outcome)
+                self._main_state.set(1, camera=camera, state=main.state, reason=main.reason)
         for output, count in sent.items():
             self._raise("messages", self._messages, count, output=output)
         for reason, count in lost.items():

@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from safetygear.messages.codec import BoundingBox, Message
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity, Person
 from safetygear.messages.event import EventMessage, Evidence
-from safetygear.messages.frames import CamerasMessage, CameraStatus, FrameReference, FramesMessage, ReadersMessage
+from safetygear.messages.frames import (
+    CamerasMessage,
+    CameraStatus,
+    FrameReference,
+    FramesMessage,
+    MainStreamStatus,
+    ReadersMessage,
+)
 from safetygear.messages.health import (
     BudgetHealth,
     CameraHealth,
@@ -167,7 +176,7 @@ _HEALTH = HealthMessage(
 _REFERENCE = FrameReference(
     camera="gate-2",
     frame=4449,
-    ring="gate-2.1c9e",
+    ring="gate-2",
     epoch=2_882_400_001,
     slot=3,
     sequence=2966,
@@ -201,13 +210,42 @@ _CAMERAS = CamerasMessage(
             codec="h264",
             seconds_streaming=889.9,
             seconds_frozen=0.0,
+            main_stream=MainStreamStatus(
+                state="streaming",
+                reason="ok",
+                since="2026-11-25T08:59:14.390Z",
+                key_frames_decoded=446,
+                key_frames_sent=446,
+                dropped={},
+                width=1920,
+                height=1080,
+                codec="h264",
+            ),
         )
     ],
 )
 
 _READERS = ReadersMessage(instance="inference", shards=["default"])
 
-_FRAMES = FramesMessage(shard="default", references=[_REFERENCE])
+_FRAMES = FramesMessage(
+    shard="default",
+    references=[_REFERENCE],
+    key_frames=[
+        msgspec.structs.replace(
+            _REFERENCE,
+            frame=446,
+            ring="gate-2.main",
+            epoch=3_405_691_582,
+            slot=1,
+            sequence=298,
+            width=1920,
+            height=1080,
+            stride=1920,
+            captured_at="2026-11-25T09:14:03.210Z",
+            decoded_at="2026-11-25T09:14:03.331Z",
+        )
+    ],
+)
 
 ENTRIES: tuple[MessageEntry, ...] = (
     MessageEntry(
@@ -283,7 +321,10 @@ ENTRIES: tuple[MessageEntry, ...] = (
             "The pixels lie in the shared frames folder; the message says where. The reader checks the slot's sequence "
             "again after copying: a frame that was overwritten meanwhile is a counted drop, never a wrong picture.",
             "With `SAFETYGEAR_FRAMES_TRANSPORT=jpeg` the body is the picture itself (`image/jpeg`, at most 200 KB), "
-            "one message per frame, and the reference's fields are the message's properties, as text.",
+            "one message per frame, and the reference's fields are the message's properties, as text. There are no key "
+            "frames then.",
+            "`keyFrames` are of main streams, as they come, and are never analysed as frames. An inference of a "
+            "version that does not know them reads `references` alone.",
         ),
     ),
     MessageEntry(

@@ -135,7 +135,12 @@ CAPTURE = TwinEntry(
             ),
         ),
         cameras={
-            "gate-2": {"state": "streaming", "reason": "ok", "since": "2026-11-25T08:59:14.102Z"},
+            "gate-2": {
+                "state": "streaming",
+                "reason": "ok",
+                "since": "2026-11-25T08:59:14.102Z",
+                "mainStream": {"state": "streaming", "reason": "ok", "since": "2026-11-25T08:59:14.390Z"},
+            },
             "loading-bay": {"state": "refused", "reason": "auth-failed", "since": "2026-11-25T08:59:13.877Z"},
         },
         problems={"frames": {"code": "ring-not-writable", "message": "/frames can't be written"}},
@@ -149,6 +154,11 @@ CAPTURE = TwinEntry(
         "cameras.<id>.reason": "`ok`, or why not ([below](#camera-states)).",
         "cameras.<id>.since": "When the state was entered (RFC 3339, UTC). A camera that flaps is told of about once a "
         "minute, since each change costs a message.",
+        "cameras.<id>.mainStream": "The same of its main stream, where it is opened beside the sub-stream. Whatever "
+        "happens to it, the fields above are of the stream that is analysed.",
+        "cameras.<id>.mainStream.state": "What its connection does.",
+        "cameras.<id>.mainStream.reason": "`ok`, or why no key frames come.",
+        "cameras.<id>.mainStream.since": "When the state was entered.",
         "problems": "What is wrong now, by part of the module (frames, cameras); empty: nothing.",
         "problems.<id>.code": "What, for programs.",
         "problems.<id>.message": "What, and what to do.",
@@ -165,6 +175,10 @@ CAPTURE = TwinEntry(
         (
             "Fewer frames of one camera; its address and the other cameras stay",
             {"cameras": {"gate-2": {"analysedFps": 2}}},
+        ),
+        (
+            "Leave a camera's main stream closed, where the network has no room for both streams",
+            {"cameras": {"gate-2": {"mainStream": "off"}}},
         ),
         ("Take a camera out", {"cameras": {"gate-2": None}}),
         ("Disconnect one for a while and keep its configuration", {"cameras": {"gate-2": {"enabled": False}}}),

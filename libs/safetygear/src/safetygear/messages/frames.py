@@ -11,6 +11,9 @@ from safetygear.messages.codec import Message, Pixels, UtcTime
 
 Clock = Literal["rtcp", "arrival"]
 PixelFormat = Literal["i420", "nv12"]
+Stream = Literal["analysed", "main"]
+"""Which of a camera's streams: the one whose frames are analysed, or its larger one beside it, of which only key frames
+are decoded."""
 CameraState = Literal[
     "idle", "connecting", "streaming", "stalled", "backing-off", "refused", "paused", "silent", "stopped"
 ]
@@ -61,6 +64,32 @@ class FramesMessage(Message, frozen=True, kw_only=True):
     """The shard of all the cameras in it."""
     references: list[FrameReference]
     """One per camera that has a new frame."""
+    key_frames: list[FrameReference] = msgspec.field(default_factory=list)
+    """Key frames of main streams, in rings of their own: to cut pictures from, never to be analysed as frames. A reader
+    that does not know the field sees none of them."""
+
+
+class MainStreamStatus(Message, frozen=True, kw_only=True):
+    """What capture knows of a camera's main stream, of which only key frames are decoded."""
+
+    state: CameraState
+    """What the connection does now."""
+    reason: str
+    """`ok`, or why no key frames come."""
+    since: UtcTime
+    """When the state was entered."""
+    key_frames_decoded: int
+    """Key frames decoded since the capture process started."""
+    key_frames_sent: int
+    """References the hub has taken since the capture process started."""
+    dropped: dict[str, int]
+    """Key frames not sent since the capture process started, by reason."""
+    width: Pixels | None = None
+    """Pixels per row of the stream; null while it does not stream."""
+    height: Pixels | None = None
+    """Rows of the stream; null while it does not stream."""
+    codec: str | None = None
+    """The stream's codec; null while it does not stream."""
 
 
 class CameraStatus(Message, frozen=True, kw_only=True):
@@ -102,6 +131,8 @@ class CameraStatus(Message, frozen=True, kw_only=True):
     """What decodes them; null while it does not stream."""
     decoder_reason: str = ""
     """Why it is software though the configuration asks for another one (the list is in deploy.md)."""
+    main_stream: MainStreamStatus | None = None
+    """The camera's main stream; null where it is not opened. Whatever it does, the fields above are not about it."""
 
 
 class CamerasMessage(Message, frozen=True, kw_only=True):
