@@ -40,6 +40,7 @@ def run_bare(program: str, case: Case, urls: Sequence[str], seconds: float) -> B
             text=True,
             timeout=seconds + EXTRA_S,
             check=False,
+            env=os.environ | case.environment(),
         )
     except subprocess.TimeoutExpired as exc:
         raise SafetyGearError(f"{program} did not end in time", code="bench-process") from exc

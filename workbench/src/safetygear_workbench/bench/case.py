@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetygear_inference.detectors.runtimes.choice import Runtime
+
 
 @dataclass(frozen=True)
 class Case:
@@ -19,3 +21,8 @@ class Case:
     """A folder of its own for the run's files."""
     cameras: int = 1
     fps: float = 5.0
+    runtime: Runtime = "onnxruntime"
+
+    def environment(self) -> dict[str, str]:
+        """For whoever opens the model: run it by that runtime, and as it is."""
+        return {"SAFETYGEAR_RUNTIME": self.runtime, "SAFETYGEAR_PRECISION": "float"}

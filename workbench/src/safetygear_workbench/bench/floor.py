@@ -55,7 +55,9 @@ class Camera(threading.Thread):
 def main(arguments: Sequence[str]) -> int:
     """What is measured is printed; the exit code."""
     model, fps, warm_up_s, seconds = Path(arguments[0]), *map(float, arguments[1:4])
-    opened = open_model(model)
+    opened = open_model(
+        model, runtime="openvino" if os.environ.get("SAFETYGEAR_RUNTIME") == "openvino" else "onnxruntime"
+    )
     cameras = [Camera(url, opened.detector(), fps) for url in arguments[4:]]
     for camera in cameras:
         camera.start()

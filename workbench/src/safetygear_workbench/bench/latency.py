@@ -11,7 +11,7 @@ from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.clips import Stream
 from safetygear_workbench.bench.latency_figures import summary, travelled
 from safetygear_workbench.bench.solution import SOLUTION, Solution
-from safetygear_workbench.bench.streams import memory_slope
+from safetygear_workbench.bench.stream_figures import memory_slope
 
 WARM_UP_S = 10.0
 
@@ -25,7 +25,14 @@ async def measure(
         say(f"{case.stream}, {case.model_name}: {number} cameras for {seconds:g} s")
         one = replace(case, cameras=number)
         with CameraSite(alike(one.clip, number), one.state.with_suffix(".cameras.log")) as site:
-            async with Solution(site.urls, one.state, manifest=one.manifest, model=one.model, fps=one.fps) as solution:
+            async with Solution(
+                site.urls,
+                one.state,
+                manifest=one.manifest,
+                model=one.model,
+                fps=one.fps,
+                environment=one.environment(),
+            ) as solution:
                 await solution.warm_up(WARM_UP_S)
                 window = await solution.watch(seconds)
         messages = [travelled(record) for record in window.detections()]
@@ -37,7 +44,7 @@ async def measure(
                 **summary(messages, clip_s=stream.seconds, fps=stream.fps),
                 "analysed_fps_per_camera": round(len(messages) / window.seconds / number, 2),
                 "cpu_percent": round(window.cpu_s(*SOLUTION) / window.seconds * 100, 1),
-                "rss": memory_slope(window),
+                "rss": memory_slope(window.rss_bytes),
             }
         )
     return results

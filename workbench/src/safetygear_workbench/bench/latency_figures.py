@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from safetygear.clock import epoch_s
-from safetygear_workbench.bench.figures import fit, percentile
+from safetygear_workbench.bench.creep import creep
+from safetygear_workbench.bench.figures import percentile
 from safetygear_workbench.bench.numbering import number_in
 
 Record = Mapping[str, Any]
@@ -49,15 +50,12 @@ def summary(messages: Sequence[Travelled], *, clip_s: float, fps: float) -> dict
     """Percentiles of the total and of each stage, ms; and whether the numbers in the pictures agree with the times."""
     totals = [message.total_ms for message in messages]
     first_s = min((message.enqueued_s for message in messages), default=0.0)
-    creep = None
-    if len(messages) > 2:
-        line = fit([message.enqueued_s - first_s for message in messages], totals)
-        creep = {"ms_per_minute": round(line.slope * 60, 3), "give_or_take": round(line.slope_error * 60, 3)}
+    grown = creep([message.enqueued_s - first_s for message in messages], totals)
     return {
         **_percentiles(totals),
         "stages": {name: _percentiles([message.stages_ms[name] for message in messages], 50, 95) for name in STAGES},
         "messages": len(messages),
-        "creep": creep,
+        "creep": None if grown is None else grown.as_json(),
         "numbers": agreement(messages, clip_s=clip_s, fps=fps),
     }
 

@@ -67,7 +67,14 @@ def _floor(case: Case, urls: list[str], seconds: float) -> Pass:
 
 
 async def _solution(case: Case, site: CameraSite, seconds: float) -> tuple[Pass, dict[str, float]]:
-    async with Solution(site.urls, case.state, manifest=case.manifest, model=case.model, fps=case.fps) as solution:
+    async with Solution(
+        site.urls,
+        case.state,
+        manifest=case.manifest,
+        model=case.model,
+        fps=case.fps,
+        environment=case.environment(),
+    ) as solution:
         await solution.warm_up(WARM_UP_S)
         window = await solution.watch(seconds)
     analysed = len(window.detections())

@@ -39,6 +39,9 @@ Models = Annotated[
 ]
 Seconds = Annotated[float, typer.Option(help="Of each measurement, after its warm-up.")]
 Fps = Annotated[float, typer.Option(help="Analysed frames per second and camera.")]
+Runtimes = Annotated[
+    str, typer.Option("--runtime", metavar="onnxruntime|openvino", help="What runs the network, here and in the floor.")
+]
 Manifest = Annotated[Path, typer.Option(help="The deployment template that says which modules run.")]
 Folder = Annotated[Path, typer.Option(help="For clips, models and the runs' state.")]
 TEMPLATE, FOLDER = Path("deployment.template.json"), Path(".safetygear/bench")
@@ -52,6 +55,7 @@ def overhead(
     repeats: Annotated[int, typer.Option(help="Floor and solution in turn, so often each.")] = 3,
     cameras: Annotated[int, typer.Option(help="Served at once.")] = 1,
     fps: Fps = 5.0,
+    runtime: Runtimes = "onnxruntime",
     manifest: Manifest = TEMPLATE,
     folder: Folder = FOLDER,
     as_json: AsJson = False,
@@ -68,7 +72,7 @@ def overhead(
 
     results = []
     for case in _cases(stream or ["main", "sub"], model or ["v8n", "default"], folder, manifest):
-        wanted = replace(case, cameras=cameras, fps=fps)
+        wanted = replace(case, cameras=cameras, fps=fps, runtime=_runtime(runtime))
         results.append(asyncio.run(measuring.measure(wanted, seconds=seconds, repeats=repeats, say=_say)))
     first = results[0]
     keys = ("overhead_ratio", "floor_ms", "solution_ms")
@@ -93,35 +97,35 @@ def streams(
     model: Models = None,
     seconds: Seconds = 120.0,
     first: Annotated[int, typer.Option(help="Number of cameras to begin with.")] = 8,
+    also: Annotated[
+        str, typer.Option(metavar="N,N,…", help="Numbers below the largest, measured for the line of cost too.")
+    ] = "1,2,4",
     fps: Fps = 5.0,
+    runtime: Runtimes = "onnxruntime",
     manifest: Manifest = TEMPLATE,
     folder: Folder = FOLDER,
     as_json: AsJson = False,
 ) -> int:
     """The largest number of live cameras each of which is analysed at its rate, with one more shown to fail.
 
-    Policy all, no motion gate, no shedding; the camera server and the stand-in runtime work on the same cores.
+    Policy all, no motion gate, no shedding; the camera server and the stand-in runtime work on the same cores. The
+    floor is measured in the same run: how many cameras it would take if it used all cores whole.
     """
+    numbers = _numbers(also, "--also", "1,2,4")
     _positive(seconds=seconds, first=first, fps=fps)
     from dataclasses import replace
 
     from safetygear_workbench.bench import streams as measuring
+    from safetygear_workbench.bench import tables
 
     results = []
     for case in _cases(stream or ["sub"], model or ["default"], folder, manifest):
-        results.append(asyncio.run(measuring.measure(replace(case, fps=fps), seconds=seconds, first=first, say=_say)))
+        wanted = replace(case, fps=fps, runtime=_runtime(runtime))
+        results.append(asyncio.run(measuring.measure(wanted, seconds=seconds, first=first, also=numbers, say=_say)))
     document = results[0] | ({"cases": results} if len(results) > 1 else {}) | _about(folder, results)
-    rows = [_trial_row(one, trial) for one in results for trial in one["cameras"]]
-    head = ["stream", "model", "cameras", "works", "least fps", "solution %", "stand-in %", "cameras' server %"]
-    return _out(as_json, document, "Cameras at once (percent of one core)", head, rows)
-
-
-def _trial_row(case: Mapping[str, Any], trial: Mapping[str, Any]) -> list[str]:
-    row = [case["stream"], case["model"], str(trial["cameras"]), "yes" if trial["works"] else "no"]
-    if "fps_min" not in trial:
-        return [*row, "-", "-", "-", "-"]
-    percents = (trial["cpu_percent"][part] for part in ("solution", "stand_in", "camera_server"))
-    return [*row, f"{trial['fps_min']:.2f}", *(f"{percent:.0f}" for percent in percents)]
+    rows = [tables.trial_row(one, trial) for one in results for trial in one["cameras"]]
+    notes = [note for one in results for note in tables.cost_notes(one)]
+    return _out(as_json, document, "Cameras at once (percent of one core)", tables.TRIALS, rows, notes)
 
 
 @app.command()
@@ -131,6 +135,7 @@ def latency(
     model: Models = None,
     seconds: Seconds = 60.0,
     fps: Fps = 5.0,
+    runtime: Runtimes = "onnxruntime",
     manifest: Manifest = TEMPLATE,
     folder: Folder = FOLDER,
     as_json: AsJson = False,
@@ -145,11 +150,12 @@ def latency(
     from dataclasses import replace
 
     from safetygear_workbench.bench import latency as measuring
+    from safetygear_workbench.bench import tables
     from safetygear_workbench.bench.clips import STREAMS
 
     results: list[dict[str, Any]] = []
     for case in _cases(stream or ["main"], model or ["v8n"], folder, manifest):
-        wanted = replace(case, fps=fps)
+        wanted = replace(case, fps=fps, runtime=_runtime(runtime))
         results += asyncio.run(measuring.measure(wanted, STREAMS[case.stream], numbers, seconds=seconds, say=_say))
     rows = [
         [
@@ -163,7 +169,8 @@ def latency(
         for one in results
     ]
     head = ["stream", "model", "cameras", "p50", "p95", "p99", *results[0]["stages"], "numbers read"]
-    return _out(as_json, results, "From the picture to its message, ms (stages: p50/p95)", head, rows)
+    notes = [note for one in results for note in tables.creep_notes(one)]
+    return _out(as_json, results, "From the picture to its message, ms (stages: p50/p95)", head, rows, notes)
 
 
 @app.command()
@@ -304,7 +311,24 @@ def _say(text: str) -> None:
     Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(text, style="dim")
 
 
-def _out(as_json: bool, document: Any, title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+def _runtime(name: str) -> Any:
+    from typing import get_args
+
+    from safetygear_inference.detectors.runtimes.choice import Runtime
+
+    if name not in get_args(Runtime):
+        raise UserError(f"--runtime is {name!r}:", hint=f"use {' or '.join(get_args(Runtime))}.")
+    return name
+
+
+def _out(
+    as_json: bool,
+    document: Any,
+    title: str,
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+) -> int:
     if as_json:
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return 0
@@ -314,5 +338,8 @@ def _out(as_json: bool, document: Any, title: str, head: Sequence[str], rows: Se
     for row in rows:
         table.add_row(*row)
     # Into a file or a pipe: a table that is cut at 80 columns would be of no use.
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
+    console.print(table)
+    for note in notes:
+        console.print(note, soft_wrap=True)
     return 0

@@ -1,0 +1,60 @@
+"""Lines for people of what was measured. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+TRIALS: Final = (
+    "stream", "model", "cameras", "works", "least fps", "solution %", "off the line", "stand-in %", "cameras' server %",
+    "dropped",
+)  # fmt: skip
+
+
+def trial_row(case: Mapping[str, Any], trial: Mapping[str, Any]) -> list[str]:
+    """One number of cameras, under TRIALS."""
+    row = [case["stream"], case["model"], str(trial["cameras"]), "yes" if trial["works"] else "no"]
+    if "fps_min" not in trial:
+        return [*row, *["-"] * (len(TRIALS) - len(row))]
+    percent = trial["cpu_percent"]
+    off = ((case["cpu_fit"] or {}).get("residuals") or {}).get(str(trial["cameras"]))
+    return [
+        *row,
+        f"{trial['fps_min']:.2f}",
+        f"{percent['solution']:.0f}",
+        "-" if off is None else f"{off:+.1f}",
+        f"{percent['stand_in']:.0f}",
+        f"{percent['camera_server']:.0f}",
+        ", ".join(f"{count} {reason}" for reason, count in trial["dropped"].items()) or "none",
+    ]
+
+
+def cost_notes(case: Mapping[str, Any]) -> Iterator[str]:
+    """What one camera more costs, and what the floor would take."""
+    name = f"{case['stream']}, {case['model']}"
+    line, floor = case["cpu_fit"], case["floor"]
+    if line is not None:
+        most = max(abs(off) for off in line["residuals"].values())
+        yield (
+            f"{name}: {line['percent_per_camera']:.2f} % of a core per further camera, "
+            f"{line['percent_without_cameras']:.1f} % without; no number is off that line by more than {most:.1f} %"
+        )
+    if floor is not None:
+        yield (
+            f"{name}: the floor takes {floor['percent_per_camera']:.2f} % per camera, which allows "
+            f"{floor['cameras_allowed']:.1f} cameras; {case['streams']} are {floor['share_reached']:.2f} of them"
+        )
+
+
+def creep_notes(entry: Mapping[str, Any]) -> Iterator[str]:
+    """Whether latency and memory grow."""
+    name = f"{entry['stream']}, {entry['model']}, {entry['cameras']} cameras"
+    for what, unit, found in (("latency", "ms", entry["creep"]), ("memory", "MB", entry["rss"]["creep"])):
+        if found is None:
+            yield f"{name}: too few values to say whether {what} grows"
+            continue
+        verdict = "not to be told from 0" if not found["distinguishable_from_0"] else "not 0"
+        yield (
+            f"{name}: {what} {found['per_minute']:+.3f} {unit} a minute, give or take {found['give_or_take']:.3f} "
+            f"(95 %): {verdict}"
+        )
