@@ -29,7 +29,7 @@ class FakeBlobContainer:
     def blobs(self, name: str) -> dict[str, bytes]:
         return dict(self._containers[name])
 
-    async def put(self, url: str, jpeg: bytes, sas: Secret) -> None:
+    async def put(self, url: str, data: bytes, sas: Secret, content_type: str = "image/jpeg") -> None:
         self.calls.append(url)
         parts = urlsplit(url)
         if self.down or parts.hostname != "fake.blob.core.windows.net":
@@ -42,4 +42,4 @@ class FakeBlobContainer:
             raise UploadError(f"{url}: 403 AuthenticationFailed", code="upload-refused", status=403)
         if container not in self._containers:
             raise UploadError(f"{url}: 404 ContainerNotFound", code="upload-container-missing", status=404)
-        self._containers[container].setdefault(blob, jpeg)
+        self._containers[container].setdefault(blob, data)

@@ -36,6 +36,7 @@ COMMANDS = (
     Command("detect", "detect", "Run a detector on pictures."),
     Command("evaluate", "evaluate", "Measure a detector on pictures whose boxes are known; or two of them."),
     Command("model", "model", "Say what a model is, or why it is refused; make and check packages."),
+    Command("learn", "learn", "Examples to people who label and a service that trains; back as a package."),
     Command("bench", "bench", "Measure what the solution costs on this machine."),
     Command("replay", "replay", "Judge recorded detections again, under any rules, or two sets of them."),
     Command("manifest", "manifest", "Make a deployment template with several inference modules."),

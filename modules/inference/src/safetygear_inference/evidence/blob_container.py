@@ -16,13 +16,14 @@ from safetygear.secret_references import Secret
 
 CONNECT_S: Final = 10
 READ_S: Final = 30
+JPEG: Final = "image/jpeg"
 
 # At INFO it tells of every request.
 logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
 
 
 class UploadError(SafetyGearError):
-    """A picture was not taken. `status`: HTTP's; None where there was no answer."""
+    """A file was not taken. `status`: HTTP's; None where there was no answer."""
 
     default_code = "upload-failed"
 
@@ -32,18 +33,18 @@ class UploadError(SafetyGearError):
 
 
 class BlobContainer(Protocol):
-    """Takes pictures."""
+    """Takes pictures, and what belongs to them."""
 
-    async def put(self, url: str, jpeg: bytes, sas: Secret) -> None:
-        """Store `jpeg` at `url`, unless there is something already. Raises UploadError."""
+    async def put(self, url: str, data: bytes, sas: Secret, content_type: str = JPEG) -> None:
+        """Store `data` at `url`, unless there is something already. Raises UploadError."""
         ...
 
 
 class AzureBlobContainer:
     """Azure Storage, IoT Edge's blob module, or Azurite."""
 
-    async def put(self, url: str, jpeg: bytes, sas: Secret) -> None:
-        """Store `jpeg` at `url`, unless there is something already: a name is never another picture's. Raises
+    async def put(self, url: str, data: bytes, sas: Secret, content_type: str = JPEG) -> None:
+        """Store `data` at `url`, unless there is something already: a name is never another picture's. Raises
         UploadError."""
         shown = redact_url(url.rpartition("/")[0])
         try:
@@ -56,7 +57,7 @@ class AzureBlobContainer:
                 read_timeout=READ_S,
             ) as blob:
                 await blob.upload_blob(
-                    jpeg, overwrite=False, content_settings=ContentSettings(content_type="image/jpeg")
+                    data, overwrite=False, content_settings=ContentSettings(content_type=content_type)
                 )
         except ResourceExistsError as exc:
             if _said(exc) != "BlobAlreadyExists":
