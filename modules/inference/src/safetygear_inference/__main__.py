@@ -55,10 +55,12 @@ async def _run(lifecycle: Lifecycle, environment: Environment, environ: Mapping[
     page = None
     try:
         page = await _serve_page(app, environment, secrets, clock)
+        await app.prediction.serve(environment.prediction, secrets)
         if await open_unless_stopped(hub, app.handlers(), lifecycle.stopping, clock):
             await app.run(lifecycle, watch(hub, clock))
     finally:
         app.close()
+        await app.prediction.stop()
         if page is not None:
             await page.cleanup()
         await hub.close()

@@ -55,6 +55,11 @@ class AnalysisPool:
         self._gave_back: Exception | None = None
 
     @property
+    @property
+    def generation(self) -> Generation | None:
+        """The model in use with what belongs to it; another object whenever anything of it is another."""
+        return self._current
+
     def model(self) -> Model | None:
         """The model in use."""
         return self._current.model if self._current is not None else None

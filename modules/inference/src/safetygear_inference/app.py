@@ -35,6 +35,8 @@ from safetygear_inference.model_keeper import keep_models
 from safetygear_inference.model_methods import ModelMethods
 from safetygear_inference.outbox.newest_report import NewestReport, seen_in
 from safetygear_inference.pipeline import Pipeline
+from safetygear_inference.prediction.beside_cameras import PredictionBesideCameras
+from safetygear_inference.prediction.model_source import LiveModel
 from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.publisher import Publisher
 from safetygear_inference.publishing.send_queue import PRIORITY
@@ -119,6 +121,7 @@ class InferenceApp:
         self.evidence = EvidenceParts(environment, self._side, self._judges, self.live, self.problems, resolver, clock)
         self._twin = TwinSession(
             InferenceTwin,
+        self.prediction = PredictionBesideCameras(LiveModel(self._pool), self.problems, clock)
             hub,
             clock,
             apply=self._apply,
@@ -276,6 +279,8 @@ class InferenceApp:
                 released_s = self._clock.monotonic_s()
                 self._pool.release_rings()
                 self._side.release_rings()
+            self._metrics.second_looks(self._second_look.outcomes)
+            self._metrics.prediction(self.prediction.outcomes)
             await self._clock.sleep(TICK_S)
 
     def _report(self) -> dict[str, Json]:

@@ -15,6 +15,7 @@ from safetygear.errors import UserError
 from safetygear.listen import Listen
 from safetygear_inference.detectors.runtimes.choice import BY_TRYING, WantedPrecision, WantedRuntime, Wish
 from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, ORT_NAMES, Provider
+from safetygear_inference.prediction.settings import PredictionSettings, read_settings
 from safetygear_inference.web.access import host_name
 from safetygear_inference.web.local_zones import VARIABLE as APPLY
 from safetygear_inference.web.local_zones import local_address
@@ -50,6 +51,8 @@ class Environment:
     """Where a stand-in runtime on this machine takes zones; holds a secret."""
     device: str = ""
     """The edge device's id; empty outside of IoT Edge."""
+    prediction: PredictionSettings = PredictionSettings()  # noqa: RUF009  # frozen
+    """The prediction API beside the cameras."""
 
 
 def read_environment(environ: Mapping[str, str], *, cores: int | None = None) -> Environment:
@@ -76,6 +79,7 @@ def read_environment(environ: Mapping[str, str], *, cores: int | None = None) ->
         transport=variables.frames_transport(),
         instance=variables.instance(),
         device=variables.text("IOTEDGE_DEVICEID", ""),
+        prediction=read_settings(variables, listen="off"),
         providers=_providers(variables.text("SAFETYGEAR_PROVIDERS", "cpu")),
         wish=_wish(variables),
         workers=_workers(variables.text("SAFETYGEAR_WORKERS", "0"), cores if cores is not None else available_cores()),

@@ -14,6 +14,8 @@ from safetygear.listen import Listen
 
 SHUTDOWN_S: Final = 1.0
 KEEPALIVE_S: Final = 30.0
+LINGERING_S: Final = 2.0
+"""For the rest of a body that was refused before it was read: who is cut off while he sends may miss the answer."""
 
 
 class HttpServer:
@@ -49,6 +51,7 @@ async def serve_http(
         auto_decompress=auto_decompress,
         handler_cancellation=handler_cancellation,
         keepalive_timeout=KEEPALIVE_S,
+        lingering_time=LINGERING_S,
         logger=_quiet_log(log_name),
         shutdown_timeout=SHUTDOWN_S,
     )

@@ -55,7 +55,17 @@ class InferenceMetrics:
         self._picture_outcomes = metrics.counter(
             "evidence_total", "Pictures `stored`, `uploaded`, `failed-` and `evicted-` by reason", ["outcome"]
         )
-        self._counted: Counter[tuple[str, str]] = Counter()
+        self._predictions = metrics.counter(
+            "prediction_requests_total",
+            "Requests to the prediction API: `answered`, `unauthorized`, `refused`, `busy`, `unavailable`, `failed`",
+            ["outcome"],
+        )
+        self._looks = metrics.counter(
+            "second_looks_total",
+            "Second looks by gear and answer: `yes`, `no`, `unclear`, `not-found`, `failed`",
+            ["gear", "answer"],
+        )
+        self._counted: Counter[tuple[object, str]] = Counter()
 
     def received(self, camera: str) -> None:
         """A frame reference came in."""
@@ -96,8 +106,8 @@ class InferenceMetrics:
         self._raise_to(self._outcomes, "outcome", outcomes)
         self._raise_to(self._sent, "lane", sent)
         self._raise_to(self._lost, "reason", lost)
-        self._raise_one(self._retries, "retries", retries)
-        self._raise_one(self._maybe_duplicated, "maybe_duplicated", maybe_duplicated)
+        self._raise_one(self._retries, retries)
+        self._raise_one(self._maybe_duplicated, maybe_duplicated)
         for lane, depth in queued.items():
             self._queued.set(depth, lane=lane)
         self._waiting.set(waiting)
@@ -126,7 +136,7 @@ class InferenceMetrics:
         for camera in people.keys() | open_episodes.keys():
             self._open.set(open_episodes.get(camera, 0), camera=camera)
         for (rule, severity, state), count in events.items():
-            key = ("events", f"{rule}/{severity}/{state}")
+            key = (self._events, f"{rule}/{severity}/{state}")
             if count > self._counted[key]:
                 self._events.add(count - self._counted[key], rule=rule, severity=severity, state=state)
                 self._counted[key] = count
@@ -134,6 +144,11 @@ class InferenceMetrics:
         if outbox is not None:
             self._outbox_depth.set(outbox.depth, where="disk")
             self._outbox_bytes.set(outbox.size_bytes)
+
+    def second_looks(self, outcomes: Mapping[tuple[str, str], int]) -> None:
+        """Once a second, likewise: since the start, by gear and answer."""
+        for (gear, answer), count in outcomes.items():
+            self._raise_one(self._looks, count, gear=gear, answer=answer)
 
     def evidence(self, health: EvidenceHealth) -> None:
         """Once a second, likewise."""
@@ -145,13 +160,17 @@ class InferenceMetrics:
         outcomes |= {f"evicted-{reason}": count for reason, count in health.evicted.items()}
         self._raise_to(self._picture_outcomes, "outcome", outcomes)
 
+    def prediction(self, outcomes: Mapping[str, int]) -> None:
+        """Once a second, likewise: requests since the start, by what became of them."""
+        self._raise_to(self._predictions, "outcome", outcomes)
+
     def _raise_to(self, family: CounterFamily, label: str, counts: Mapping[str, int]) -> None:
         for value, count in counts.items():
-            self._raise_one(family, label, count, value=value)
+            self._raise_one(family, count, **{label: value})
 
-    def _raise_one(self, family: CounterFamily, label: str, count: int, *, value: str | None = None) -> None:
-        key = (label, value or "")
+    def _raise_one(self, family: CounterFamily, count: int, **label: str) -> None:
+        key = (family, "".join(label.values()))
         gained = count - self._counted[key]
         if gained > 0:
-            family.add(gained, **({label: value} if value is not None else {}))
+            family.add(gained, **label)
             self._counted[key] = count

@@ -17,8 +17,9 @@ from safetygear.errors import FrameError
 from safetygear.geometry import Boxes
 from safetygear_inference.picture import Bgr, Picture, Plane
 
+MOST_PIXELS: Final = 2**26
 # Before the import, which reads it: a picture of a few KB may claim to be gigapixels.
-os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 
 import cv2
 
@@ -27,10 +28,13 @@ cv2.setNumThreads(1)
 cv2.ocl.setUseOpenCL(False)
 
 JPEG_START: Final = b"\xff\xd8"
+TOO_MANY_PIXELS: Final = "picture-too-large"
 CELLS_ACROSS: Final = 4
 """Of a region that is made unrecognisable: a face in it is left with four values across at most."""
 DETAIL_ACROSS: Final = 6
 """Pixels across a face in which nobody can be recognised; `detail` measures what is there beyond them."""
+HASHED_ACROSS: Final = 32
+"""Pixels on each side of what a perceptual hash is made of."""
 
 
 class BgrScaler:
@@ -141,6 +145,19 @@ def detail(bgr: Bgr) -> float:
     return float(np.sqrt(np.mean((grey.astype(np.float32) - coarse) ** 2)))
 
 
+def perceptual_hash(bgr: Bgr) -> int:
+    """64 bits that stay nearly the same where a picture, (height, width, 3) uint8, is scaled, brightened or compressed:
+    which of the 8x8 lowest frequencies are above their median, the lowest first.
+
+    As `phash` of the package ImageHash, but for the resampling. Source: C. Zauner, "Implementation and Benchmarking of
+    Perceptual Image Hash Functions", 2010.
+    """
+    grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+    few = cv2.resize(grey, (HASHED_ACROSS, HASHED_ACROSS), interpolation=cv2.INTER_AREA).astype(np.float32)
+    low = cv2.dct(few)[:8, :8].ravel()
+    return int("".join("1" if above else "0" for above in (low > np.median(low)).tolist()), 2)
+
+
 def encode_jpeg(bgr: Bgr, quality: int) -> bytes:
     """(height, width, 3) uint8 BGR as JPEG. Raises FrameError where OpenCV can't."""
     try:
@@ -160,10 +177,15 @@ def decode_jpeg(data: bytes) -> Picture:
 
 
 def decode_picture(data: bytes) -> Picture:
-    """The picture in a JPEG, PNG, BMP, WebP or TIFF, turned as its EXIF says. Raises FrameError (`jpeg-invalid`)."""
+    """The picture in a JPEG, PNG, BMP, WebP or TIFF, turned as its EXIF says.
+
+    Raises FrameError: `jpeg-invalid`, `picture-too-large`.
+    """
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error as exc:
+        if "MAX_IMAGE" in _reason(exc):
+            raise FrameError(f"the picture has more than {MOST_PIXELS >> 20} megapixels", code=TOO_MANY_PIXELS) from exc
         raise FrameError(f"the picture can't be decoded: {_reason(exc)}", code="jpeg-invalid") from exc
     if bgr is None:
         raise FrameError("it is not a picture, or a damaged one", code="jpeg-invalid")

@@ -6,5 +6,5 @@ from typing import Literal
 
 import safetygear.problems
 
-Part = Literal["model", "analysis", "frames", "data", "page", "outbox", "rules", "evidence", "upload"]
+Part = Literal["model", "analysis", "frames", "data", "page", "outbox", "rules", "evidence", "upload", "learning", "prediction"]
 Problems = safetygear.problems.Problems[Part]

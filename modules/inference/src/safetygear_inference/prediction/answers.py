@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from safetygear_inference.detectors import Classification
 from safetygear_inference.picture import DetectedBoxes
@@ -16,12 +16,33 @@ LARGEST_IMAGE_BYTES: Final = 4 * 1024 * 1024
 """The service's own limit."""
 TAGS: Final = uuid.UUID("7a2c6a0e-5d6a-4f0e-9a52-0f5d3f1b7c11")
 """Name space of tag ids: a label has the same one in every model."""
+Code = Literal[
+    "BadRequest",
+    "BadRequestInvalidIds",
+    "BadRequestNotSupported",
+    "BadRequestRequiredParamIsNull",
+    "BadRequestImageDimensions",
+    "BadRequestImageFormat",
+    "BadRequestImageSizeBytes",
+    "BadRequestImageStream",
+    "BadRequestImageUrl",
+    "Unauthorized",
+    "Forbidden",
+    "NotFound",
+    "UnsupportedMediaType",
+    "TooManyRequests",
+    "ErrorPrediction",
+    "ErrorPredictionModelNotFound",
+    "ErrorPredictionServiceUnavailable",
+    "ErrorUnknown",
+]
+"""The service's codes, and two of the gateway before it: Unauthorized and TooManyRequests."""
 
 
 class RequestError(Exception):
-    """A request that is refused. `code` is one of the service's."""
+    """A request that is refused, or can't be answered."""
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after_s: int | None = None) -> None:
+    def __init__(self, status: int, code: Code, message: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
@@ -31,9 +52,19 @@ class RequestError(Exception):
         return {"code": self.code, "message": str(self)}
 
 
+def too_large() -> RequestError:
+    """A picture beyond the service's limit."""
+    return RequestError(400, "BadRequestImageSizeBytes", "the picture is larger than 4 MB")
+
+
 def tag_id(label: str) -> str:
     """The service gives each tag an id of its own; a file has none, so it follows from the label."""
     return str(uuid.uuid5(TAGS, label))
+
+
+def iteration_id(sha256: str) -> str:
+    """Which weights answered: an id that follows from their digest."""
+    return str(uuid.uuid5(TAGS, sha256))
 
 
 def checked_project(text: str) -> str:

@@ -7,136 +7,212 @@ import hmac
 import json
 import logging
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Final
 
-from aiohttp import BodyPartReader, web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp import HttpVersion11, web
 
 from safetygear.clock import Clock, rfc3339
-from safetygear.errors import ModelError
-from safetygear_inference.prediction.answers import LARGEST_IMAGE_BYTES, RequestError, answer, checked_project
-from safetygear_inference.prediction.predictor import Predictor, Task
+from safetygear.listen import Listen
+from safetygear.secret_references import Secret
+from safetygear_inference.prediction.answers import RequestError, answer, checked_project
+from safetygear_inference.prediction.docs_page import POLICY, page
+from safetygear_inference.prediction.openapi import KEY_HEADER, document
+from safetygear_inference.prediction.picture_body import BODY_BYTES, address_in, picture_in
+from safetygear_inference.prediction.predictor import Predictor
+from safetygear_inference.prediction.routes import PAGES, ROUTES, Kind, Route
+from safetygear_inference.prediction.url_fetch import PictureFetcher
+from safetygear_inference.web.access import HostList
 
-KEY_HEADER = "Prediction-Key"
-FORM_BYTES = 64 * 1024
-"""What a multipart form may add to the picture."""
-RECEIVED_WITHIN_S = 20
-"""For a whole picture to come in: a connection that stands still holds no place for ever."""
-_PREFIXES = ("/customvision/v3.1/prediction", "/customvision/v3.1/Prediction", "/customvision/v3.0/Prediction")
-_EMPTY_PROJECT = str(uuid.UUID(int=0))
+SHORT_KEY: Final = 16
+WRONG_KEY_TOLD_S: Final = 60.0
+HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Server": "SafetyGear"}
+_EMPTY_PROJECT: Final = str(uuid.UUID(int=0))
+_TURNED_AWAY: Final = RequestError(503, "ErrorPredictionServiceUnavailable", "too many connections are open")
+TURNED_AWAY: Final = json.dumps(_TURNED_AWAY.as_json()).encode()
+"""What a connection too many is told."""
 
 log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class PredictionService:
-    """`key` None: no key is asked for; only for loopback."""
+class Callers:
+    """Who is answered: whoever has the key; without one, programs of this machine."""
 
-    def __init__(self, predictor: Predictor, clock: Clock, *, key: str | None) -> None:
+    def __init__(self, listen: Listen, key: Secret | None) -> None:
+        if key is not None and len(key.reveal()) < SHORT_KEY:
+            log.warning("the key is shorter than %d characters: it may be guessed", SHORT_KEY)
+        self._key = None if key is None else key.reveal().encode()
+        self._hosts = HostList(listen, ())
+
+    def check(self, request: web.Request) -> None:
+        """Raises RequestError."""
+        if self._key is None:
+            # A page of any site that somebody looks at on this machine could ask as well; no program sends these.
+            from_a_page = "Origin" in request.headers or "Sec-Fetch-Site" in request.headers
+            if from_a_page or not self._hosts.allows(request.headers.get("Host")):
+                raise RequestError(403, "Forbidden", "without a key only this machine's own programs are answered")
+            return
+        given = request.headers.get(KEY_HEADER, "")
+        # A header may hold any bytes: aiohttp gives those that are no UTF-8 as surrogates.
+        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._key):
+            raise RequestError(401, "Unauthorized", f"the header {KEY_HEADER} is missing or wrong")
+
+
+class PredictionService:
+    """`fetcher` None: no picture is fetched by its address. `refused_after_s`: how long everything but a prediction
+    takes at least, so that a client which does not wait when it is told to takes little of a shared event loop.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        callers: Callers,
+        clock: Clock,
+        *,
+        fetcher: PictureFetcher | None = None,
+        refused_after_s: float = 0.0,
+    ) -> None:
         self._predictor = predictor
+        self._callers = callers
         self._clock = clock
-        self._key = key
+        self._fetcher = fetcher
+        self._refused_after_s = refused_after_s
+        self._document = json.dumps(document())
+        self._page = page()
+        self._wrong_key_told_s: float | None = None
+        self.outcomes: Counter[str] = Counter()
+        """Requests since the start: `answered`, `unauthorized`, `refused`, `busy`, `unavailable`, `failed`."""
 
     def application(self) -> web.Application:
-        """With every route; a request beyond the limit is cut off while it is read."""
-        app = web.Application(client_max_size=LARGEST_IMAGE_BYTES + FORM_BYTES, middlewares=[self._guarded])
-        for prefix in _PREFIXES:
-            for task in ("detect", "classify"):
-                path = f"{prefix}/{{project}}/{task}/iterations/{{iteration}}"
-                for source in ("image", "url"):
-                    for tail in ("", "/nostore"):
-                        handler = self._image(task) if source == "image" else self._url
-                        app.router.add_post(f"{path}/{source}{tail}", handler)
-        for path in ("", "/{project}"):
-            for tail in ("", "/nostore"):
-                app.router.add_post(f"{path}/image{tail}", self._image(None))
-                app.router.add_post(f"{path}/url{tail}", self._url)
-        app.router.add_get("/", self._alive)
+        """With every route. To be served without auto_decompress: what is packed is refused, not unpacked."""
+        app = web.Application(client_max_size=BODY_BYTES, middlewares=[self._guarded])
+        for route in ROUTES:
+            app.router.add_route("POST", route.path, self._predicting(route), expect_handler=self._expect)
+        for one in PAGES:
+            app.router.add_get(one.path, self._about(one.kind), expect_handler=self._expect)
+        app.router.add_route("*", "/{path:.*}", self._no_such_path, expect_handler=self._expect)
+        app.on_response_prepare.append(_add_headers)
         return app
 
-    def _image(self, task: Task | None) -> _Handler:
+    def _predicting(self, route: Route) -> _Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            project = checked_project(request.match_info.get("project") or _EMPTY_PROJECT)
-            predictions = await self._predictor.predict(await _received(request), task)
+            project = checked_project(request.match_info.get("projectId") or _EMPTY_PROJECT)
+            self._predictor.served(route.task)
+            place = self._predictor.place()
+            try:
+                image = await (self._fetched(request) if route.source == "url" else picture_in(request))
+            except BaseException:
+                place.leave()
+                raise
+            predicted = await self._predictor.predict(image, route.task, place)
             content = answer(
-                predictions,
+                predicted.predictions,
                 request_id=str(uuid.uuid4()),
                 project=project,
-                iteration=self._predictor.iteration,
+                iteration=predicted.iteration,
                 created=rfc3339(self._clock.now_s()),
             )
+            self.outcomes["answered"] += 1
             return web.json_response(content)
 
         return handle
 
-    async def _url(self, request: web.Request) -> web.StreamResponse:
-        # A server that fetches whatever it is told to reaches what its caller can't.
-        raise RequestError(400, "BadRequestImageUrl", "this server fetches no pictures: send the picture itself")
+    async def _fetched(self, request: web.Request) -> bytes:
+        if self._fetcher is None:
+            raise RequestError(400, "BadRequestImageUrl", "this server fetches no pictures: send the picture itself")
+        return await self._fetcher.fetch(await address_in(request))
 
-    async def _alive(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response({"status": "ok", "task": self._predictor.task, "labels": list(self._predictor.labels)})
+    def _about(self, kind: Kind) -> _Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            del request
+            await asyncio.sleep(self._refused_after_s)
+            if kind == "docs":
+                policy = {"Content-Security-Policy": POLICY}
+                return web.Response(text=self._page, content_type="text/html", headers=policy)
+            return web.Response(
+                text=self._document if kind == "openapi" else json.dumps(self._status()),
+                content_type="application/json",
+            )
+
+        return handle
+
+    def _status(self) -> dict[str, object]:
+        try:
+            served = self._predictor.served()
+        except RequestError:
+            return {"status": "no-model"}
+        labels = list(served.model.labels)
+        return {"status": "ok", "task": served.task, "labels": labels, "iteration": served.iteration}
+
+    async def _no_such_path(self, request: web.Request) -> web.StreamResponse:
+        allowed: set[str] = set()
+        for resource in request.app.router.resources():
+            if resource.canonical != "/{path}":
+                allowed |= (await resource.resolve(request))[1]
+        if allowed:
+            raise web.HTTPMethodNotAllowed(request.method, allowed)
+        raise RequestError(404, "NotFound", "there is no such path")
+
+    async def _expect(self, request: web.Request) -> web.StreamResponse | None:
+        """Before a body is sent: whoever would be refused anyway needs not send it."""
+        try:
+            if request.method == "POST":
+                self._callers.check(request)
+            if request.version < HttpVersion11:
+                return None  # it knows of no Expect
+            if request.headers.get("Expect", "").lower() != "100-continue":
+                raise RequestError(417, "BadRequest", "of Expect only 100-continue is understood")
+        except RequestError as exc:
+            return await self._refused(request, exc)
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+        return None
 
     @web.middleware
     async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         try:
-            if request.method == "POST":
-                self._check_key(request)
+            if request.method not in ("GET", "HEAD"):
+                self._callers.check(request)
+            if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise RequestError(415, "UnsupportedMediaType", "send the body as it is, without Content-Encoding")
             return await handler(request)
         except RequestError as exc:
-            return _refused(exc)
-        except web.HTTPRequestEntityTooLarge:
-            return _refused(RequestError(400, "BadRequestImageSizeBytes", "the picture is larger than 4 MB"))
-        except web.HTTPNotFound:
-            return _refused(RequestError(404, "NotFound", "there is no such path"))
+            return await self._refused(request, exc)
         except web.HTTPMethodNotAllowed as exc:
-            return _refused(RequestError(405, "BadRequest", f"{exc.method} is not possible here"))
-        except ModelError as exc:
-            log.error("a picture could not be answered: %s", exc)  # noqa: TRY400  # one line is what the reader needs
-            return _refused(RequestError(503, "ServiceUnavailable", "the model failed on this picture"))
+            error = RequestError(405, "BadRequest", f"{exc.method} is not possible here")
+            response = await self._refused(request, error)
+            response.headers["Allow"] = ",".join(sorted(exc.allowed_methods))
+            return response
+        except web.HTTPException as exc:
+            if exc.status < 400:
+                raise
+            return await self._refused(request, RequestError(exc.status, "BadRequest", exc.reason))
+        except ConnectionError:
+            raise  # the caller has gone; aiohttp knows what to do
+        except Exception:
+            # Whatever a strange picture does to the libraries that read it, what they say is for the log alone.
+            log.exception("a request could not be answered")
+            return await self._refused(request, RequestError(500, "ErrorUnknown", "unexpected; the log says more"))
 
-    def _check_key(self, request: web.Request) -> None:
-        if self._key is None:
-            return
-        given = request.headers.get(KEY_HEADER, "")
-        # A header may hold any bytes: aiohttp gives those that are no UTF-8 as surrogates.
-        if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._key.encode()):
-            raise RequestError(401, "Unauthorized", f"the header {KEY_HEADER} is missing or wrong")
+    async def _refused(self, request: web.Request, error: RequestError) -> web.Response:
+        outcome = {401: "unauthorized", 429: "busy", 500: "failed", 503: "unavailable"}.get(error.status, "refused")
+        self.outcomes[outcome] += 1
+        if outcome == "unauthorized":
+            self._tell_of_wrong_key(request.remote)
+        if error.code == "ErrorPrediction":
+            log.error("a picture could not be answered: %s", error.__cause__)
+        await asyncio.sleep(self._refused_after_s)
+        headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+        return web.json_response(error.as_json(), status=error.status, headers=headers)
 
-
-async def _received(request: web.Request) -> bytes:
-    """The picture in a request, in time. Raises RequestError."""
-    try:
-        async with asyncio.timeout(RECEIVED_WITHIN_S):
-            return await _picture(request)
-    except TimeoutError as exc:
-        raise RequestError(408, "BadRequestImageStream", f"the picture took longer than {RECEIVED_WITHIN_S} s") from exc
-    except (web.RequestPayloadError, HttpProcessingError) as exc:
-        raise RequestError(400, "BadRequestImageStream", "the request's body can't be read") from exc
-
-
-async def _picture(request: web.Request) -> bytes:
-    """The picture in a request: the body itself, or the first part of a form. Raises RequestError.
-
-    The form is read part by part: the client names no file, and aiohttp would take the picture for text.
-    """
-    if request.content_type != "multipart/form-data":
-        return await request.read()
-    try:
-        part = await (await request.multipart()).next()
-        if not isinstance(part, BodyPartReader):
-            raise RequestError(400, "BadRequestImageStream", "the form has no picture in it")
-        picture = bytearray()
-        while chunk := await part.read_chunk():
-            picture += chunk
-            if len(picture) > LARGEST_IMAGE_BYTES:
-                raise RequestError(400, "BadRequestImageSizeBytes", "the picture is larger than 4 MB")
-    except (ValueError, AssertionError, RuntimeError) as exc:
-        raise RequestError(400, "BadRequestImageStream", "the form can't be read") from exc
-    return bytes(picture)
+    def _tell_of_wrong_key(self, remote: str | None) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._wrong_key_told_s is None or now_s - self._wrong_key_told_s >= WRONG_KEY_TOLD_S:
+            self._wrong_key_told_s = now_s
+            log.warning("a wrong %s came from %s; at most one such line a minute", KEY_HEADER, remote)
 
 
-def _refused(error: RequestError) -> web.Response:
-    headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
-    return web.Response(
-        status=error.status, text=json.dumps(error.as_json()), content_type="application/json", headers=headers
-    )
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
