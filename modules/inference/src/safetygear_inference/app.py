@@ -279,7 +279,6 @@ class InferenceApp:
                 released_s = self._clock.monotonic_s()
                 self._pool.release_rings()
                 self._side.release_rings()
-            self._metrics.second_looks(self._second_look.outcomes)
             self._metrics.prediction(self.prediction.outcomes)
             await self._clock.sleep(TICK_S)
 
