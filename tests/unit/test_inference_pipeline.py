@@ -37,6 +37,8 @@ from safetygear_inference.pipeline import FAILURE_SHOWN_S, HUNG_AFTER_S, Pipelin
 from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.budget import MessageBudget
 from safetygear_inference.publishing.publisher import Publisher
+from safetygear_inference.second_look.desk import SecondLookDesk
+from safetygear_inference.second_look.looking import SecondLook
 from support.outbox import inline
 
 M = TypeVar("M", bound=Message)
@@ -65,7 +67,13 @@ class Pool(AnalysisPool):
         return self._model
 
     async def analyse(
-        self, worker: int, arrival: Arrival, *, with_visibility: bool, picture_wanted: PictureWanted | None
+        self,
+        worker: int,
+        arrival: Arrival,
+        *,
+        with_visibility: bool,
+        picture_wanted: PictureWanted | None,
+        second_look: SecondLook | None = None,
     ) -> tuple[Analysed, Model]:
         await self.go.wait()
         self.outcome()
@@ -96,6 +104,7 @@ class World:
             publisher=self.publisher,
             coverage=self.coverage,
             judging=self.desk,
+            second_look=SecondLookDesk(folder, self.desk.look_wishes, self.problems),
             live=LiveState(),
             metrics=InferenceMetrics(ModuleMetrics("safetygear_inference_", {})),
             problems=self.problems,

@@ -19,6 +19,7 @@ from safetygear_inference.judging import weak_boxes
 from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.picture import Bgr, DetectedBoxes, Picture
 from safetygear_inference.pixels import black_out, decode_jpeg, encode_jpeg, make_unrecognisable, to_bgr
+from safetygear_inference.second_look.looking import Looked, SecondLook
 from safetygear_inference.visibility import Visibility, measure
 
 
@@ -48,6 +49,8 @@ class Analysed:
     jpeg: bytes | None
     weak: DetectedBoxes = field(default_factory=weak_boxes.none)
     """What did not reach its label's threshold: for the judging only."""
+    looked: Looked = field(default_factory=Looked)
+    """What a second look at those in doubt has answered."""
 
 
 def analyse(
@@ -59,6 +62,7 @@ def analyse(
     shown_from: NDArray[np.float32],
     with_visibility: bool,
     picture_wanted: PictureWanted | None,
+    second_look: SecondLook | None = None,
 ) -> Analysed:
     """Raises FrameError where the frame is gone or was written over meanwhile, ModelError where the detector fails.
 
@@ -76,6 +80,9 @@ def analyse(
     found = detector.detect(picture)
     inference_ms = (time.perf_counter() - before_s) * 1000
     boxes, weak = weak_boxes.split(found, shown_from)
+    looked = Looked()
+    if second_look is not None:
+        looked = second_look.at(picture, weak_boxes.for_judging(boxes, weak, labels), reader)
     visibility = measure(picture.luma()) if with_visibility else None
     jpeg = None
     if picture_wanted is not None:
@@ -87,7 +94,7 @@ def analyse(
         jpeg = encode_jpeg(bgr, picture_wanted.quality)
     if view is not None:
         view.check()
-    return Analysed(boxes, started_s, inference_ms, visibility, jpeg, weak)
+    return Analysed(boxes, started_s, inference_ms, visibility, jpeg, weak, looked)
 
 
 def _blur_faces(bgr: Bgr, seen: LabelledBoxes, expected_norm: Boxes) -> None:

@@ -19,6 +19,7 @@ from safetygear_inference.analysis import Analysed, PictureWanted, analyse
 from safetygear_inference.detectors import Detector, Model, open_model
 from safetygear_inference.intake import Arrival
 from safetygear_inference.judging.weak_boxes import thresholds_of
+from safetygear_inference.second_look.looking import SecondLook
 from safetygear_inference.thread_priority import give_way
 
 T = TypeVar("T")
@@ -55,14 +56,21 @@ class AnalysisPool:
         self._gave_back: Exception | None = None
 
     @property
-    @property
     def generation(self) -> Generation | None:
         """The model in use with what belongs to it; another object whenever anything of it is another."""
         return self._current
 
+    @property
     def model(self) -> Model | None:
         """The model in use."""
         return self._current.model if self._current is not None else None
+
+    def shown_from(self, model: Model) -> list[float]:
+        """(classes): the probability from which on a box of `model` is shown; its own where it is no longer in use."""
+        for generation in (self._current, self._before):
+            if generation is not None and generation.model is model:
+                return generation.shown_from.tolist()
+        return [model.own_threshold(label) for label in model.labels]
 
     @property
     def gave_back(self) -> Exception | None:
@@ -113,7 +121,13 @@ class AnalysisPool:
             self._current, self._before = self._before, None
 
     async def analyse(
-        self, worker: int, arrival: Arrival, *, with_visibility: bool, picture_wanted: PictureWanted | None
+        self,
+        worker: int,
+        arrival: Arrival,
+        *,
+        with_visibility: bool,
+        picture_wanted: PictureWanted | None,
+        second_look: SecondLook | None = None,
     ) -> tuple[Analysed, Model]:
         """Analyse one frame in a thread; each worker analyses one at a time. Raises FrameError, ModelError."""
         used = self._current
@@ -129,6 +143,7 @@ class AnalysisPool:
                 shown_from=generation.shown_from,
                 with_visibility=with_visibility,
                 picture_wanted=picture_wanted,
+                second_look=second_look,
             )
 
         loop = asyncio.get_running_loop()

@@ -42,6 +42,7 @@ from safetygear_inference.publishing.publisher import Publisher
 from safetygear_inference.publishing.send_queue import PRIORITY
 from safetygear_inference.reporting import reported
 from safetygear_inference.runtime_choice.chooser import runtime_chooser
+from safetygear_inference.second_look.desk import SecondLookDesk
 from safetygear_inference.side_analysis import SideAnalysis
 from safetygear_inference.tracking.ids import SALTS, start_token
 from safetygear_inference.web.actions import PageActions
@@ -106,22 +107,24 @@ class InferenceApp:
         self._pool = AnalysisPool(environment.workers, environment.frames_dir, runtime_chooser(environment).open)
         self._side = SideAnalysis(environment.frames_dir)
         self._models, on_frame = keep_models(environment, self._pool, self._side, self.problems, resolver, clock)
+        self._second_look = SecondLookDesk(environment.models_dir, self._judging.look_wishes, self.problems)
         self._pipeline = Pipeline(
             shards=environment.shards,
             pool=self._pool,
             publisher=self._publisher,
             coverage=self._coverage,
             judging=self._judging,
+            second_look=self._second_look,
             live=self.live,
             metrics=metrics,
             problems=self.problems,
             clock=clock,
         )
         self._pipeline.listeners.add(on_frame)
+        self.prediction = PredictionBesideCameras(LiveModel(self._pool), self.problems, clock)
         self.evidence = EvidenceParts(environment, self._side, self._judges, self.live, self.problems, resolver, clock)
         self._twin = TwinSession(
             InferenceTwin,
-        self.prediction = PredictionBesideCameras(LiveModel(self._pool), self.problems, clock)
             hub,
             clock,
             apply=self._apply,
@@ -207,6 +210,7 @@ class InferenceApp:
         self._events.configure(config.outbox)
         self.evidence.configure(config.evidence)
         self._judging.configure(config)
+        self._second_look.config = config.second_look
         self._models.want(config.model)
 
     async def _send_health(self) -> None:
@@ -275,11 +279,12 @@ class InferenceApp:
                 in_memory=self._events.waiting,
             )
             self._metrics.evidence(self.evidence.health())
+            self._metrics.second_looks(self._second_look.outcomes)
+            self._metrics.prediction(self.prediction.outcomes)
             if self._clock.monotonic_s() - released_s >= RINGS_RELEASED_EVERY_S:
                 released_s = self._clock.monotonic_s()
                 self._pool.release_rings()
                 self._side.release_rings()
-            self._metrics.prediction(self.prediction.outcomes)
             await self._clock.sleep(TICK_S)
 
     def _report(self) -> dict[str, Json]:

@@ -14,6 +14,7 @@ from safetygear_inference.compliance.zone_config import EpisodeConfig, Finding, 
 from safetygear_inference.evidence.config import FACES_DESCRIPTION, EvidenceConfig, Faces
 from safetygear_inference.model_change.config import ModelConfig
 from safetygear_inference.outbox.config import OutboxConfig
+from safetygear_inference.second_look.config import SecondLookConfig
 from safetygear_inference.tracking.config import TrackingConfig
 
 
@@ -124,6 +125,7 @@ class InferenceTwin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tracking: TrackingConfig = TrackingConfig()
     wearing: WearingConfig = WearingConfig()
     votes: VoteConfig = VoteConfig()
+    second_look: SecondLookConfig = SecondLookConfig()
     episodes: EpisodeConfig = EpisodeConfig()
     outbox: OutboxConfig = OutboxConfig()
     evidence: EvidenceConfig = EvidenceConfig()

@@ -17,6 +17,7 @@ from safetygear_inference.event_keeper import EventKeeper
 from safetygear_inference.intake import Arrival
 from safetygear_inference.judging.camera_judge import JudgedFrame
 from safetygear_inference.judging.judges import Judges
+from safetygear_inference.judging.observation import LookWish
 from safetygear_inference.judging.weak_boxes import for_judging
 from safetygear_inference.problems import Problems
 
@@ -82,6 +83,10 @@ class JudgingDesk:
         """(n, 4) xyxy in 0..1: where people are expected in the camera's next frame."""
         return self._judges.expected(camera)
 
+    def look_wishes(self, camera: str) -> Sequence[LookWish]:
+        """At whose gear a second look in the camera's next frame would help."""
+        return self._judges.look_wishes(camera)
+
     def tick(self) -> None:
         """Once a second: ends what no frame will end."""
         self._keeper.tell(self._judges.tick(now_s=self._clock.monotonic_s(), wall_s=self._clock.now_s()))
@@ -105,6 +110,7 @@ class JudgingDesk:
             wall_s=self._clock.now_s() - age_s,
             dark=dark,
             frame_size_px=(reference.width, reference.height),
+            looks=analysed.looked.looks,
         )
         self._keeper.tell(judged.changes)
         return judged

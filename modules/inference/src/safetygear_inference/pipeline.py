@@ -25,6 +25,7 @@ from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.detections import detections_message, latency_ms
 from safetygear_inference.publishing.publisher import Publisher
 from safetygear_inference.scheduler import FrameKey, FrameScheduler
+from safetygear_inference.second_look.desk import SecondLookDesk
 from safetygear_inference.visibility import Visibility
 
 VISIBILITY_EVERY_S = 1.0
@@ -50,6 +51,7 @@ class Pipeline:
         publisher: Publisher,
         coverage: Coverage,
         judging: JudgingDesk,
+        second_look: SecondLookDesk,
         live: LiveState,
         metrics: InferenceMetrics,
         problems: Problems,
@@ -65,6 +67,7 @@ class Pipeline:
         self._publisher = publisher
         self._coverage = coverage
         self._judging = judging
+        self._second_look = second_look
         self._live = live
         self._metrics = metrics
         self._problems = problems
@@ -115,6 +118,7 @@ class Pipeline:
             self._scheduler.forget(camera)
             self._publisher.forget(camera)
             self._visibility.pop(camera, None)
+            self._second_look.forget(camera)
             self._shard_of.pop(camera, None)
 
     def _take_frames(self, message: IncomingMessage) -> None:
@@ -189,6 +193,7 @@ class Pipeline:
                 arrival,
                 with_visibility=measured is None or now_s - measured[0] >= VISIBILITY_EVERY_S,
                 picture_wanted=wanted,
+                second_look=self._second_look.wanted(camera, now_s),
             )
         except ModelError as exc:
             self._failed(camera, exc.code, str(exc))
@@ -223,6 +228,7 @@ class Pipeline:
         visibility = self._visible(camera, analysed, now_s)
         limits = self.config.visibility
         dark = visibility is not None and visibility.dark(limits.dark_below)
+        self._second_look.looked(analysed.looked)
         judged = self._judging.judge(arrival, analysed, model, dark=dark)
         latency = latency_ms(
             reference,
@@ -241,6 +247,7 @@ class Pipeline:
             minimum_probability=self.config.detections.minimum_probability,
             judged=judged,
             weak=analysed.weak,
+            looks=analysed.looked.looks,
             dark=dark,
         )
         self._publisher.detections(message)

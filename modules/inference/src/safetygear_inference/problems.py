@@ -6,5 +6,18 @@ from typing import Literal
 
 import safetygear.problems
 
-Part = Literal["model", "analysis", "frames", "data", "page", "outbox", "rules", "evidence", "upload", "learning", "prediction"]
+Part = Literal[
+    "model",
+    "analysis",
+    "frames",
+    "data",
+    "page",
+    "outbox",
+    "rules",
+    "evidence",
+    "upload",
+    "learning",
+    "prediction",
+    "second-look",
+]
 Problems = safetygear.problems.Problems[Part]

@@ -105,6 +105,7 @@ def replay(
             wall_s=frame.wall_s,
             dark=frame.dark,
             frame_size_px=frame.size_px,
+            looks=frame.looks if config.second_look.enabled else (),
         )
         told.seen(frame, judged, [first_box + row for row in rows], boxes)
         told.changes(judged.changes)

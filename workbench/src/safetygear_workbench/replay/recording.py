@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from safetygear.clock import epoch_s
 from safetygear.errors import UserError
 from safetygear.geometry import Boxes, as_xyxy
 from safetygear.messages.frames import CameraId
+from safetygear_inference.judging.observation import Look
 from safetygear_workbench.replay.timeline import Taken, in_order
 
 SCHEMA: Final = "safetygear.detections/1"
@@ -44,6 +45,13 @@ class _Detection(msgspec.Struct, frozen=True, rename="camel"):
     bounding_box: _Box
 
 
+class _Look(msgspec.Struct, frozen=True, rename="camel"):
+    label: Annotated[str, Meta(min_length=1, max_length=128)]
+    answer: Literal["yes", "no"]
+    probability: Annotated[float, Meta(ge=0, le=1)]
+    bounding_box: _Box
+
+
 class _Size(msgspec.Struct, frozen=True):
     width: _SidePx
     height: _SidePx
@@ -58,6 +66,7 @@ class _Body(msgspec.Struct, frozen=True, rename="camel"):
     frame: _Size
     detections: list[_Detection]
     weak_detections: list[_Detection] = []
+    second_looks: list[_Look] = []
     dark: bool = False
 
 
@@ -89,6 +98,8 @@ class Frame:
     weak: int
     """The last so many did not reach their label's threshold when they were recorded."""
     dark: bool
+    looks: tuple[Look, ...] = ()
+    """Answers of the second network."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +136,7 @@ class _Read:
     probability: NDArray[np.float32]
     weak: int
     dark: bool
+    looks: tuple[Look, ...]
 
 
 def read_recording(lines: Iterable[bytes], source: str) -> Recording:
@@ -191,7 +203,14 @@ def _frame_of(body: _Body) -> _Read:
         probability=np.array([one.probability for _, one in boxes], np.float32),
         weak=len(body.weak_detections),
         dark=body.dark,
+        looks=tuple(_look(one) for one in body.second_looks),
     )
+
+
+def _look(one: _Look) -> Look:
+    box = one.bounding_box
+    xyxy_norm = as_xyxy([(box.left, box.top, box.left + box.width, box.top + box.height)])[0]
+    return Look(one.label, one.answer, one.probability, xyxy_norm)
 
 
 def _recording(taken: Mapping[str, list[Taken[_Read]]]) -> Recording:
@@ -212,6 +231,7 @@ def _recording(taken: Mapping[str, list[Taken[_Read]]]) -> Recording:
                 read.probability,
                 read.weak,
                 read.dark,
+                read.looks,
             )
             for now_s, read in ordered.items
         ]

@@ -46,6 +46,19 @@ class Detection(Message, frozen=True, kw_only=True):
     """The tracked person it belongs to; null: nobody's, or not known yet whose."""
 
 
+class SecondLook(Message, frozen=True, kw_only=True):
+    """What a second network has answered of one person's head or torso."""
+
+    label: str
+    """The gear: `helmet` or `vest`."""
+    answer: Literal["yes", "no"]
+    """Whether it is worn. Where that can't be told, there is no entry."""
+    probability: Annotated[float, msgspec.Meta(ge=0, le=1)]
+    """How sure the answer is."""
+    bounding_box: BoundingBox
+    """The person's box, as in `detections` or `weakDetections`."""
+
+
 class Person(Message, frozen=True, kw_only=True):
     """One tracked person's state of gear."""
 
@@ -105,6 +118,9 @@ class DetectionsMessage(Message, frozen=True, kw_only=True):
     weak_detections: list[Detection] = msgspec.field(default_factory=list)
     """Boxes that do not reach their label's threshold, as far as somebody was judged by them: they continue a track or
     are weak evidence of gear. Not shown on the page; `replay` judges by them too."""
+    second_looks: list[SecondLook] = msgspec.field(default_factory=list)
+    """Answers of the second network, of people whose gear was in doubt in the frame before. They are evidence like
+    boxes; `replay` judges by them too."""
     people: list[Person]
     """Tracked people with their gear, the most probable first. Empty too while the camera's picture is frozen."""
     latency_ms: LatencyMs

@@ -28,6 +28,9 @@ EFFECT: Mapping[_Known, Mapping[_Known, float]] = {
 DOUBT_S = 0.25
 """Evidence against that confidence assumes besides what was seen: little evidence gives little confidence."""
 
+CONTESTED_S = 0.05
+"""Net evidence of another state than the one that holds from which on a vote is contested."""
+
 Vote = tuple[dict[Gear, GearState], dict[Gear, str], dict[Gear, float]]
 """By gear: state, reason, confidence (0..1; 0 where unknown)."""
 
@@ -56,6 +59,11 @@ class GearVotes:
             {gear: ballot.reason() for gear, ballot in ballots.items()},
             {gear: ballot.confidence() for gear, ballot in ballots.items()},
         )
+
+    def contested(self, track: str, gear: Gear) -> bool:
+        """Whether that vote is open, or evidence of another state is about to change it."""
+        ballot = self._tracks.get(track, {}).get(gear)
+        return ballot is None or ballot.contested()
 
     def forget(self, track: str) -> None:
         """The track has ended."""
@@ -107,6 +115,13 @@ class _Ballot:
             moved_s = self._net_s[state] * before + credit_s * EFFECT[evidence.state][state]
             self._net_s[state] = min(max(moved_s, 0.0), self._after_s[state])
         self._decide()
+
+    def contested(self) -> bool:
+        if self.state == "unknown":
+            return True
+        # A helmet in the hand and a bare head break the same rule.
+        rivals: tuple[_Known, ...] = ("worn",) if self.state != "worn" else ("missing", "carried")
+        return any(self._net_s[rival] >= CONTESTED_S for rival in rivals)
 
     def reason(self) -> str:
         return self._why.get(self.state, "undecided")

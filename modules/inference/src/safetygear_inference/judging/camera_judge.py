@@ -7,21 +7,32 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from safetygear.geometry import Boxes, as_xyxy
+from safetygear.geometry import Boxes, as_xyxy, iou
 from safetygear.messages.detections import Status
 from safetygear_inference.compliance.episode import BoxTuple
 from safetygear_inference.compliance.episodes import EpisodeChange, Episodes, PictureWish
 from safetygear_inference.compliance.judging_config import VoteConfig, WearingConfig
+from safetygear_inference.compliance.looked_again import NOT_TO_BE_SEEN, with_look
 from safetygear_inference.compliance.status import status
 from safetygear_inference.compliance.vote import GearVotes
 from safetygear_inference.compliance.wearing import observe
 from safetygear_inference.compliance.zones import Zones
 from safetygear_inference.judging.labels import PERSON
-from safetygear_inference.judging.observation import Gear, GearEvidence, JudgedPerson, LabelledBoxes, TrackedPerson
+from safetygear_inference.judging.observation import (
+    Gear,
+    GearEvidence,
+    JudgedPerson,
+    LabelledBoxes,
+    Look,
+    LookWish,
+    TrackedPerson,
+)
 from safetygear_inference.tracking import PersonTracker, TrackIds, TrackingConfig
 
 ALWAYS: tuple[Gear, ...] = ("helmet", "vest")
 """Each person of a detections message has these, whatever the rules ask for."""
+LOOKED_AT_IOU = 0.9
+"""A look is at the person whose box it names; recorded boxes are rounded."""
 LABEL_MISSING = "label-missing"
 """Why gear is unknown that the model in use has no class for."""
 
@@ -49,6 +60,8 @@ class JudgedFrame:
     """Where people are expected who are followed and were not seen in this frame."""
     wishes: tuple[PictureWish, ...] = ()
     """Open episodes whose person this frame shows better than any picture that there is of it."""
+    look_wishes: tuple[LookWish, ...] = ()
+    """At whose gear a second look in the next frame would help."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +105,10 @@ class CameraJudge:
         wall_s: float,
         dark: bool,
         frame_size_px: tuple[int, int],
+        looks: Sequence[Look] = (),
     ) -> JudgedFrame:
-        """The next frame. `known`: the labels that the model has; `now_s` of the frame, `wall_s` UTC epoch seconds."""
+        """The next frame. `known`: the labels that the model has; `now_s` of the frame, `wall_s` UTC epoch seconds;
+        `looks`: what a second look at this frame's people has answered."""
         tracked = self._track(boxes, now_s, frame_size_px)
         gear = tuple(dict.fromkeys((*ALWAYS, *self._zones.required)))
         found = observe(
@@ -104,6 +119,8 @@ class CameraJudge:
             gear=[name for name in gear if name in known],
             config=self._config.wearing,
         )
+        if looks:
+            self._take_looks(looks, tracked, boxes, found, dark=dark)
         people = [self._vote(person, found[person.track], gear, now_s) for person in tracked]
         changes = self._episodes.update(self._camera, people, now_s=now_s, wall_s=wall_s)
         return JudgedFrame(
@@ -112,6 +129,7 @@ class CameraJudge:
             changes=tuple(changes),
             unseen=tuple(_box_tuple(box) for box in self._tracker.unseen()),
             wishes=tuple(self._episodes.picture_wishes(self._camera)),
+            look_wishes=self._look_wishes(tracked, found),
         )
 
     def _track(self, boxes: LabelledBoxes, now_s: float, frame_size_px: tuple[int, int]) -> list[TrackedPerson]:
@@ -131,6 +149,37 @@ class CameraJudge:
         for track in tracked.ended:
             self._votes.forget(track)
         return tracked.people
+
+    def _take_looks(
+        self,
+        looks: Sequence[Look],
+        tracked: Sequence[TrackedPerson],
+        boxes: LabelledBoxes,
+        found: Mapping[str, dict[Gear, GearEvidence]],
+        *,
+        dark: bool,
+    ) -> None:
+        """Changes `found`."""
+        if not tracked:
+            return
+        at = boxes.xyxy_norm[[person.box_index for person in tracked]].reshape(-1, 4)
+        overlap = iou(as_xyxy([look.xyxy_norm for look in looks]), at)
+        for look, of_look in zip(looks, overlap, strict=True):
+            of_person = found[tracked[int(of_look.argmax())].track]
+            if of_look.max() >= LOOKED_AT_IOU and look.gear in of_person:
+                of_person[look.gear] = with_look(
+                    of_person[look.gear], look, dark=dark, minimum_weight=self._config.wearing.minimum_weight
+                )
+
+    def _look_wishes(
+        self, tracked: Sequence[TrackedPerson], found: Mapping[str, Mapping[Gear, GearEvidence]]
+    ) -> tuple[LookWish, ...]:
+        return tuple(
+            LookWish(person.track, gear, person.xyxy_norm, self._votes.contested(person.track, gear))
+            for person in tracked
+            for gear, evidence in found[person.track].items()
+            if evidence.state != "unknown" or evidence.reason not in NOT_TO_BE_SEEN
+        )
 
     def _vote(
         self, person: TrackedPerson, found: Mapping[Gear, GearEvidence], gear: Sequence[Gear], now_s: float

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -23,7 +23,7 @@ from safetygear_inference.compliance.zones import ZonePlan
 from safetygear_inference.config import InferenceTwin
 from safetygear_inference.judging.camera_judge import CameraJudge, JudgedFrame, JudgingConfig
 from safetygear_inference.judging.labels import PERSON, canonical_labels
-from safetygear_inference.judging.observation import LabelledBoxes
+from safetygear_inference.judging.observation import LabelledBoxes, Look, LookWish
 from safetygear_inference.tracking import TrackIds
 
 EPISODES, KPI = "episodes", "kpi"
@@ -85,8 +85,9 @@ class Judges:
         wall_s: float,
         dark: bool,
         frame_size_px: tuple[int, int],
+        looks: Sequence[Look] = (),
     ) -> JudgedFrame:
-        """The next frame of `camera`: `now_s` never goes back, `wall_s` is UTC epoch seconds."""
+        """The next frame of `camera`: `now_s` never goes back, `wall_s` is UTC epoch seconds; `looks` at its people."""
         judge = self._cameras.get(camera)
         if judge is None:
             judge = self._cameras[camera] = CameraJudge(
@@ -97,7 +98,13 @@ class Judges:
                 episodes=self._episodes,
             )
         judged = self._frames[camera] = judge.judge(
-            boxes, known=self._labels, now_s=now_s, wall_s=wall_s, dark=dark, frame_size_px=frame_size_px
+            boxes,
+            known=self._labels,
+            now_s=now_s,
+            wall_s=wall_s,
+            dark=dark,
+            frame_size_px=frame_size_px,
+            looks=looks,
         )
         return judged
 
@@ -153,6 +160,11 @@ class Judges:
             return as_xyxy([])
         return as_xyxy([*(verdict.person.xyxy_norm for verdict in judged.people), *judged.unseen])
 
+    def look_wishes(self, camera: str) -> tuple[LookWish, ...]:
+        """At whose gear a second look in the camera's next frame would help."""
+        judged = self._frames.get(camera)
+        return judged.look_wishes if judged is not None else ()
+
     def people(self) -> dict[str, Counter[Status]]:
         """How many people each camera shows, by status."""
         return {camera: Counter(one.status for one in judged.people) for camera, judged in self._frames.items()}
@@ -178,6 +190,7 @@ def _hash(config: InferenceTwin) -> str:
         config.tracking,
         config.wearing,
         config.votes,
+        config.second_look,
         config.episodes,
         config.model,
     )

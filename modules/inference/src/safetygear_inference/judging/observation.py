@@ -67,6 +67,31 @@ class GearEvidence:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What a second look at one person's head or torso has answered; what it can't tell is no answer."""
+
+    gear: Gear
+    answer: Literal["yes", "no"]
+    """Whether it is worn."""
+    probability: float
+    """How sure the answer is, 0..1."""
+    xyxy_norm: Boxes
+    """(4,) float32: the person's box in the frame that was looked at."""
+
+
+@dataclass(frozen=True)
+class LookWish:
+    """Somebody of the frame before at whose gear a second look would help."""
+
+    track: str
+    gear: Gear
+    xyxy_norm: Boxes
+    """(4,) float32: where the person was."""
+    pressing: bool
+    """The vote is open or contested; else it is settled."""
+
+
+@dataclass(frozen=True)
 class JudgedPerson:
     """One person of one frame with what the votes over the track say of the gear."""
 

@@ -7,9 +7,18 @@ from collections.abc import Sequence
 from safetygear.clock import epoch_s
 from safetygear.hub.port import OutgoingMessage
 from safetygear.messages.codec import BoundingBox, encode
-from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity, Person
+from safetygear.messages.detections import (
+    Detection,
+    DetectionsMessage,
+    FrameSize,
+    LatencyMs,
+    ModelIdentity,
+    Person,
+    SecondLook,
+)
 from safetygear.messages.frames import FrameReference
 from safetygear_inference.judging.camera_judge import JudgedFrame, Verdict
+from safetygear_inference.judging.observation import Look
 from safetygear_inference.picture import DetectedBoxes
 
 OUTPUT = "detections"
@@ -30,6 +39,7 @@ def detections_message(
     minimum_probability: float,
     judged: JudgedFrame = NOT_JUDGED,
     weak: DetectedBoxes | None = None,
+    looks: Sequence[Look] = (),
     dark: bool = False,
 ) -> DetectionsMessage:
     """`labels` names the boxes' class ids. Boxes below `minimum_probability` are left out; the others keep their order.
@@ -52,6 +62,15 @@ def detections_message(
         dark=dark,
         detections=detections,
         weak_detections=[one for one in used if one.track is not None],
+        second_looks=[
+            SecondLook(
+                label=look.gear,
+                answer=look.answer,
+                probability=round(look.probability, 4),
+                bounding_box=_box(look.xyxy_norm.tolist()),
+            )
+            for look in looks
+        ],
         people=[_person(verdict) for verdict in judged.people],
         latency_ms=latency,
     )
