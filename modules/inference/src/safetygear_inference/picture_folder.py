@@ -129,6 +129,11 @@ class PictureFolder(Generic[N]):
     def has(self, picture: N) -> bool:
         return picture in (self._kept or ())
 
+    def stored_s(self, picture: N) -> float | None:
+        """When it was stored, UTC epoch seconds; None where there is no such picture."""
+        kept = (self._kept or {}).get(picture)
+        return kept.stored_s if kept is not None else None
+
     def remove(self, picture: N) -> None:
         """It is wanted no more; nothing happens where it is gone already. Raises PictureFolderError."""
         with self._lock, self._errors():

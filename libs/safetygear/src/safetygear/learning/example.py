@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
@@ -18,6 +18,7 @@ EXAMPLES: Final = "learning/examples"
 """Where they are below the data folder."""
 PICTURE_SUFFIX, DESCRIPTION_SUFFIX = ".jpg", ".json"
 Reason = Literal["uncertain", "disagreement", "vote-flip", "rare-class", "judged-false", "drift", "random"]
+REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 Verdict = Literal["true", "false", "unsure"]
 PerceptualHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$", extra_json_schema={"x-unit": "64 bits as hex"})]
 _ID = re.compile(r"[0-9]{8}T[0-9]{9}Z-[A-Za-z0-9_-]{1,64}-[0-9a-f]{8}")

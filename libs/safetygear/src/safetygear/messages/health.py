@@ -78,6 +78,39 @@ class EvidenceHealth(Message, frozen=True, kw_only=True):
     """Pictures removed: `quota`, `retention`, and `upload-` and the reason where one will not be uploaded any more."""
 
 
+class LearningDrift(Message, frozen=True, kw_only=True):
+    """A label on a camera whose probabilities are spread otherwise than when the model was new there."""
+
+    camera: CameraId
+    """The camera's id in capture's module twin."""
+    label: str
+    """One of the model's labels."""
+    stability_index: float
+    """Population stability index: below 0.1 nothing has changed, above 0.25 much has."""
+
+
+class LearningHealth(Message, frozen=True, kw_only=True):
+    """Pictures kept for labelling. Counts are since the module started."""
+
+    examples: int
+    """On the device's disk now."""
+    bytes: int
+    """Their size."""
+    awaiting_verdict: int
+    """Pictures of events that nobody has judged yet, or that the budget has no room for yet."""
+    taken: dict[str, int]
+    """Pictures taken, by their first reason."""
+    refused: dict[str, int]
+    """Frames that were worth it and were not taken: `near-duplicate`; `pause` (the camera's), `busy` (another one was
+    being made), `hour` and `day` (the budget's), with `-camera` or `-reason` where the room left is kept for others."""
+    failed: dict[str, int]
+    """Pictures that could not be made or stored, by reason."""
+    evicted: dict[str, int]
+    """Pictures removed: `quota`, `retention`; and `verdict-` and either of events that nobody has judged in time."""
+    drift: list[LearningDrift]
+    """The largest first; an empty list: nothing has changed, or too little was seen to tell."""
+
+
 class BudgetHealth(Message, frozen=True, kw_only=True):
     """IoT Hub's daily message quota as it is used by this module, in 4 KB blocks since 00:00 UTC."""
 
@@ -135,6 +168,8 @@ class HealthMessage(Message, frozen=True, kw_only=True):
     """Each zone in which people were seen in this hour or in the last one."""
     evidence: EvidenceHealth | None = None
     """Pictures of violations."""
+    learning: LearningHealth | None = None
+    """Pictures kept for labelling; null: none are taken, as the twin says."""
     budget: BudgetHealth
     """Use of the daily message budget."""
     shards_silent: list[str]

@@ -1,0 +1,244 @@
+"""From analysed frames to examples on the disk: looks at every frame, takes few, one at a time.
+
+Belongs to the event loop; pixels are worked on in the side thread, files in another one. Nothing here costs a frame:
+what fails is counted, and while the disk fails a problem says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from safetygear.clock import Clock
+from safetygear.errors import SafetyGearError
+from safetygear.learning.example import Example, Verdict
+from safetygear.messages.health import LearningHealth
+from safetygear_inference.detectors import Model
+from safetygear_inference.evidence.crop import Polygon
+from safetygear_inference.evidence.picture_making import CautiousDetector, cut_out, finish
+from safetygear_inference.frame_listeners import SeenFrame
+from safetygear_inference.learning.candidates import Candidates
+from safetygear_inference.learning.choice import NEAR_DUPLICATE, Choice, Chooser
+from safetygear_inference.learning.config import LearningConfig
+from safetygear_inference.learning.example_making import Chosen, describe, fingerprint_of, order_for
+from safetygear_inference.learning.library import ExampleLibrary
+from safetygear_inference.learning.near_duplicates import Fingerprint
+from safetygear_inference.learning.observed import observe
+from safetygear_inference.learning.openings import Openings
+from safetygear_inference.outbox.pump import OffLoop
+from safetygear_inference.picture import Bgr
+from safetygear_inference.picture_folder import PictureFolderError
+from safetygear_inference.problems import Problems
+from safetygear_inference.side_analysis import SideAnalysis
+
+PURPOSE: Final = "learning"
+TURN_S: Final = 1.0
+EXPIRED_EVERY_S: Final = 60.0
+SAVED_EVERY_S: Final = 300.0
+INTERNAL: Final = "internal"
+
+log = logging.getLogger(__name__)
+
+
+class LearningDesk:
+    """`detector` is used in the side thread only. `privacy`: a camera's polygons in 0..1 of its frame to black out.
+    `shown_from`: (classes) of a model, the probability from which on a box is shown."""
+
+    def __init__(
+        self,
+        data_folder: Path,
+        side: SideAnalysis,
+        problems: Problems,
+        clock: Clock,
+        *,
+        detector: CautiousDetector,
+        privacy: Callable[[str], Sequence[Polygon]],
+        shown_from: Callable[[Model], Sequence[float]],
+        random: Random | None = None,
+        off_loop: OffLoop = asyncio.to_thread,
+    ) -> None:
+        self.library = ExampleLibrary(data_folder, random or Random(), off_loop=off_loop)
+        self.candidates = Candidates(self.library, off_loop=off_loop)
+        self.taken: Counter[str] = Counter()
+        """Examples since the start, by their first reason."""
+        self.failed: Counter[str] = Counter()
+        """Pictures since the start that could not be made or stored, by reason."""
+        self._config = LearningConfig()
+        self._side = side
+        self._problems = problems
+        self._clock = clock
+        self._detector = detector
+        self._privacy = privacy
+        self._shown_from = shown_from
+        self._chooser = Chooser()
+        self._openings = Openings()
+        self._verdicts: list[tuple[str, Verdict]] = []
+        self._ready = False
+        self._job: asyncio.Task[None] | None = None
+        self._expired_s = self._saved_s = clock.monotonic_s()
+        self._surprised = False
+
+    def configure(self, config: LearningConfig) -> None:
+        self._config = config
+
+    def health(self) -> LearningHealth | None:
+        """Counts since the start, and what stands now; None while learning is off and nothing is left of it."""
+        if not (self._config.enabled or self.library.examples.count or self.candidates.store.count):
+            return None
+        evicted = self.library.examples.evicted + Counter(
+            {f"verdict-{why}": count for why, count in self.candidates.store.evicted.items()}
+        )
+        return LearningHealth(
+            examples=self.library.examples.count,
+            bytes=self.library.examples.size_bytes + self.candidates.store.size_bytes,
+            awaiting_verdict=self.candidates.store.count,
+            taken=dict(sorted(self.taken.items())),
+            refused=dict(sorted(self._chooser.refused.items())),
+            failed=dict(sorted(self.failed.items())),
+            evicted=dict(sorted(evicted.items())),
+            drift=self.library.selection.drifting(),
+        )
+
+    def seen(self, frame: SeenFrame) -> None:
+        """A frame listener: decides, and begins at most one job."""
+        if not (self._config.enabled and self._ready):
+            return
+        config, now_s, wall_s = self._config, self._clock.monotonic_s(), self._clock.now_s()
+        observed = observe(frame, self._shown_from(frame.model), now_s=now_s)
+        busy = self._job is not None
+        opening = None
+        if "judged-false" in config.reasons:
+            self._openings.note(frame.judged.changes, now_s)
+            # What somebody may judge comes once; what else is worth it comes again.
+            opening = None if busy else self._openings.shown_by(observed)
+        self.library.budget.watched(frame.camera, wall_s)
+        wishes = self.library.selection.look(
+            observed,
+            wanted=config.reasons,
+            wall_s=wall_s,
+            random_per_hour=config.random_share * config.per_hour,
+            reference_s=config.reference_hours * 3600,
+        )
+        choice = self._chooser.choose(
+            frame, observed, wishes, self.library.budget, config, wall_s=wall_s, busy=busy or opening is not None
+        )
+        if opening is not None:
+            chosen = Chosen(frame, observed, ("judged-false",), 1.0, opening.focus_norm)
+            self._begin(self._keep(chosen, opening.episodes, config))
+        elif choice is not None:
+            self._begin(self._take(choice, config))
+
+    def verdict(self, episode: str, verdict: Verdict) -> None:
+        """Somebody has judged an event."""
+        self._verdicts.append((episode, verdict))
+
+    async def run(self) -> None:
+        """Everything that no frame asks for, until cancelled."""
+        while True:
+            await self.turn()
+            await self._clock.sleep(TURN_S)
+
+    async def turn(self) -> None:
+        """Once a second: what was kept is taken over, verdicts are followed, what is too old goes."""
+        try:
+            await self._turn()
+        except PictureFolderError as exc:
+            self.failed[exc.code] += 1
+            self._problems.raised("learning", exc.code, str(exc))
+
+    async def _turn(self) -> None:
+        if not self._ready:
+            # Where it is off, and always was, the volume stays as it is.
+            if not (self._config.enabled or self.library.folder.is_dir()):
+                self._verdicts.clear()
+                return
+            swept = await self.library.begin(self._clock.now_s()) + await self.candidates.begin()
+            if swept:
+                log.warning("%d files of examples were half written when the module ended: removed", swept)
+            self._ready = True
+            self._problems.solved("learning")
+        while self._verdicts:
+            episode, verdict = self._verdicts[0]
+            await self.library.judged(episode, verdict)
+            await self.candidates.judged(episode, verdict)
+            del self._verdicts[0]
+        config, now_s, wall_s = self._config, self._clock.monotonic_s(), self._clock.now_s()
+        if config.enabled and self._job is None:
+            taken, refused = await self.candidates.promote(config, wall_s)
+            self.taken["judged-false"] += taken
+            self._chooser.refused += refused
+        if now_s - self._expired_s >= EXPIRED_EVERY_S:
+            self._expired_s = now_s
+            await self.library.expire(config, wall_s)
+            await self.candidates.expire(config, wall_s)
+        if config.enabled and now_s - self._saved_s >= SAVED_EVERY_S:
+            self._saved_s = now_s
+            await self.library.save()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._job = asyncio.get_running_loop().create_task(work, name="learning-picture")
+
+    async def _take(self, choice: Choice, config: LearningConfig) -> None:
+        chosen, camera = choice.chosen, choice.chosen.frame.camera
+        stored = False
+        try:
+            made = await self._made(chosen, config, unless_known=True)
+            stored = made is not None and await self.library.add(*made, config)
+            if stored:
+                self.taken[choice.taken.reason] += 1
+                self._chooser.pace.taken(camera, self._clock.monotonic_s(), pause_s=config.camera_pause_s)
+                self._problems.solved("learning")
+            else:
+                self._chooser.refused[NEAR_DUPLICATE] += 1
+                self._chooser.pace.nothing_new(camera, self._clock.monotonic_s())
+        except Exception as exc:  # noqa: BLE001 - what is no error of ours is logged in _fail
+            self._fail(exc, camera)
+            self._chooser.pace.failed(camera, self._clock.monotonic_s())
+        finally:
+            if not stored:
+                self.library.budget.give_back(choice.taken)
+            self._job = None
+
+    async def _keep(self, chosen: Chosen, episodes: Sequence[str], config: LearningConfig) -> None:
+        """For a verdict that may come."""
+        try:
+            made = await self._made(chosen, config, unless_known=False)
+            if made is not None:
+                await self.candidates.keep(*made, episodes, config)
+        except Exception as exc:  # noqa: BLE001 - likewise
+            self._fail(exc, chosen.frame.camera)
+        finally:
+            self._job = None
+
+    async def _made(
+        self, chosen: Chosen, config: LearningConfig, *, unless_known: bool
+    ) -> tuple[Example, bytes] | None:
+        """The example and its JPEG. None: there is a near-duplicate."""
+        frame = chosen.frame
+        order = order_for(frame, config, self._privacy(frame.camera))
+
+        def copied(bgr: Bgr) -> tuple[Bgr, Fingerprint]:
+            return bgr, fingerprint_of(bgr, chosen.focus_norm)
+
+        bgr, fingerprint = await self._side.copied(
+            frame.arrival, lambda picture: cut_out(picture, order), copied, purpose=PURPOSE
+        )
+        # Before faces are looked for, which costs most.
+        if unless_known and self.library.knows(fingerprint, config):
+            return None
+        made = await self._side.run(lambda: finish(bgr, order, frame.model, self._detector), purpose=PURPOSE)
+        return describe(chosen, made, fingerprint, order), made.jpeg
+
+    def _fail(self, exc: Exception, camera: str) -> None:
+        """A picture less, and nothing else."""
+        self.failed[exc.code if isinstance(exc, SafetyGearError) else INTERNAL] += 1
+        if isinstance(exc, PictureFolderError):
+            self._problems.raised("learning", exc.code, str(exc))
+        elif not isinstance(exc, SafetyGearError) and not self._surprised:
+            self._surprised = True
+            log.error("camera %s: unexpected error in the making of an example", camera, exc_info=exc)

@@ -1,0 +1,145 @@
+"""The examples that are kept: within budget and quota, no near-duplicates, the same after a restart.
+
+`begin`, `add`, `expire` and `save` work on the disk, off the event loop, and raise PictureFolderError; everything else
+is of the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from random import Random
+from typing import Final
+
+import msgspec
+
+from safetygear.learning.example import Example, Verdict
+from safetygear.messages.codec import decode, encode
+from safetygear_inference.learning.budget import DAY_S, Budget, Taken
+from safetygear_inference.learning.config import LearningConfig
+from safetygear_inference.learning.example_folder import EXAMPLES, DescribedFolder
+from safetygear_inference.learning.example_making import fingerprint_in
+from safetygear_inference.learning.near_duplicates import Fingerprint, NearDuplicates
+from safetygear_inference.learning.selection import Selection
+from safetygear_inference.learning.state_file import LearningState, StateFile
+from safetygear_inference.outbox.pump import OffLoop
+
+FOLDER: Final = "learning"
+
+
+class ExampleLibrary:
+    """`<data>/learning`."""
+
+    def __init__(self, data_folder: Path, random: Random, *, off_loop: OffLoop = asyncio.to_thread) -> None:
+        self.folder = data_folder / FOLDER
+        self.examples = DescribedFolder(self.folder / EXAMPLES)
+        self.budget = Budget()
+        self.selection = Selection(random)
+        self._state_file = StateFile(self.folder)
+        self._fingerprints = NearDuplicates()
+        self._of_event: dict[str, str] = {}
+        self._random = random
+        self._off_loop = off_loop
+        self._adding = asyncio.Lock()
+
+    async def begin(self, now_s: float) -> int:
+        """Take over what earlier processes have kept; how many half-written pictures were removed. `now_s`: wall
+        clock."""
+
+        def load() -> tuple[LearningState, int, dict[str, Example]]:
+            state = self._state_file.load()
+            return state, self.examples.begin(), self.examples.descriptions(Example)
+
+        state, swept, examples = await self._off_loop(load)
+        taken = {one.id: one for one in state.taken}
+        for name, example in examples.items():
+            self._remember(example)
+            # Of a lost state file the pictures tell at least those that are still there.
+            stored_s = self.examples.stored_s(name)
+            if stored_s is not None:
+                first = example.reasons[0]
+                taken.setdefault(name, Taken(id=name, camera=example.camera, reason=first, taken_s=stored_s))
+        self.budget.restore((one for one in taken.values() if one.taken_s > now_s - DAY_S), now_s)
+        self.selection = Selection(
+            self._random, drift=state.drift, class_counts=state.class_counts, class_frames=state.class_frames
+        )
+        return swept
+
+    def knows(self, picture: Fingerprint, config: LearningConfig) -> bool:
+        """Whether an example is kept that would teach the same."""
+        return self._twins_of(picture, config) != []
+
+    async def add(
+        self, example: Example, jpeg: bytes, config: LearningConfig, *, instead_of_twins: bool = False
+    ) -> bool:
+        """Store an example that the budget has counted; False: there is a near-duplicate of it by now.
+
+        `instead_of_twins`: then those go.
+        """
+        async with self._adding:
+            twins = self._twins_of(fingerprint_in(example), config)
+            if twins and not instead_of_twins:
+                return False
+            state = self._state()
+
+            def write() -> None:
+                # First that it was taken: whatever happens next, no more than the budget allows are.
+                self._state_file.save(state)
+                self.examples.put(example.id, jpeg, quota_bytes=config.quota_bytes, description=encode(example))
+                for twin in twins:
+                    self.examples.remove(twin)
+
+            await self._off_loop(write)
+            self._remember(example)
+            self._forget_the_gone()
+        return True
+
+    async def judged(self, episode: str, verdict: Verdict) -> None:
+        """Somebody has judged an event another time."""
+        name = self._of_event.get(episode)
+        if name is None:
+            return
+
+        def write() -> None:
+            body = self.examples.read_description(name)
+            if body is not None:
+                example = decode(body, Example)
+                self.examples.describe(name, encode(msgspec.structs.replace(example, verdict=verdict)))
+
+        await self._off_loop(write)
+
+    async def expire(self, config: LearningConfig, now_s: float) -> None:
+        """Remove what is too old or too much. `now_s`: wall clock."""
+        await self._off_loop(
+            lambda: self.examples.expire(
+                now_s=now_s, quota_bytes=config.quota_bytes, retention_days=config.retention_days
+            )
+        )
+        self._forget_the_gone()
+
+    async def save(self) -> None:
+        """Keep what is in no picture's description."""
+        await self._off_loop(self._state_file.save, self._state())
+
+    def _twins_of(self, picture: Fingerprint, config: LearningConfig) -> list[str]:
+        return self._fingerprints.twins_of(picture, minimum_bits=config.minimum_distance_bits)
+
+    def _state(self) -> LearningState:
+        rare = self.selection.rare_classes
+        return LearningState(
+            taken=self.budget.taken(),
+            class_counts=dict(rare.counts),
+            class_frames=rare.frames,
+            drift=self.selection.drift.state(),
+        )
+
+    def _remember(self, example: Example) -> None:
+        self._fingerprints.add(example.id, fingerprint_in(example))
+        if example.event is not None:
+            self._of_event[example.event] = example.id
+
+    def _forget_the_gone(self) -> None:
+        here = set(self.examples.names())
+        for name in self._fingerprints.names() - here:
+            self._fingerprints.remove(name)
+        self._of_event = {event: name for event, name in self._of_event.items() if name in here}
