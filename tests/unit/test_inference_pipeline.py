@@ -20,13 +20,14 @@ from safetygear.messages.detections import DetectionsMessage, ModelIdentity
 from safetygear.messages.event import EventMessage
 from safetygear.messages.frames import CamerasMessage, CameraStatus, FrameReference, FramesMessage
 from safetygear.telemetry import ModuleMetrics
-from safetygear_inference.analysis import Analysed, PictureWanted
+from safetygear_inference.analysis import Analysed, PictureWanted, Unchanged
 from safetygear_inference.analysis_pool import AnalysisPool
 from safetygear_inference.compliance.zone_config import RulesConfig
 from safetygear_inference.config import DetectionsConfig, InferenceTwin
 from safetygear_inference.coverage import Coverage
 from safetygear_inference.detectors import Model
 from safetygear_inference.event_keeper import EventKeeper
+from safetygear_inference.gating.gates import GateLook
 from safetygear_inference.intake import Arrival
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.judging_desk import JudgingDesk
@@ -74,7 +75,8 @@ class Pool(AnalysisPool):
         with_visibility: bool,
         picture_wanted: PictureWanted | None,
         second_look: SecondLook | None = None,
-    ) -> tuple[Analysed, Model]:
+        gate: GateLook | None = None,
+    ) -> tuple[Analysed | Unchanged, Model]:
         await self.go.wait()
         self.outcome()
         assert self._model is not None

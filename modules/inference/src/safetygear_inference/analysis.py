@@ -14,6 +14,7 @@ from safetygear.geometry import Boxes, as_xyxy
 from safetygear_inference.detectors import Detector
 from safetygear_inference.evidence.config import Faces
 from safetygear_inference.evidence.faces import face_regions, left_over
+from safetygear_inference.gating.gates import GateLook
 from safetygear_inference.intake import Arrival
 from safetygear_inference.judging import weak_boxes
 from safetygear_inference.judging.observation import LabelledBoxes
@@ -53,6 +54,13 @@ class Analysed:
     """What a second look at those in doubt has answered."""
 
 
+@dataclass(frozen=True)
+class Unchanged:
+    """Nothing has moved since a frame that was analysed."""
+
+    visibility: Visibility | None
+
+
 def analyse(
     arrival: Arrival,
     detector: Detector,
@@ -62,8 +70,9 @@ def analyse(
     shown_from: NDArray[np.float32],
     with_visibility: bool,
     picture_wanted: PictureWanted | None,
+    gate: GateLook | None = None,
     second_look: SecondLook | None = None,
-) -> Analysed:
+) -> Analysed | Unchanged:
     """Raises FrameError where the frame is gone or was written over meanwhile, ModelError where the detector fails.
 
     `labels`: the detector's class names. `shown_from` (classes,): the probability from which on a box is shown.
@@ -76,6 +85,11 @@ def analyse(
     else:
         view = reader.view(arrival.reference)
         picture = Picture.from_view(view)
+    visibility = measure(picture.luma()) if with_visibility else None
+    if gate is not None and gate.closes(picture):
+        if view is not None:
+            view.check()
+        return Unchanged(visibility)
     before_s = time.perf_counter()
     found = detector.detect(picture)
     inference_ms = (time.perf_counter() - before_s) * 1000
@@ -83,7 +97,6 @@ def analyse(
     looked = Looked()
     if second_look is not None:
         looked = second_look.at(picture, weak_boxes.for_judging(boxes, weak, labels), reader)
-    visibility = measure(picture.luma()) if with_visibility else None
     jpeg = None
     if picture_wanted is not None:
         bgr = to_bgr(picture, max_width_px=picture_wanted.max_width_px)

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from safetygear.errors import FrameError, ModelError
 from safetygear.frames.ring import FrameRingReader
 from safetygear.messages.detections import ModelIdentity
-from safetygear_inference.analysis import Analysed, PictureWanted, analyse
+from safetygear_inference.analysis import Analysed, PictureWanted, Unchanged, analyse
 from safetygear_inference.detectors import Detector, Model, open_model
+from safetygear_inference.gating.gates import GateLook
 from safetygear_inference.intake import Arrival
 from safetygear_inference.judging.weak_boxes import thresholds_of
 from safetygear_inference.second_look.looking import SecondLook
@@ -128,13 +129,14 @@ class AnalysisPool:
         with_visibility: bool,
         picture_wanted: PictureWanted | None,
         second_look: SecondLook | None = None,
-    ) -> tuple[Analysed, Model]:
+        gate: GateLook | None = None,
+    ) -> tuple[Analysed | Unchanged, Model]:
         """Analyse one frame in a thread; each worker analyses one at a time. Raises FrameError, ModelError."""
         used = self._current
         if used is None:
             raise ModelError("no model is in use", code="no-model")
 
-        def work(generation: Generation) -> Analysed:
+        def work(generation: Generation) -> Analysed | Unchanged:
             return analyse(
                 arrival,
                 generation.detectors[worker],
@@ -143,6 +145,7 @@ class AnalysisPool:
                 shown_from=generation.shown_from,
                 with_visibility=with_visibility,
                 picture_wanted=picture_wanted,
+                gate=gate,
                 second_look=second_look,
             )
 

@@ -106,7 +106,7 @@ class InferenceApp:
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
         self._pool = AnalysisPool(environment.workers, environment.frames_dir, runtime_chooser(environment).open)
         self._side = SideAnalysis(environment.frames_dir)
-        self._models, on_frame = keep_models(environment, self._pool, self._side, self.problems, resolver, clock)
+        self._models, probation = keep_models(environment, self._pool, self._side, self.problems, resolver, clock)
         self._second_look = SecondLookDesk(environment.models_dir, self._judging.look_wishes, self.problems)
         self._pipeline = Pipeline(
             shards=environment.shards,
@@ -120,7 +120,8 @@ class InferenceApp:
             problems=self.problems,
             clock=clock,
         )
-        self._pipeline.listeners.add(on_frame)
+        self._pipeline.listeners.add(probation.saw)
+        self._pipeline.no_gate = lambda: probation.under_way
         self.prediction = PredictionBesideCameras(LiveModel(self._pool), self.problems, clock)
         self.evidence = EvidenceParts(environment, self._side, self._judges, self.live, self.problems, resolver, clock)
         self._twin = TwinSession(
@@ -204,7 +205,7 @@ class InferenceApp:
     def _apply(self, config: InferenceTwin) -> None:
         self._config = config
         set_level(config.log_level or self._environment.log_level)
-        self._pipeline.config = config
+        self._pipeline.configure(config)
         self._publisher.detections_config, self._publisher.budget_config = config.detections, config.budget
         self._budget.configured(config.budget)
         self._events.configure(config.outbox)

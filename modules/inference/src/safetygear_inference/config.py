@@ -12,6 +12,7 @@ from safetygear_inference.compliance.judging_config import VoteConfig, WearingCo
 from safetygear_inference.compliance.shift_config import CalendarConfig
 from safetygear_inference.compliance.zone_config import EpisodeConfig, Finding, RulesConfig, ZoneConfig, check_rules
 from safetygear_inference.evidence.config import FACES_DESCRIPTION, EvidenceConfig, Faces
+from safetygear_inference.gating.config import MotionGateConfig
 from safetygear_inference.model_change.config import ModelConfig
 from safetygear_inference.outbox.config import OutboxConfig
 from safetygear_inference.second_look.config import SecondLookConfig
@@ -112,6 +113,7 @@ class InferenceTwin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     detections: DetectionsConfig = DetectionsConfig()
     budget: BudgetConfig = BudgetConfig()
     model: ModelConfig = ModelConfig()
+    motion_gate: MotionGateConfig = MotionGateConfig()
     page: PageConfig = PageConfig()
     visibility: VisibilityConfig = VisibilityConfig()
     zones: Annotated[

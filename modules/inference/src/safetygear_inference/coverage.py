@@ -1,8 +1,8 @@
 """What was really watched. Pure: monotonic seconds passed in.
 
-A frame that was analysed covers its camera until the next one, but for `COVERS_S` at most: beyond that the camera is
-blind. A frozen picture covers nothing: capture reports how long it has lasted, and what was covered of that time counts
-as blind. Watched and blind always add up to the period.
+A frame that was analysed, or found to be as one that was, covers its camera until the next one, but for `COVERS_S` at
+most: beyond that the camera is blind. A frozen picture covers nothing: capture reports how long it has lasted, and what
+was covered of that time counts as blind. Watched and blind always add up to the period.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Camera:
     """The capture module that named it last; None: only its frames have come so far."""
     first_s: float = 0.0
     capture: _Capture | None = None
-    last_analysed_s: float | None = None
+    last_looked_s: float | None = None
     dark: bool = False
     blurred: bool = False
     spans: deque[_Span] = field(default_factory=lambda: deque(maxlen=SPANS_KEPT))
@@ -65,6 +65,7 @@ class _Camera:
     frozen_s: float = 0.0
     frames_in: int = 0
     analysed: int = 0
+    gated: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
 
@@ -135,10 +136,17 @@ class Coverage:
         """A frame of the camera was analysed. `latency_ms`: capture to message."""
         self._advance(now_s)
         account = self._account(camera, shard, now_s)
-        account.last_analysed_s, account.dark, account.blurred = now_s, dark, blurred
+        account.last_looked_s, account.dark, account.blurred = now_s, dark, blurred
         account.analysed += 1
         if len(account.latencies_ms) < LATENCIES_KEPT:
             account.latencies_ms.append(latency_ms)
+
+    def gated(self, camera: str, shard: str, *, dark: bool, blurred: bool, now_s: float) -> None:
+        """A frame of the camera was found to be as one that was analysed: it covers as much."""
+        self._advance(now_s)
+        account = self._account(camera, shard, now_s)
+        account.last_looked_s, account.dark, account.blurred = now_s, dark, blurred
+        account.gated += 1
 
     def dropped(self, camera: str, shard: str, reason: str) -> None:
         """A frame of the camera was dropped in this module."""
@@ -160,7 +168,7 @@ class Coverage:
         ]
         for camera in self._cameras.values():
             camera.covered_s = camera.dark_s = camera.blurred_s = camera.frozen_s = 0.0
-            camera.frames_in = camera.analysed = 0
+            camera.frames_in = camera.analysed = camera.gated = 0
             camera.dropped.clear()
             camera.latencies_ms.clear()
         self._period_start_s = now_s
@@ -190,9 +198,9 @@ class Coverage:
         """Book the time since the last call: what the last analysed frame of each camera still covers of it."""
         since_s = self._integrated_to_s
         for camera in self._cameras.values():
-            if camera.last_analysed_s is None:
+            if camera.last_looked_s is None:
                 continue
-            to_s = min(now_s, camera.last_analysed_s + COVERS_S)
+            to_s = min(now_s, camera.last_looked_s + COVERS_S)
             if to_s > since_s:
                 camera.cover(since_s, to_s)
         self._integrated_to_s = max(now_s, since_s)
@@ -230,6 +238,7 @@ def _health(name: str, camera: _Camera, period_s: float, *, silent: bool) -> Cam
         seconds_blurred=round(min(max(0.0, camera.blurred_s), watched_s), 3),
         frames_in=camera.frames_in,
         analysed=camera.analysed,
+        gated=camera.gated,
         dropped=dict(sorted(camera.dropped.items())),
         latency_ms=percentiles(camera.latencies_ms),
     )

@@ -79,6 +79,10 @@ class JudgingDesk:
         """Polygons in 0..1 of the camera's picture to black out."""
         return self._judges.privacy(camera)
 
+    def quiet(self, camera: str) -> bool:
+        """Whether nobody is followed and no episode is open on the camera."""
+        return self._judges.quiet(camera)
+
     def expected(self, camera: str) -> Boxes:
         """(n, 4) xyxy in 0..1: where people are expected in the camera's next frame."""
         return self._judges.expected(camera)

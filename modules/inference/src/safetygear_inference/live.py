@@ -82,7 +82,8 @@ class LiveCamera:
     status: CameraStatus | None = None
     streaming_since_s: float | None = None
     message: DetectionsMessage | None = None
-    analysed_s: float | None = None
+    looked_s: float | None = None
+    """When its newest picture was analysed, or found to be as one that was."""
     watched: WatchedTime = field(default_factory=WatchedTime)
     pictures: deque[tuple[int, bytes]] = field(default_factory=lambda: deque(maxlen=PICTURES_KEPT))
     """Sequence and JPEG, the newest last."""
@@ -164,13 +165,20 @@ class LiveState:
         camera = self._camera(message.camera, message.shard, now_s)
         if camera is None:
             return
-        camera.message, camera.analysed_s = message, now_s
+        camera.message, camera.looked_s = message, now_s
         camera.watched.analysed(now_s)
         camera.latencies.append((now_s, message.latency_ms.total))
         while camera.latencies[0][0] < now_s - LATENCIES_OVER_S:
             camera.latencies.popleft()
         self._list(camera, message, now_s)
         self.on_change()
+
+    def unchanged(self, camera: str, now_s: float) -> None:
+        """A picture of the camera is as the newest that was analysed."""
+        known = self._cameras.get(camera)
+        if known is not None:
+            known.looked_s = now_s
+            known.watched.analysed(now_s)
 
     def wants_picture(self, camera: str, now_s: float) -> bool:
         """Whether somebody looks at the camera, so that its next picture is worth encoding."""
@@ -248,19 +256,19 @@ class LiveState:
     def condition(self, camera: LiveCamera, now_s: float) -> Condition:
         """Whether the camera is watched, and if not, why and since when."""
         told_s = self._heard_s.get((camera.shard, camera.instance), camera.first_s)
-        heard_s = max(told_s, camera.analysed_s or camera.first_s)
+        heard_s = max(told_s, camera.looked_s or camera.first_s)
         if now_s - heard_s > SILENT_AFTER_S:
             return Condition(False, "silent", "capture-silent", since_s=heard_s)
         status = camera.status
         if status is not None and (status.state != "streaming" or status.reason == "frozen"):
             return Condition(False, status.state, status.reason, status.since)
-        unanalysed_since_s = max(camera.analysed_s or camera.first_s, camera.streaming_since_s or camera.first_s)
+        unanalysed_since_s = max(camera.looked_s or camera.first_s, camera.streaming_since_s or camera.first_s)
         if now_s - unanalysed_since_s > camera.stall_budget_s - TOLD_WITHIN_S:
             return Condition(False, "streaming", "nothing-analysed", since_s=unanalysed_since_s)
-        if camera.analysed_s is None:
+        if camera.looked_s is None:
             return Condition(False, "streaming", "first-picture", since_s=unanalysed_since_s)
-        if now_s - camera.analysed_s > COVERS_S:
-            return Condition(False, "streaming", "late", since_s=camera.analysed_s)
+        if now_s - camera.looked_s > COVERS_S:
+            return Condition(False, "streaming", "late", since_s=camera.looked_s)
         if status is None:
             return Condition(True, "streaming", "ok", since_s=camera.first_s)
         return Condition(True, "streaming", status.reason, status.since)

@@ -20,6 +20,9 @@ class InferenceMetrics:
     def __init__(self, metrics: ModuleMetrics) -> None:
         self._received = metrics.counter("frames_received_total", "Frame references that came in", ["camera"])
         self._analysed = metrics.counter("frames_analysed_total", "Frames that were analysed", ["camera"])
+        self._gated = metrics.counter(
+            "frames_gated_total", "Frames that needed no analysis: nothing had moved", ["camera"]
+        )
         self._dropped = metrics.counter("frames_dropped_total", "Frames not analysed, by reason", ["camera", "reason"])
         self._inference = metrics.histogram(
             "inference_seconds", "Time in the detector per frame", buckets=LATENCY_BUCKETS_S
@@ -76,6 +79,10 @@ class InferenceMetrics:
         self._analysed.add(camera=camera)
         self._inference.observe(latency.inference / 1000)
         self._latency.observe(latency.total / 1000, camera=camera)
+
+    def gated(self, camera: str) -> None:
+        """A frame needed no analysis."""
+        self._gated.add(camera=camera)
 
     def dropped(self, camera: str, reason: str) -> None:
         """A frame was not analysed."""

@@ -15,7 +15,6 @@ from safetygear.twin.reading import FieldError
 from safetygear_inference.analysis_pool import AnalysisPool
 from safetygear_inference.detectors import Model
 from safetygear_inference.environment import Environment
-from safetygear_inference.frame_listeners import FrameListener
 from safetygear_inference.last_model import LastModelFile, same_model
 from safetygear_inference.model_change.change import PackageChange
 from safetygear_inference.model_change.config import DEFAULT_MODEL, ModelConfig
@@ -40,13 +39,13 @@ def keep_models(
     problems: Problems,
     secrets: SecretResolver | None,
     clock: Clock,
-) -> tuple[ModelKeeper, FrameListener]:
-    """The keeper with all it needs, and what wants to be told of each analysed frame."""
+) -> tuple[ModelKeeper, Probation]:
+    """The keeper with all it needs, and whose `saw` wants to be told of each analysed frame."""
     folders = (environment.data_dir / "models", environment.models_dir)
     desk, store = ModelDesk(problems, LastModelFile(environment.data_dir)), PackageStore(folders[0])
     probation = Probation(pool, side, clock)
     change = PackageChange(desk, pool, Downloads(store, folders, secrets, clock), store, probation, clock)
-    return ModelKeeper(desk, pool, folders, store, change, clock), probation.saw
+    return ModelKeeper(desk, pool, folders, store, change, clock), probation
 
 
 class ModelKeeper:

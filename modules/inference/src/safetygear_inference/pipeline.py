@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 
 from safetygear.clock import Clock
 from safetygear.errors import ModelError, SafetyGearError
 from safetygear.hub.port import IncomingMessage
 from safetygear.messages.codec import MessageError
 from safetygear.messages.frames import CamerasMessage
-from safetygear_inference.analysis import Analysed, PictureWanted
+from safetygear_inference.analysis import Analysed, PictureWanted, Unchanged
 from safetygear_inference.analysis_pool import AnalysisPool
 from safetygear_inference.config import InferenceTwin
 from safetygear_inference.coverage import Coverage
 from safetygear_inference.detectors import Model
 from safetygear_inference.frame_listeners import FrameListeners, SeenFrame
+from safetygear_inference.gating.gates import MotionGates
 from safetygear_inference.intake import CAMERAS_INPUT, Arrival, Inbox, read_cameras, read_frames
 from safetygear_inference.judging_desk import JudgingDesk
 from safetygear_inference.live import LiveState
@@ -41,7 +43,7 @@ log = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """`config` is replaced when the twin changes; everything else belongs to the event loop that runs `run`."""
+    """Belongs to the event loop that runs `run`."""
 
     def __init__(
         self,
@@ -58,6 +60,8 @@ class Pipeline:
         clock: Clock,
     ) -> None:
         self.config = InferenceTwin()
+        self.no_gate: Callable[[], bool] = lambda: False
+        """Whether every frame is to be analysed for now."""
         self.inbox = Inbox()
         self.refused: Counter[str] = Counter()
         """Messages since the start that could not be used, by reason."""
@@ -73,6 +77,7 @@ class Pipeline:
         self._problems = problems
         self._clock = clock
         self._scheduler: FrameScheduler[Arrival] = FrameScheduler(max_cameras=MAX_CAMERAS)
+        self._gates = MotionGates(judging.quiet)
         self._work = asyncio.Event()
         self._sequences: Counter[str] = Counter()
         self._visibility: dict[str, tuple[float, Visibility]] = {}
@@ -88,6 +93,10 @@ class Pipeline:
             group.create_task(self._watch(), name="analysis-watchdog")
             for worker in range(self._pool.workers):
                 group.create_task(self._analyse_next(worker), name=f"analysis-{worker}")
+
+    def configure(self, config: InferenceTwin) -> None:
+        """The twin has changed: from the next frame on."""
+        self.config, self._gates.config = config, config.motion_gate
 
     def waiting(self) -> int:
         """Frames that wait for a worker: at most one per camera."""
@@ -114,7 +123,10 @@ class Pipeline:
         self._live.cameras(message, now_s)
         removed = self._coverage.cameras(message, now_s)
         self._judging.cameras(message, removed)
+        for status in message.cameras:
+            self._scheduler.prioritise(status.camera, status.priority)
         for camera in removed:
+            self._gates.forget(camera)
             self._scheduler.forget(camera)
             self._publisher.forget(camera)
             self._visibility.pop(camera, None)
@@ -193,6 +205,8 @@ class Pipeline:
                 arrival,
                 with_visibility=measured is None or now_s - measured[0] >= VISIBILITY_EVERY_S,
                 picture_wanted=wanted,
+                # Whoever looks at the page sees every frame.
+                gate=self._gates.look(camera, now_s, always=wanted is not None or self.no_gate()),
                 second_look=self._second_look.wanted(camera, now_s),
             )
         except ModelError as exc:
@@ -207,10 +221,12 @@ class Pipeline:
                 log.exception("camera %s: unexpected error in the analysis", camera)
             self._failed(camera, "internal", f"unexpected {kind} in the analysis of a frame; the log has the details")
         else:
-            if camera in self._shard_of:
-                self._analysed(arrival, analysed, model)
-            else:
+            if camera not in self._shard_of:
                 self.refused["camera-removed"] += 1
+            elif isinstance(analysed, Unchanged):
+                self._unchanged(arrival, analysed)
+            else:
+                self._analysed(arrival, analysed, model)
 
     def _failed(self, camera: str, code: str, message: str) -> None:
         """A frame was there and could not be analysed."""
@@ -225,11 +241,10 @@ class Pipeline:
             self._failed_s = None
             self._problems.solved("analysis")
         self._sequences[camera] += 1
-        visibility = self._visible(camera, analysed, now_s)
-        limits = self.config.visibility
-        dark = visibility is not None and visibility.dark(limits.dark_below)
+        dark, blurred = self._visible(camera, analysed, now_s)
         self._second_look.looked(analysed.looked)
         judged = self._judging.judge(arrival, analysed, model, dark=dark)
+        self._gates.analysed(camera, now_s)
         latency = latency_ms(
             reference,
             analysis_started_s=analysed.started_s,
@@ -255,7 +270,7 @@ class Pipeline:
             camera,
             message.shard,
             dark=dark,
-            blurred=visibility is not None and visibility.blurred(limits.blurred_below, dark_below=limits.dark_below),
+            blurred=blurred,
             latency_ms=message.latency_ms.total,
             now_s=now_s,
         )
@@ -265,12 +280,24 @@ class Pipeline:
             self._live.picture(camera, message.sequence, analysed.jpeg, now_s)
         self.listeners.tell(SeenFrame(arrival, analysed, model, judged, message, dark))
 
-    def _visible(self, camera: str, analysed: Analysed, now_s: float) -> Visibility | None:
-        """How well one sees on the camera, as measured last; None before the first time."""
-        if analysed.visibility is not None:
-            self._visibility[camera] = (now_s, analysed.visibility)
+    def _unchanged(self, arrival: Arrival, looked: Unchanged) -> None:
+        camera, now_s = arrival.reference.camera, self._clock.monotonic_s()
+        dark, blurred = self._visible(camera, looked, now_s)
+        self._coverage.gated(camera, arrival.shard, dark=dark, blurred=blurred, now_s=now_s)
+        self._metrics.gated(camera)
+        self._live.unchanged(camera, now_s)
+
+    def _visible(self, camera: str, looked: Analysed | Unchanged, now_s: float) -> tuple[bool, bool]:
+        """Whether it is too dark and whether it is too blurred on the camera, as measured last."""
+        if looked.visibility is not None:
+            self._visibility[camera] = (now_s, looked.visibility)
         _, visibility = self._visibility.get(camera, (now_s, None))
-        return visibility
+        if visibility is None:
+            return False, False
+        limits = self.config.visibility
+        return visibility.dark(limits.dark_below), visibility.blurred(
+            limits.blurred_below, dark_below=limits.dark_below
+        )
 
     def _dropped(self, camera: str, reason: str) -> None:
         self._metrics.dropped(camera, reason)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from safetygear.errors import FrameError
 from safetygear.geometry import Boxes
+from safetygear_inference.gating.gate import SKETCH_WIDTH, Sketch
 from safetygear_inference.picture import Bgr, Picture, Plane
 
 MOST_PIXELS: Final = 2**26
@@ -31,6 +32,7 @@ JPEG_START: Final = b"\xff\xd8"
 TOO_MANY_PIXELS: Final = "picture-too-large"
 CELLS_ACROSS: Final = 4
 """Of a region that is made unrecognisable: a face in it is left with four values across at most."""
+SKETCHED_ROWS: Final = 360
 DETAIL_ACROSS: Final = 6
 """Pixels across a face in which nobody can be recognised; `detail` measures what is there beyond them."""
 HASHED_ACROSS: Final = 32
@@ -83,6 +85,16 @@ class BgrScaler:
             pairs = picture.planes[1].reshape(rows, row_bytes // 2, 2)
             _resize(pairs, chroma_w, chroma_h, chroma.reshape(chroma_h, chroma_w, 2))
         return self._yuv
+
+
+def luma_sketch(picture: Picture) -> Sketch:
+    """Mean luma of cells, `SKETCH_WIDTH` across and about as high as they are wide: (rows, SKETCH_WIDTH) uint8."""
+    size = SKETCH_WIDTH, max(3, round(SKETCH_WIDTH * picture.height / picture.width))
+    plane = picture.planes[0]
+    # Some rows tell a cell's mean well enough, and the cost is the same for every size of picture.
+    plane = plane[:: max(1, plane.shape[0] // SKETCHED_ROWS)]
+    small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    return small if picture.pixel_format != "bgr" else Picture.from_bgr(np.asarray(small, np.uint8)).luma()
 
 
 def split_channels(bgr: Bgr, into: NDArray[np.uint8]) -> None:

@@ -29,7 +29,8 @@ class CameraHealth(Message, frozen=True, kw_only=True):
     reason: str
     """Why the state is as it is."""
     seconds_watched: float
-    """Time in which its pictures were really analysed (a picture counts for 2 s at most)."""
+    """Time in which its pictures were really analysed, or found to be as one that was (a picture counts for 2 s at
+    most)."""
     seconds_blind: float
     """The rest of the period: nobody looked, so "no violation" says nothing about it."""
     seconds_frozen: float
@@ -42,8 +43,11 @@ class CameraHealth(Message, frozen=True, kw_only=True):
     """Pictures decoded in the period."""
     analysed: int
     """Pictures that went through the detector in the period."""
+    gated: int = 0
+    """Pictures that did not need to: nothing had moved since an analysed one, nobody was followed and no episode was
+    open (`motionGate` in inference's module twin)."""
     dropped: dict[str, int]
-    """Pictures that were due for analysis and did not get there, by reason."""
+    """Pictures that were due for analysis and did not get there, by reason; `shed`: the device had no time for them."""
     latency_ms: LatencyPercentiles
     """How old the pictures were when their result went out."""
 

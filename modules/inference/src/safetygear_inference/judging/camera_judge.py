@@ -92,6 +92,11 @@ class CameraJudge:
         self._zones, self._config = zones, config
 
     @property
+    def alive(self) -> int:
+        """People who are followed, those of whom one is not sure yet included."""
+        return self._tracker.alive
+
+    @property
     def refused(self) -> int:
         """Boxes that would have begun a track beyond `maxTracks`, since the start."""
         return self._tracker.refused

@@ -145,6 +145,11 @@ class Judges:
         """Those that are open now; not to be changed."""
         return self._episodes.open_episodes(camera)
 
+    def quiet(self, camera: str) -> bool:
+        """Whether nobody is followed and no episode is open on the camera."""
+        judge = self._cameras.get(camera)
+        return (judge is None or judge.alive == 0) and not self._episodes.open_episodes(camera)
+
     def pictured(self, camera: str, episode_id: str, score: float) -> None:
         """A picture of that score was taken of an open episode."""
         self._episodes.pictured(camera, episode_id, score)

@@ -29,6 +29,11 @@ class Probation:
         self._shadow: Shadow | None = None
         self._watched: tuple[Model, Watch] | None = None
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a model is on trial, which is to see every frame."""
+        return self._shadow is not None or self._watched is not None
+
     def saw(self, frame: SeenFrame) -> None:
         """A live frame was analysed."""
         took_ms = frame.analysed.inference_ms
