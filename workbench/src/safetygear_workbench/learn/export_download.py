@@ -1,10 +1,9 @@
-"""Fetches an export: over https, of limited size, into a file that nobody else has."""
+"""Fetches an export: over https, of limited size, into a file."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -84,8 +83,7 @@ async def _try(address: URL, path: Path, progress: Callable[[int, int | None], N
         total_bytes = response.content_length
         if (total_bytes or 0) > LARGEST_BYTES:
             raise _too_large()
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(fd, "wb") as file:
+        with path.open("wb") as file:
             async for block in response.content.iter_chunked(BLOCK_BYTES):
                 have_bytes += len(block)
                 if have_bytes > LARGEST_BYTES:

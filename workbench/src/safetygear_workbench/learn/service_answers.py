@@ -15,7 +15,7 @@ _MAY_PASS: Final = frozenset({408, 425, 429})
 
 
 def failure(status: int, headers: Mapping[str, str], text: str, endpoint: str) -> SafetyGearError:
-    """`text`: the answer's body, without secrets. The service answers {code, message}, the gateway before it {error}."""
+    """`text`: the answer's body, without secrets. The service answers {code, message}, its gateway {error}."""
     said, message = _code_and_message(text)
     told = f"{said}: {message}" if said and message else said or message or "no reason given"
     host = urlsplit(endpoint).hostname
