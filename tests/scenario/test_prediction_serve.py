@@ -2,56 +2,76 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 import requests
+from azure.cognitiveservices.vision.customvision.prediction import CustomVisionPredictionClient
+from msrest.authentication import ApiKeyCredentials
 
-from support.runtime import wait_until
+from support.prediction import KEY, PROJECT, demo_jpeg
+from support.prediction_process import ServeProcess
 
 pytestmark = pytest.mark.scenario
-ROOT = Path(__file__).parents[2]
 
 
-def serve(environ: dict[str, str]) -> subprocess.Popen[str]:
-    environment = {**os.environ, "MODELS_DIR": str(ROOT / "modules" / "inference" / "models"), **environ}
-    command = [sys.executable, "-m", "safetygear_inference", "serve"]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-def test_it_answers_asks_for_its_key_and_stops() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
-    process = serve({"PredictionKey": "k", "SAFETYGEAR_SERVE_LISTEN": f"127.0.0.1:{port}"})
-
-    def answers() -> bool:
-        try:
-            return requests.get(address, timeout=1).ok
-        except requests.ConnectionError:
-            return False
-
+def test_it_answers_asks_for_its_key_and_stops(tmp_path: Path) -> None:
+    served = ServeProcess(tmp_path / "log")
     try:
-        wait_until(answers, 30, "the server")
+        address = served.wait()
         assert requests.post(f"{address}/image", data=b"x", timeout=5).status_code == 401
-        refused = requests.post(f"{address}/image", data=b"x", headers={"Prediction-Key": "k"}, timeout=5)
+        refused = requests.post(f"{address}/image", data=b"x", headers={"Prediction-Key": KEY}, timeout=5)
         assert (refused.status_code, refused.json()["code"]) == (400, "BadRequestImageFormat")
+        client = CustomVisionPredictionClient(address, ApiKeyCredentials(in_headers={"Prediction-Key": KEY}))
+        found = client.detect_image(PROJECT, "any", demo_jpeg())
+        assert "person" in {prediction.tag_name for prediction in found.predictions}
+        code, took_s = served.stop()
     finally:
-        asked_s = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(15)
-    assert (code, time.monotonic() - asked_s < 10) == (0, True)
+        served.end()
+    assert (code, took_s < 10) == (0, True)
+    assert KEY not in served.log()
+    assert "Traceback" not in served.log()
 
 
-def test_a_model_that_is_not_there_is_named() -> None:
-    process = serve({"SAFETYGEAR_SERVE_MODEL": "none"})
-    said, _ = process.communicate(timeout=30)
-    assert process.returncode == 2
-    assert "there is no model 'none'" in said
+def test_the_key_may_be_a_secret_reference(tmp_path: Path) -> None:
+    (tmp_path / "prediction-key").write_text(KEY + "\n")
+    environ = {"SAFETYGEAR_PREDICTION_KEY": "file:prediction-key", "SAFETYGEAR_SECRETS_DIR": str(tmp_path)}
+    served = ServeProcess(tmp_path / "log", environ, key=None)
+    try:
+        address = served.wait()
+        assert requests.post(f"{address}/image", data=b"x", timeout=5).status_code == 401
+        assert (
+            requests.post(f"{address}/image", data=b"x", headers={"Prediction-Key": KEY}, timeout=5).status_code == 400
+        )
+    finally:
+        served.end()
+
+
+@pytest.mark.parametrize(
+    ("environ", "says"),
+    [
+        ({"SAFETYGEAR_SERVE_MODEL": "none"}, "there is no model 'none'"),
+        ({"SAFETYGEAR_PREDICTION_LISTEN": "off"}, "SAFETYGEAR_PREDICTION_LISTEN is off"),
+        ({"SAFETYGEAR_PREDICTION_LISTEN": "198.51.100.1:80"}, "can't listen on 198.51.100.1:80"),
+        ({"SAFETYGEAR_PREDICTION_KEY": "file:none"}, "PredictionKey and SAFETYGEAR_PREDICTION_KEY are both set"),
+        ({"PredictionKey": "", "SAFETYGEAR_PREDICTION_KEY": "file:none"}, "there is no file none"),
+        ({"SAFETYGEAR_PREDICTION_URLS": "http://a"}, "use off, public, or hosts"),
+    ],
+)
+def test_what_it_lacks_is_one_clear_line(tmp_path: Path, environ: dict[str, str], says: str) -> None:
+    served = ServeProcess(tmp_path / "log", environ)
+    try:
+        assert served.process.wait(30) == 2
+    finally:
+        served.end()
+    assert says in served.log()
+    assert "Traceback" not in served.log()
+
+
+def test_without_a_key_it_listens_on_loopback_only(tmp_path: Path) -> None:
+    served = ServeProcess(tmp_path / "log", {"SAFETYGEAR_PREDICTION_LISTEN": "0.0.0.0:0"}, key=None)
+    try:
+        assert served.wait().startswith("http://127.0.0.1:")
+        assert "PredictionKey is not set: listening on 127.0.0.1 only" in served.log()
+    finally:
+        served.end()
