@@ -180,7 +180,9 @@ async def test_a_picture_that_never_comes_is_given_up(api: Api, monkeypatch: pyt
     assert api.predictor._under_way == 0
 
 
-async def test_one_that_goes_away_in_the_middle_gives_its_place_back(api: Api) -> None:
+async def test_one_that_goes_away_in_the_middle_gives_its_place_back(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
     key = KEY.encode()
     writer.write(b"POST /image HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nPrediction-Key: " + key + b"\r\n\r\nx")
@@ -188,6 +190,8 @@ async def test_one_that_goes_away_in_the_middle_gives_its_place_back(api: Api) -
     writer.transport.abort()
     await eventually(lambda: api.predictor._under_way == 0)
     assert await reader.read() == b""
+    assert api.service.outcomes == {"gone": 1}
+    assert caplog.records == []
 
 
 async def test_whoever_may_send_is_told_to_go_on(api: Api) -> None:

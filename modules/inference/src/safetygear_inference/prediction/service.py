@@ -83,7 +83,7 @@ class PredictionService:
         self._page = page()
         self._wrong_key_told_s: float | None = None
         self.outcomes: Counter[str] = Counter()
-        """Requests since the start: `answered`, `unauthorized`, `refused`, `busy`, `unavailable`, `failed`."""
+        """Requests since the start: `answered`, `unauthorized`, `refused`, `busy`, `unavailable`, `failed`, `gone`."""
 
     def application(self) -> web.Application:
         """With every route. To be served without auto_decompress: what is packed is refused, not unpacked."""
@@ -190,7 +190,9 @@ class PredictionService:
                 raise
             return await self._refused(request, RequestError(exc.status, "BadRequest", exc.reason))
         except ConnectionError:
-            raise  # the caller has gone; aiohttp knows what to do
+            # The caller has gone. Nobody reads this; raised, it would be a traceback in the log.
+            self.outcomes["gone"] += 1
+            return web.Response(status=400)
         except Exception:
             # Whatever a strange picture does to the libraries that read it, what they say is for the log alone.
             log.exception("a request could not be answered")
