@@ -28,8 +28,9 @@ demo: $(VENV)/.installed ## see it run: CAMERA=rtsp://… or a clip of your own,
 test: $(VENV)/.tested edge-tools interop ## all tests
 	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
 
-soak: $(VENV)/.tested ## the long campaigns whole: torn frames, kills, parsers with new examples (half an hour)
-	SAFETYGEAR_SOAK=1 $(BIN)/python -m pytest -rP tests/unit tests/scenario/test_stand_in_runtime.py tests/scenario/test_simulate.py $(PYTEST_ARGUMENTS)
+soak: $(VENV)/.tested ## the long campaigns whole: torn frames, kills, requests, parsers with new examples (half an hour)
+	SAFETYGEAR_SOAK=1 $(BIN)/python -m pytest -rP tests/unit tests/scenario/test_stand_in_runtime.py tests/scenario/test_simulate.py \
+		tests/scenario/test_prediction_fuzz.py $(PYTEST_ARGUMENTS)
 
 lint: $(VENV)/.linted ## ruff and mypy --strict
 	$(BIN)/ruff check .

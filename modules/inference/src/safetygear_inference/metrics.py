@@ -60,8 +60,8 @@ class InferenceMetrics:
         )
         self._predictions = metrics.counter(
             "prediction_requests_total",
-            "Requests to the prediction API: `answered`, `unauthorized`, `refused`, `busy`, `unavailable`, `failed`, or "
-            "the caller was `gone`",
+            "Requests to the prediction API: `answered`, `unauthorized`, `refused`, `busy`, `unavailable`, `failed`, "
+            "or the caller was `gone`",
             ["outcome"],
         )
         self._looks = metrics.counter(
