@@ -29,6 +29,7 @@ from safetygear_inference.health import HealthPeriods
 from safetygear_inference.heartbeat import Heartbeat
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.judging_desk import JudgingDesk
+from safetygear_inference.learning.desk import LearningDesk
 from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.model_keeper import keep_models
@@ -124,6 +125,17 @@ class InferenceApp:
         self._pipeline.no_gate = lambda: probation.under_way
         self.prediction = PredictionBesideCameras(LiveModel(self._pool), self.problems, clock)
         self.evidence = EvidenceParts(environment, self._side, self._judges, self.live, self.problems, resolver, clock)
+        self.learning = LearningDesk(
+            environment.data_dir,
+            self._side,
+            self.problems,
+            clock,
+            detector=self.evidence.detector,
+            privacy=self._judges.privacy,
+            shown_from=self._pool.shown_from,
+            verdict_of=self._judges.kpi.verdict,
+        )
+        self._pipeline.listeners.add(self.learning.seen)
         self._twin = TwinSession(
             InferenceTwin,
             hub,
@@ -181,6 +193,7 @@ class InferenceApp:
                     ("budget", self._budget.run()),
                     ("events", self._events.run()),
                     ("evidence", self.evidence.run()),
+                    ("learning", self.learning.run()),
                     ("tick", self._tick()),
                 )
             ] + [group.create_task(watch) for watch in watches]
@@ -210,6 +223,7 @@ class InferenceApp:
         self._budget.configured(config.budget)
         self._events.configure(config.outbox)
         self.evidence.configure(config.evidence)
+        self.learning.configure(config.learning)
         self._judging.configure(config)
         self._second_look.config = config.second_look
         self._models.want(config.model)
@@ -238,6 +252,7 @@ class InferenceApp:
             open_episodes=len(self._judges.open_episodes()),
             kpi=self._judges.kpi,
             evidence=self.evidence.health(),
+            learning=self.learning.health(),
         )
         self._publisher.health(message, shard=",".join(self._environment.shards))
         self._metrics.health(message)
@@ -280,6 +295,7 @@ class InferenceApp:
                 in_memory=self._events.waiting,
             )
             self._metrics.evidence(self.evidence.health())
+            self._metrics.learning(self.learning.health())
             self._metrics.second_looks(self._second_look.outcomes)
             self._metrics.prediction(self.prediction.outcomes)
             if self._clock.monotonic_s() - released_s >= RINGS_RELEASED_EVERY_S:
@@ -336,6 +352,7 @@ class InferenceApp:
             "dropped": self._lost(),
             "events": {"/".join(key): count for key, count in sorted(self._events.told.items())},
             "openEpisodes": len(self._judges.open_episodes()),
+            "learning": self.learning.as_document(),
         }
 
     def _queued(self) -> dict[str, int]:

@@ -13,6 +13,7 @@ from safetygear_inference.compliance.shift_config import CalendarConfig
 from safetygear_inference.compliance.zone_config import EpisodeConfig, Finding, RulesConfig, ZoneConfig, check_rules
 from safetygear_inference.evidence.config import FACES_DESCRIPTION, EvidenceConfig, Faces
 from safetygear_inference.gating.config import MotionGateConfig
+from safetygear_inference.learning.config import LearningConfig
 from safetygear_inference.model_change.config import ModelConfig
 from safetygear_inference.outbox.config import OutboxConfig
 from safetygear_inference.second_look.config import SecondLookConfig
@@ -131,6 +132,7 @@ class InferenceTwin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     episodes: EpisodeConfig = EpisodeConfig()
     outbox: OutboxConfig = OutboxConfig()
     evidence: EvidenceConfig = EvidenceConfig()
+    learning: LearningConfig = LearningConfig()
     health_interval_s: Annotated[float, Meta(ge=1, le=3600, description="Time between two health messages.")] = 60.0
     max_frame_age_s: Annotated[
         float, Meta(ge=0.2, le=60, description="A frame decoded longer ago than this is dropped, not analysed.")

@@ -10,6 +10,7 @@ from safetygear.messages.health import (
     CameraHealth,
     EvidenceHealth,
     HealthMessage,
+    LearningHealth,
     QueueHealth,
     ZoneCompliance,
 )
@@ -51,6 +52,7 @@ class HealthPeriods:
         open_episodes: int = 0,
         kpi: ComplianceKpi | None = None,
         evidence: EvidenceHealth | None = None,
+        learning: LearningHealth | None = None,
     ) -> HealthMessage:
         """The message for the period that ends now. `evicted`: counts since the start; `queued`: depth by lane."""
         message = HealthMessage(
@@ -72,6 +74,7 @@ class HealthPeriods:
             open_episodes=open_episodes,
             compliance=[] if kpi is None else compliance(kpi, now_s=now_s),
             evidence=evidence,
+            learning=learning,
             budget=budget,
             shards_silent=silent_shards,
         )

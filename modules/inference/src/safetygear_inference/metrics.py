@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from safetygear.messages.detections import LatencyMs, Status
-from safetygear.messages.health import BudgetHealth, EvidenceHealth, HealthMessage
+from safetygear.messages.health import BudgetHealth, EvidenceHealth, HealthMessage, LearningHealth
 from safetygear.telemetry import CounterFamily, ModuleMetrics
 from safetygear_inference.outbox.outbox import OutboxHealth
 
@@ -57,6 +57,18 @@ class InferenceMetrics:
         self._uploads_waiting = metrics.gauge("evidence_uploads_waiting", "Pictures that are still to be uploaded")
         self._picture_outcomes = metrics.counter(
             "evidence_total", "Pictures `stored`, `uploaded`, `failed-` and `evicted-` by reason", ["outcome"]
+        )
+        self._examples = metrics.gauge("learning_examples", "Pictures to learn from on the disk")
+        self._example_bytes = metrics.gauge("learning_bytes", "Their size, and that of those that wait for a verdict")
+        self._example_outcomes = metrics.counter(
+            "learning_total",
+            "Pictures to learn from `taken-` by first reason, frames `refused-`, pictures `failed-` and `evicted-`",
+            ["example"],
+        )
+        self._drift = metrics.gauge(
+            "learning_drift_index",
+            "Population stability index of a label's probabilities, above 0.1",
+            ["camera", "label"],
         )
         self._predictions = metrics.counter(
             "prediction_requests_total",
@@ -171,6 +183,21 @@ class InferenceMetrics:
     def prediction(self, outcomes: Mapping[str, int]) -> None:
         """Once a second, likewise: requests since the start, by what became of them."""
         self._raise_to(self._predictions, "outcome", outcomes)
+
+    def learning(self, health: LearningHealth | None) -> None:
+        """Once a second, likewise; None: nothing is learned from."""
+        if health is None:
+            return
+        self._examples.set(health.examples)
+        self._example_bytes.set(health.bytes)
+        outcomes = {f"taken-{reason}": count for reason, count in health.taken.items()}
+        outcomes |= {f"refused-{reason}": count for reason, count in health.refused.items()}
+        outcomes |= {f"failed-{reason}": count for reason, count in health.failed.items()}
+        outcomes |= {f"evicted-{reason}": count for reason, count in health.evicted.items()}
+        self._raise_to(self._example_outcomes, "example", outcomes)
+        self._drift.clear()
+        for one in health.drift:
+            self._drift.set(one.stability_index, camera=one.camera, label=one.label)
 
     def _raise_to(self, family: CounterFamily, label: str, counts: Mapping[str, int]) -> None:
         for value, count in counts.items():

@@ -54,7 +54,7 @@ METHODS: Final[Mapping[str, tuple[Method, ...]]] = {
             "none",
             "What is reported, with counters since the start: `frames` by what became of them, `sent`, `queued`, "
             "`dropped`, `retries`, `maybeDuplicated`, `silentShards`, `workers`, `uptimeS`, `events` by rule, severity "
-            "and state, and `openEpisodes`.",
+            "and state, `openEpisodes`, and `learning` as in the health message.",
         ),
         Method(
             "reloadModel",

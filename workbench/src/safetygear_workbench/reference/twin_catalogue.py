@@ -312,6 +312,7 @@ INFERENCE = TwinEntry(
                 }
             },
         ),
+        ("Keep pictures that the detector found hard", {"learning": {"enabled": True, "perHour": 10}}),
     ),
 )
 

@@ -37,7 +37,8 @@ class EvidenceParts:
         clock: Clock,
     ) -> None:
         """Without `resolver` nothing is uploaded: the problem `evidence` says so."""
-        detector = CautiousDetector()
+        self.detector = detector = CautiousDetector()
+        """Of the side thread: whatever makes pictures there shares it."""
         self.desk = EvidenceDesk(environment.data_dir, side, judges, problems, clock, detector=detector)
         self.uploads = Uploads(
             environment.data_dir,

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from safetygear.learning.example import Example, Verdict
+from safetygear.learning.example import Example
 from safetygear.messages.codec import encode
 from safetygear_inference.learning.config import LearningConfig
 from safetygear_inference.learning.example_folder import CANDIDATES, Candidate, DescribedFolder
-from safetygear_inference.learning.library import ExampleLibrary
+from safetygear_inference.learning.library import ExampleLibrary, VerdictOf
 from safetygear_inference.outbox.pump import OffLoop
 
 QUOTA_SHARE = 0.25
@@ -53,21 +53,15 @@ class Candidates:
         self._kept[example.id] = candidate
         self._forget_the_gone()
 
-    async def judged(self, episode: str, verdict: Verdict) -> None:
-        """What somebody says of an event; the newest word counts, as long as the picture waits."""
+    async def follow(self, verdict_of: VerdictOf) -> None:
+        """Let go of pictures whose events somebody has judged, but for those that were false."""
         for name, candidate in list(self._kept.items()):
-            if episode not in {*candidate.episodes, candidate.judged_false}:
-                continue
-            left = [one for one in candidate.episodes if one != episode]
-            false = candidate.judged_false if candidate.judged_false != episode else None
-            if verdict == "false":
-                false = false or episode
-            if false is None and not left:
+            judged = after_verdicts(candidate, verdict_of)
+            if judged is None:
                 await self._remove(name)
-                continue
-            candidate = msgspec.structs.replace(candidate, episodes=left, judged_false=false)
-            await self._off_loop(self.store.describe, name, encode(candidate))
-            self._kept[name] = candidate
+            elif judged != candidate:
+                await self._off_loop(self.store.describe, name, encode(judged))
+                self._kept[name] = judged
 
     async def promote(self, config: LearningConfig, now_s: float) -> tuple[int, Counter[str]]:
         """Make examples of what was judged to be false, as far as the budget allows: how many; and why others have to
@@ -124,3 +118,19 @@ class Candidates:
         here = set(self.store.names())
         self._kept = {name: candidate for name, candidate in self._kept.items() if name in here}
         self._refused &= here
+
+
+def after_verdicts(candidate: Candidate, verdict_of: VerdictOf) -> Candidate | None:
+    """The candidate by the newest word on each of its events; None: there is nothing left to wait for."""
+    before = [*candidate.episodes, *([candidate.judged_false] if candidate.judged_false is not None else [])]
+    said = {episode: verdict_of(episode) for episode in before}
+    left = [episode for episode in before if said[episode] is None and episode != candidate.judged_false]
+    # A verdict that nobody remembers any more still stands.
+    false = [
+        episode
+        for episode in before
+        if said[episode] == "false" or (episode == candidate.judged_false and said[episode] is None)
+    ]
+    if not (left or false):
+        return None
+    return msgspec.structs.replace(candidate, episodes=left, judged_false=false[-1] if false else None)

@@ -14,9 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+import msgspec
+
 from safetygear.clock import Clock
 from safetygear.errors import SafetyGearError
-from safetygear.learning.example import Example, Verdict
+from safetygear.hub.port import Json
+from safetygear.learning.example import Example
 from safetygear.messages.health import LearningHealth
 from safetygear_inference.detectors import Model
 from safetygear_inference.evidence.crop import Polygon
@@ -26,7 +29,7 @@ from safetygear_inference.learning.candidates import Candidates
 from safetygear_inference.learning.choice import NEAR_DUPLICATE, Choice, Chooser
 from safetygear_inference.learning.config import LearningConfig
 from safetygear_inference.learning.example_making import Chosen, describe, fingerprint_of, order_for
-from safetygear_inference.learning.library import ExampleLibrary
+from safetygear_inference.learning.library import ExampleLibrary, VerdictOf
 from safetygear_inference.learning.near_duplicates import Fingerprint
 from safetygear_inference.learning.observed import observe
 from safetygear_inference.learning.openings import Openings
@@ -59,6 +62,7 @@ class LearningDesk:
         detector: CautiousDetector,
         privacy: Callable[[str], Sequence[Polygon]],
         shown_from: Callable[[Model], Sequence[float]],
+        verdict_of: VerdictOf,
         random: Random | None = None,
         off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
@@ -77,7 +81,7 @@ class LearningDesk:
         self._shown_from = shown_from
         self._chooser = Chooser()
         self._openings = Openings()
-        self._verdicts: list[tuple[str, Verdict]] = []
+        self._verdict_of = verdict_of
         self._ready = False
         self._job: asyncio.Task[None] | None = None
         self._expired_s = self._saved_s = clock.monotonic_s()
@@ -103,6 +107,11 @@ class LearningDesk:
             evicted=dict(sorted(evicted.items())),
             drift=self.library.selection.drifting(),
         )
+
+    def as_document(self) -> Json:
+        """The same for `getStatus`."""
+        health = self.health()
+        return None if health is None else msgspec.to_builtins(health)
 
     def seen(self, frame: SeenFrame) -> None:
         """A frame listener: decides, and begins at most one job."""
@@ -133,10 +142,6 @@ class LearningDesk:
         elif choice is not None:
             self._begin(self._take(choice, config))
 
-    def verdict(self, episode: str, verdict: Verdict) -> None:
-        """Somebody has judged an event."""
-        self._verdicts.append((episode, verdict))
-
     async def run(self) -> None:
         """Everything that no frame asks for, until cancelled."""
         while True:
@@ -155,22 +160,18 @@ class LearningDesk:
         if not self._ready:
             # Where it is off, and always was, the volume stays as it is.
             if not (self._config.enabled or self.library.folder.is_dir()):
-                self._verdicts.clear()
                 return
             swept = await self.library.begin(self._clock.now_s()) + await self.candidates.begin()
             if swept:
                 log.warning("%d files of examples were half written when the module ended: removed", swept)
             self._ready = True
             self._problems.solved("learning")
-        while self._verdicts:
-            episode, verdict = self._verdicts[0]
-            await self.library.judged(episode, verdict)
-            await self.candidates.judged(episode, verdict)
-            del self._verdicts[0]
+        await self.library.follow(self._verdict_of)
+        await self.candidates.follow(self._verdict_of)
         config, now_s, wall_s = self._config, self._clock.monotonic_s(), self._clock.now_s()
-        if config.enabled and self._job is None:
+        if config.enabled:
             taken, refused = await self.candidates.promote(config, wall_s)
-            self.taken["judged-false"] += taken
+            self.taken += Counter({"judged-false": taken})
             self._chooser.refused += refused
         if now_s - self._expired_s >= EXPIRED_EVERY_S:
             self._expired_s = now_s

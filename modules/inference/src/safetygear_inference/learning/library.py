@@ -7,6 +7,7 @@ is of the event loop.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -25,6 +26,8 @@ from safetygear_inference.learning.state_file import LearningState, StateFile
 from safetygear_inference.outbox.pump import OffLoop
 
 FOLDER: Final = "learning"
+VerdictOf = Callable[[str], Verdict | None]
+"""What somebody has said last of that episode's event."""
 
 
 class ExampleLibrary:
@@ -37,7 +40,8 @@ class ExampleLibrary:
         self.selection = Selection(random)
         self._state_file = StateFile(self.folder)
         self._fingerprints = NearDuplicates()
-        self._of_event: dict[str, str] = {}
+        self._of_event: dict[str, tuple[str, Verdict | None]] = {}
+        """By episode: the example's id, and what is written in it."""
         self._random = random
         self._off_loop = off_loop
         self._adding = asyncio.Lock()
@@ -51,6 +55,7 @@ class ExampleLibrary:
             return state, self.examples.begin(), self.examples.descriptions(Example)
 
         state, swept, examples = await self._off_loop(load)
+        self.budget, self._fingerprints, self._of_event = Budget(), NearDuplicates(), {}
         taken = {one.id: one for one in state.taken}
         for name, example in examples.items():
             self._remember(example)
@@ -94,19 +99,13 @@ class ExampleLibrary:
             self._forget_the_gone()
         return True
 
-    async def judged(self, episode: str, verdict: Verdict) -> None:
-        """Somebody has judged an event another time."""
-        name = self._of_event.get(episode)
-        if name is None:
-            return
-
-        def write() -> None:
-            body = self.examples.read_description(name)
-            if body is not None:
-                example = decode(body, Example)
-                self.examples.describe(name, encode(msgspec.structs.replace(example, verdict=verdict)))
-
-        await self._off_loop(write)
+    async def follow(self, verdict_of: VerdictOf) -> None:
+        """Write down where somebody has judged an example's event anew."""
+        for episode, (name, written) in list(self._of_event.items()):
+            verdict = verdict_of(episode)
+            if verdict is not None and verdict != written:
+                await self._off_loop(self._write_verdict, name, verdict)
+                self._of_event[episode] = name, verdict
 
     async def expire(self, config: LearningConfig, now_s: float) -> None:
         """Remove what is too old or too much. `now_s`: wall clock."""
@@ -124,6 +123,11 @@ class ExampleLibrary:
     def _twins_of(self, picture: Fingerprint, config: LearningConfig) -> list[str]:
         return self._fingerprints.twins_of(picture, minimum_bits=config.minimum_distance_bits)
 
+    def _write_verdict(self, name: str, verdict: Verdict) -> None:
+        body = self.examples.read_description(name)
+        if body is not None:
+            self.examples.describe(name, encode(msgspec.structs.replace(decode(body, Example), verdict=verdict)))
+
     def _state(self) -> LearningState:
         rare = self.selection.rare_classes
         return LearningState(
@@ -136,10 +140,10 @@ class ExampleLibrary:
     def _remember(self, example: Example) -> None:
         self._fingerprints.add(example.id, fingerprint_in(example))
         if example.event is not None:
-            self._of_event[example.event] = example.id
+            self._of_event[example.event] = example.id, example.verdict
 
     def _forget_the_gone(self) -> None:
         here = set(self.examples.names())
         for name in self._fingerprints.names() - here:
             self._fingerprints.remove(name)
-        self._of_event = {event: name for event, name in self._of_event.items() if name in here}
+        self._of_event = {event: one for event, one in self._of_event.items() if one[0] in here}
