@@ -1,7 +1,8 @@
 """The rendered stories against their truth: `python tests/bench/bench_scenes.py [--live] [STORY …]`, JSON out.
 
 `perfect`: the truth's boxes and labels, without ids, through `safetygear replay` at 2, 5 and 10 fps. `detector`: the
-default detector on the decoded frames at 5 fps, through the judging that runs live, and once more without weak boxes.
+default detector on the decoded frames at 2, 5 and 10 fps, through the judging that runs live, with the second look and
+without it, and at 5 fps once more without weak boxes.
 `live` (with --live): the clips as RTSP cameras through the whole running solution, four at a time, zones by twin; the
 story with a shift is left out, because a clip can't be started on a full minute. A violation is `due` where the truth
 says that it can be judged for long enough. Delays are from when it can be judged.
@@ -29,6 +30,7 @@ from support import scenes  # noqa: E402
 from support.watching import Watcher, opened  # noqa: E402
 
 FPS = 5
+RATES = (2, 5, 10)
 AT_ONCE = 4
 SETTLE_S = 3.0
 
@@ -41,19 +43,22 @@ def perfect(stories: list[str], fps: int, folder: Path) -> dict[str, Any]:
     return score.as_json()
 
 
-def detector(stories: list[str], name_or_path: str, *, with_weak: bool = True) -> dict[str, Any]:
-    watcher, score = Watcher(name_or_path, with_weak=with_weak), scenes.SceneScore()
+def detector(stories: list[str], name_or_path: str, fps: int, *, with_weak: bool = True) -> dict[str, Any]:
+    """With the second look and without it, from the same boxes."""
+    watcher = Watcher(name_or_path, with_weak=with_weak)
+    scores = {"with_second_look": scenes.SceneScore(), "alone": scenes.SceneScore()}
     for name in stories:
         story, began_s = scenes.truth(name), scenes.start_s(scenes.truth(name))
-        step = story["fps"] // FPS
         with av.open(str(scenes.clip(name))) as container:
             seen = [
                 watcher.see(number / story["fps"], decoded.to_ndarray(format="bgr24"))
                 for number, decoded in enumerate(container.decode(video=0))
-                if number % step == 0
+                if number % (story["fps"] // fps) == 0
             ]
-        score.take(name, story, opened(seen, watcher.labels, scenes.zones(story), began_s), began_s)
-    return score.as_json()
+        for how, score in scores.items():
+            more = {"secondLook": {"enabled": how == "with_second_look"}}
+            score.take(name, story, opened(seen, watcher.labels, scenes.zones(story), began_s, more=more), began_s)
+    return {how: score.as_json() for how, score in scores.items()}
 
 
 async def live(stories: list[str], folder: Path) -> dict[str, Any]:
@@ -96,9 +101,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         result: dict[str, Any] = {
             "stories": stories,
-            "perfect": {f"{fps} fps": perfect(stories, fps, Path(folder)) for fps in (2, 5, 10)},
-            "detector": {model: detector(stories, model) for model in given.model or [DEFAULT_MODEL]},
-            "detector_without_weak_boxes": detector(stories, DEFAULT_MODEL, with_weak=False),
+            "perfect": {f"{fps} fps": perfect(stories, fps, Path(folder)) for fps in RATES},
+            "detector": {
+                model: {f"{fps} fps": detector(stories, model, fps) for fps in RATES}
+                for model in given.model or [DEFAULT_MODEL]
+            },
+            "detector_without_weak_boxes": detector(stories, DEFAULT_MODEL, FPS, with_weak=False),
         }
         if given.live:
             result["live"] = asyncio.run(live(stories, Path(folder)))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetygear.clock import rfc3339
+from safetygear.frames.ring import FrameRingReader
 from safetygear.twin.reading import read_desired
 from safetygear_inference.config import InferenceTwin
 from safetygear_inference.detectors import open_model
@@ -19,6 +20,8 @@ from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.judging.weak_boxes import for_judging, none, split, thresholds_of
 from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import Picture
+from safetygear_inference.problems import Problems
+from safetygear_inference.second_look.desk import SecondLookDesk
 from safetygear_inference.visibility import measure
 
 MODELS = Path(__file__).parents[2] / "modules" / "inference" / "models"
@@ -32,7 +35,12 @@ class Seen:
     t_s: float
     boxes: LabelledBoxes
     dark: bool
-    size_px: tuple[int, int]
+    picture: Picture
+    """Kept for the second look."""
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        return self.picture.width, self.picture.height
 
 
 class Watcher:
@@ -57,23 +65,39 @@ class Watcher:
         shown, weak = split(self._detector.detect(picture), self._shown_from)
         boxes = for_judging(shown, weak if self._with_weak else none(), self._model.labels)
         dark = measure(picture.luma()).dark(InferenceTwin().visibility.dark_below)
-        return Seen(t_s, boxes, dark, (bgr.shape[1], bgr.shape[0]))
+        return Seen(t_s, boxes, dark, picture)
 
 
 def opened(
-    seen: Iterable[Seen], labels: Iterable[str], zones: Mapping[str, Any], began_s: float
+    seen: Iterable[Seen],
+    labels: Iterable[str],
+    zones: Mapping[str, Any],
+    began_s: float,
+    *,
+    more: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
     """The episodes that open, as `SceneScore.take` wants them. `zones`: desired properties of one camera; `began_s`:
-    UTC epoch seconds of the film's beginning."""
+    UTC epoch seconds of the film's beginning; `more`: other desired properties."""
     judges = Judges(origin="bench", token="t")
-    twin = read_desired(InferenceTwin, {"zones": {CAMERA: dict(zones)}}, last_good=None)
+    twin = read_desired(InferenceTwin, {"zones": {CAMERA: dict(zones)}, **(more or {})}, last_good=None)
     assert not twin.errors, twin.errors
     judges.configure(twin.config, now_s=0.0)
     judges.model(labels)
+    desk, reader = SecondLookDesk(MODELS, judges.look_wishes, Problems()), FrameRingReader(MODELS)
+    desk.config = twin.config.second_look
     found = []
     for one in seen:
         wall_s = began_s + one.t_s
-        judged = judges.judge(CAMERA, one.boxes, now_s=one.t_s, wall_s=wall_s, dark=one.dark, frame_size_px=one.size_px)
+        look = desk.wanted(CAMERA, one.t_s)
+        judged = judges.judge(
+            CAMERA,
+            one.boxes,
+            now_s=one.t_s,
+            wall_s=wall_s,
+            dark=one.dark,
+            frame_size_px=one.size_px,
+            looks=() if look is None else look.at(one.picture, one.boxes, reader).looks,
+        )
         found += [
             {"rule": change.rule, "zone": change.zone, "reason": change.reason, "openedAt": rfc3339(wall_s)}
             for change in judged.changes

@@ -11,12 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safetygear.clock import rfc3339
 from safetygear.errors import FrameError, ModelError
 from safetygear.geometry import as_xyxy
+from safetygear.messages.codec import encode
+from safetygear.messages.detections import LatencyMs, ModelIdentity
+from safetygear.messages.frames import FrameReference
+from safetygear_inference.compliance.episodes import Episodes
 from safetygear_inference.compliance.looked_again import with_look
+from safetygear_inference.compliance.zone_config import EpisodeConfig, RulesConfig
+from safetygear_inference.compliance.zones import ZonePlan
+from safetygear_inference.judging.camera_judge import CameraJudge, JudgingConfig
 from safetygear_inference.judging.observation import GearEvidence, LabelledBoxes, Look, LookWish
-from safetygear_inference.picture import Picture
+from safetygear_inference.picture import DetectedBoxes, Picture
 from safetygear_inference.problems import Problems
+from safetygear_inference.publishing.detections import detections_message
 from safetygear_inference.second_look.budget import LookBudget
 from safetygear_inference.second_look.config import SecondLookConfig
 from safetygear_inference.second_look.crops import crops
@@ -24,7 +33,9 @@ from safetygear_inference.second_look.desk import SecondLookDesk
 from safetygear_inference.second_look.looking import SecondLook
 from safetygear_inference.second_look.network import SecondLookNetwork
 from safetygear_inference.second_look.squares import head_square, places, torso_square
+from safetygear_inference.tracking import TrackIds
 from safetygear_training.second_look import squares as trained
+from safetygear_workbench.replay.recording import read_recording
 from support.second_look import SIDE_PX, write_network
 
 SIZE = (640, 360)
@@ -294,6 +305,60 @@ def test_a_surer_look_never_counts_less(weight: float, probability: float, state
     less, more = signed(0.5 + (probability - 0.5) / 2), signed(probability)
     assert more >= less - 1e-9 if yes else more <= less + 1e-9
     assert -1 <= more <= 1
+
+
+# --- over time, and in the record ---
+
+
+def wearer() -> CameraJudge:
+    plan = ZonePlan({}, {}, RulesConfig())
+    episodes = Episodes(plan, EpisodeConfig(), origin="t")
+    return CameraJudge("gate", zones=plan.camera("gate"), config=JudgingConfig(), ids=TrackIds("t"), episodes=episodes)
+
+
+def test_a_hood_that_passes_for_a_helmet_is_told_by_the_looks() -> None:
+    judge, known = wearer(), ("person", "helmet", "head", "vest")
+    hooded = boxes(("person", 0.9, BODY), ("helmet", 0.5, HEAD))
+    look = Look("helmet", "no", 0.97, hooded.xyxy_norm[0])
+    states, pressing = [], []
+    for number in range(30):
+        asked = judge.judge(
+            hooded, known=known, now_s=number / 5, wall_s=0.0, dark=False, frame_size_px=SIZE,
+            looks=[look] if pressing and pressing[-1] else (),
+        )  # fmt: skip
+        states += [verdict.person.gear["helmet"] for verdict in asked.people]
+        pressing += [wish.pressing for wish in asked.look_wishes if wish.gear == "helmet"]
+    assert set(states[-15:]) == {"missing"} and "worn" not in states
+    # Nobody looks while it is settled; the box then contradicts, and somebody looks again.
+    assert {*pressing[-10:]} == {True, False}
+
+
+def test_nobody_is_asked_for_whose_head_can_not_be_judged() -> None:
+    judge, far = wearer(), (300.0, 100.0, 318.0, 145.0)
+    for number in range(5):
+        judged = judge.judge(
+            boxes(("person", 0.9, far), ("helmet", 0.9, (306, 100, 312, 106))),
+            known=("person", "helmet"), now_s=number / 5, wall_s=0.0, dark=False, frame_size_px=SIZE,
+        )  # fmt: skip
+        assert judged.look_wishes == ()
+
+
+def test_a_recording_has_the_looks_that_were_judged_by() -> None:
+    seen = boxes(("person", 0.9, BODY))
+    look = Look("helmet", "no", 0.97, seen.xyxy_norm[0])
+    reference = FrameReference(
+        camera="gate", frame=1, ring="gate", epoch=1, slot=0, sequence=2, width=640, height=360, stride=640,
+        pixel_format="i420", captured_at=rfc3339(1.8e9), clock="arrival", decoded_at=rfc3339(1.8e9),
+    )  # fmt: skip
+    message = detections_message(
+        reference, DetectedBoxes(seen.xyxy_norm, np.zeros(1, np.int64), seen.probability), labels=("person",),
+        model=ModelIdentity(name="m", version="1", sha256="0" * 64), shard="s", sequence=1,
+        latency=LatencyMs(capture=0, queue=0, inference=0, total=0), minimum_probability=0.0, looks=[look],
+    )  # fmt: skip
+    (frame,) = read_recording([encode(message)], "x").frames
+    (read,) = frame.looks
+    assert (read.gear, read.answer, read.probability) == ("helmet", "no", 0.97)
+    assert read.xyxy_norm == pytest.approx(look.xyxy_norm, abs=1e-5)
 
 
 # --- the desk ---

@@ -43,6 +43,12 @@ def read(config: Config, data: Path) -> tuple[Pool, Sets]:
     return pool_of(training), selection
 
 
+def held_back_pictures(config: Config, data: Path) -> dict[str, list[Picture]]:
+    """By source: what never taught, and of `half` what did not choose either. Raises DataError."""
+    sets = {f"{config.half} b": halves(read_source(data, config.half))[1]}
+    return sets | {source.name: back for source in config.sources if (back := _split(data, source)[1])}
+
+
 def measuring_sets(config: Config, data: Path, measured: Sequence[str]) -> Sets:
     """Sets that neither taught nor chose: the other half of `half`, and each of `measured`. Raises DataError."""
     sets = {f"{config.half} b": _crops(halves(read_source(data, config.half))[1], config.half, ())}
