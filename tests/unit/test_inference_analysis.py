@@ -11,10 +11,12 @@ import pytest
 from safetygear.errors import FrameError
 from safetygear.frames.ring import FrameRingReader
 from safetygear.geometry import as_xyxy
-from safetygear_inference.analysis import PictureWanted, analyse
+from safetygear_inference.analysis import Analysed, PictureWanted, Unchanged, analyse
 from safetygear_inference.detectors import Detector, Model, open_model
 from safetygear_inference.evidence.config import Faces
 from safetygear_inference.evidence.faces import RECOGNISABLE_ABOVE
+from safetygear_inference.gating.gate import MotionGate
+from safetygear_inference.gating.gates import GateLook
 from safetygear_inference.intake import Arrival
 from safetygear_inference.picture import DetectedBoxes, Picture
 from safetygear_inference.pixels import decode_jpeg, detail, encode_jpeg, to_bgr
@@ -180,3 +182,37 @@ def test_a_picture_in_the_message(tmp_path: Path, model: Model, source: FrameSou
         broken = Arrival("north", source.reference(), 0.0, b"\xff\xd8 and no more")
         analyse(broken, detector, reader, labels=LABELS, shown_from=ALL, with_visibility=False, picture_wanted=None)
     assert raised.value.code == "jpeg-invalid"
+
+
+def test_a_gate_spares_the_network_and_not_the_check_of_the_slot(
+    tmp_path: Path, model: Model, source: FrameSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrival, reader, detector = Arrival("north", source.reference(), 0.0), FrameRingReader(tmp_path), model.detector()
+    gate = MotionGate()
+
+    def look(now_s: float) -> Analysed | Unchanged:
+        return analyse(
+            arrival, detector, reader, labels=LABELS, shown_from=ALL, with_visibility=True, picture_wanted=None,
+            gate=GateLook(gate, now_s, 60.0),
+        )  # fmt: skip
+
+    assert isinstance(look(0.0), Analysed)
+    gate.analysed(0.0, nobody=True)
+
+    def unreachable(picture: Picture) -> DetectedBoxes:
+        raise AssertionError("it was to be spared")
+
+    monkeypatch.setattr(detector, "detect", unreachable)
+    unchanged = look(10.0)
+    assert isinstance(unchanged, Unchanged)
+    assert unchanged.visibility is not None
+
+    def written_over_meanwhile(*args: object) -> bool:
+        source.reference()
+        source.reference()
+        return True
+
+    monkeypatch.setattr(gate, "closes", written_over_meanwhile)
+    with pytest.raises(FrameError) as raised:
+        look(11.0)
+    assert raised.value.code == "overwritten"

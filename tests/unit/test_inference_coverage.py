@@ -112,6 +112,32 @@ def test_a_picture_that_was_found_frozen_takes_back_what_an_earlier_period_count
     assert only(coverage.close_period(40.0)).seconds_watched == pytest.approx(20.0 - 15.0)
 
 
+def test_frames_that_need_no_analysis_cover_as_much() -> None:
+    coverage = Coverage(0.0)
+    coverage.cameras(cameras(), 0.0)
+    for tick in range(50):
+        gated = tick % 25 != 0
+        if gated:
+            coverage.gated("cam", "default", dark=tick >= 25, blurred=False, now_s=tick * 0.2)
+        else:
+            analysed(coverage, tick * 0.2)
+    health = only(coverage.close_period(30.0))
+    assert (health.analysed, health.gated) == (2, 48)
+    assert (health.seconds_watched, health.seconds_blind) == pytest.approx((11.8, 18.2))
+    assert health.seconds_dark == pytest.approx(6.6)
+    assert only(coverage.close_period(31.0)).gated == 0
+
+
+def test_a_frozen_picture_takes_back_what_gated_frames_covered() -> None:
+    coverage = Coverage(0.0)
+    coverage.cameras(cameras(frozen_s=0.0), 0.0)
+    analysed(coverage, 0.0)
+    for tick in range(1, 50):
+        coverage.gated("cam", "default", dark=False, blurred=False, now_s=tick * 0.2)
+    coverage.cameras(cameras(frozen_s=9.0), 10.0)
+    assert only(coverage.close_period(10.0)).seconds_watched == pytest.approx(1.0)
+
+
 def test_counters_are_differences_and_survive_a_restart_of_capture() -> None:
     coverage = Coverage(0.0)
     coverage.cameras(cameras(decoded=1000, dropped={"not-due": 800}), 1.0)

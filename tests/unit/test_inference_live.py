@@ -135,6 +135,16 @@ def test_the_page_calls_watched_what_the_health_message_does() -> None:
     assert (told_s, health.seconds_watched) == (2, 2.0)
 
 
+def test_a_picture_as_the_one_before_is_watched_too() -> None:
+    live = watching()
+    for second in range(2, 30):
+        live.cameras(cameras(status()), float(second))
+        live.unchanged("gate", float(second))
+        live.unchanged("nobody", float(second))
+    assert condition(live, 30.0).watched
+    assert not condition(live, 32.5).watched
+
+
 def test_a_late_picture_is_told_as_soon_as_the_last_one_covers_nothing_more() -> None:
     live = watching()
     assert condition(live, 3.0).reason == "ok"

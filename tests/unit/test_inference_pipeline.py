@@ -27,25 +27,30 @@ from safetygear_inference.config import DetectionsConfig, InferenceTwin
 from safetygear_inference.coverage import Coverage
 from safetygear_inference.detectors import Model
 from safetygear_inference.event_keeper import EventKeeper
+from safetygear_inference.gating.config import MotionGateConfig
 from safetygear_inference.gating.gates import GateLook
 from safetygear_inference.intake import Arrival
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.judging_desk import JudgingDesk
 from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
-from safetygear_inference.picture import DetectedBoxes
+from safetygear_inference.picture import DetectedBoxes, Picture
 from safetygear_inference.pipeline import FAILURE_SHOWN_S, HUNG_AFTER_S, Pipeline
 from safetygear_inference.problems import Problems
 from safetygear_inference.publishing.budget import MessageBudget
 from safetygear_inference.publishing.publisher import Publisher
 from safetygear_inference.second_look.desk import SecondLookDesk
 from safetygear_inference.second_look.looking import SecondLook
+from safetygear_inference.visibility import Visibility
 from support.outbox import inline
 
 M = TypeVar("M", bound=Message)
 NOTHING = DetectedBoxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
 IDENTITY = ModelIdentity(name="m", version="1", sha256="0")
 LABELS = ("Person", "hard hat", "vest", "head", "no_vest")
+
+
+BRIGHT = Visibility(mean_luma=120.0, sharpness=50.0)
 
 
 def works() -> None:
@@ -59,6 +64,8 @@ class Pool(AnalysisPool):
         self.workers = 1
         self._model = cast(Model, SimpleNamespace(labels=LABELS, identity=IDENTITY))
         self.boxes = NOTHING
+        self.picture = Picture.from_bgr(np.zeros((360, 640, 3), np.uint8))
+        """What a gate looks at."""
         self.outcome: Callable[[], None] = works
         self.go = asyncio.Event()
         self.go.set()
@@ -80,6 +87,8 @@ class Pool(AnalysisPool):
         await self.go.wait()
         self.outcome()
         assert self._model is not None
+        if gate is not None and gate.closes(self.picture):
+            return Unchanged(BRIGHT if with_visibility else None), self._model
         return Analysed(self.boxes, arrival.decoded_s, 1.0, None, None), self._model
 
 
@@ -136,13 +145,13 @@ class World:
         output = "events" if kind is EventMessage else "detections"
         return [decode(message.body, kind) for message in self.hub.sent if message.output == output]
 
-    async def status(self, *cameras: str, reason: str = "ok") -> None:
+    async def status(self, *cameras: str, reason: str = "ok", priority: float = 1.0) -> None:
         """Capture tells which cameras it has."""
         now = rfc3339(self.clock.now_s())
         statuses = [
             CameraStatus(
                 camera=camera, state="streaming", reason=reason, since=now, stall_budget_s=10.0, frames_decoded=1,
-                frames_sent=1, dropped={}, decoded_fps=5.0,
+                frames_sent=1, dropped={}, decoded_fps=5.0, priority=priority,
             )
             for camera in cameras
         ]  # fmt: skip
@@ -329,3 +338,77 @@ async def test_a_surprise_in_the_judging_costs_no_detection(world: World, monkey
     await world.watch(2, person(3, 2))
     assert len(world.sent(DetectionsMessage)) == 10
     assert world.problems.as_document()["rules"]["code"] == "internal"
+
+
+GATED = InferenceTwin(motion_gate=MotionGateConfig(enabled=True, floor_s=5.0))
+
+
+async def test_where_nothing_moves_few_frames_are_analysed_and_all_of_the_time_is_watched(world: World) -> None:
+    world.pipeline.configure(GATED)
+    await world.status("gate")
+    world.health()
+    began_s = world.clock.monotonic_s()
+    await world.watch(30.0, NOTHING)
+    (health,) = world.coverage.close_period(world.clock.monotonic_s())
+    assert health.seconds_watched == pytest.approx(world.clock.monotonic_s() - began_s, abs=0.3)
+    # The first two seconds, in which the gate is still open, and one per floor.
+    assert (health.analysed + health.gated, health.dropped) == (150, {})
+    assert 10 <= health.analysed <= 18
+    messages = world.sent(DetectionsMessage)
+    assert [message.sequence for message in messages] == list(range(1, health.analysed + 1))
+    assert world.pipeline.config is GATED
+
+
+async def test_a_violation_is_the_same_one_with_a_gate(world: World) -> None:
+    told = []
+    for config in (InferenceTwin(), GATED):
+        world.pipeline.configure(config)
+        before = len(world.sent(EventMessage))
+        await world.watch(12.0, NOTHING)
+        world.pool.picture = Picture.from_bgr(np.full((360, 640, 3), 255, np.uint8))
+        world.pool.picture.planes[0][100:200, 300:340] = 0
+        world.health()
+        await world.watch(8.0, person(3, 2))
+        assert next(iter(world.health().values())) == (40, {}), "whoever stands still is followed all the same"
+        world.pool.picture = Picture.from_bgr(np.zeros((360, 640, 3), np.uint8))
+        await world.watch(20.0, NOTHING)
+        told.append([(one.state, one.close_reason) for one in world.sent(EventMessage)[before:]])
+    assert told[0] == told[1]
+    assert told[1][0] == ("open", None)
+    assert len(told[1]) == 2
+
+
+async def test_for_whoever_looks_at_the_page_every_frame_is_analysed(world: World) -> None:
+    world.pipeline.configure(GATED)
+    await world.status("gate")
+    await world.watch(10.0, NOTHING)
+    world.health()
+    for _ in range(5):
+        assert world.pipeline._live.look("gate", world.clock.monotonic_s())
+        await world.watch(1.0, NOTHING)
+    assert world.health()["gate"] == (25, {})
+
+
+async def test_while_a_model_is_on_trial_every_frame_is_analysed(world: World) -> None:
+    world.pipeline.configure(GATED)
+    world.pipeline.no_gate = lambda: True
+    await world.watch(10.0, NOTHING)
+    assert world.health()["gate"] == (50, {})
+
+
+async def test_a_gated_camera_is_watched_on_the_page_too(world: World) -> None:
+    world.pipeline.configure(InferenceTwin(motion_gate=MotionGateConfig(enabled=True, floor_s=60.0)))
+    for _ in range(12):
+        await world.status("gate")
+        await world.watch(1.0, NOTHING)
+    live = world.pipeline._live
+    assert live.watched(world.clock.monotonic_s()) == {"gate"}
+    (camera,) = live.all_cameras()
+    assert camera.analysed_fps(world.clock.monotonic_s()) < 1.0
+
+
+async def test_the_cameras_priorities_reach_the_scheduler(world: World) -> None:
+    await world.status("gate")
+    assert world.pipeline._scheduler._priorities == {"gate": 1.0}
+    await world.status("gate", priority=3.0)
+    assert world.pipeline._scheduler._priorities == {"gate": 3.0}
