@@ -7,6 +7,8 @@ from random import Random
 
 import pytest
 
+from safetygear.learning.example import Reason
+from safetygear_inference.judging.observation import Gear, GearState
 from safetygear_inference.learning.disagreement import LONGEST_GAP_S, SURE_AFTER_FRAMES, Disagreement
 from safetygear_inference.learning.observed import WHOLE, BoxNorm, FollowedPerson, Observed, SeenBox
 from safetygear_inference.learning.random_share import RandomShare
@@ -24,8 +26,8 @@ def box(label: str = "person", probability: float = 0.9, xyxy: BoxNorm = INSIDE,
     return SeenBox(label, probability, 0.35, xyxy, track, label == "person")
 
 
-def person(track: str = "t1", xyxy: BoxNorm = INSIDE, gear: Mapping[str, str] | None = None) -> FollowedPerson:
-    return FollowedPerson(track, xyxy, gear or {})  # type: ignore[arg-type]  # short for a test
+def person(track: str = "t1", xyxy: BoxNorm = INSIDE, gear: Mapping[Gear, GearState] | None = None) -> FollowedPerson:
+    return FollowedPerson(track, xyxy, gear or {})
 
 
 def frame(
@@ -137,7 +139,7 @@ def test_a_person_s_box_that_is_gone_at_once_is_a_disagreement_of_the_frame_befo
         (["worn", "missing", "worn", "carried"], [0.5, 0.75, 0.875]),
     ],
 )
-def test_gear_that_is_voted_worn_and_then_not_flips(states: Sequence[str], scores: Sequence[float]) -> None:
+def test_gear_that_is_voted_worn_and_then_not_flips(states: Sequence[GearState], scores: Sequence[float]) -> None:
     flips = VoteFlips()
     found = [wish for state in states for wish in flips.look(frame(people=[person(gear={"helmet": state})]))]
     assert [wish.score for wish in found] == scores
@@ -199,14 +201,8 @@ def test_only_wanted_reasons_come_back_and_cameras_do_not_pile_up() -> None:
     selection = Selection(Random(1))
     sure = frame(box(probability=0.35))
 
-    def look(one: Observed, *wanted: str) -> list[str]:
-        found = selection.look(
-            one,
-            wanted=wanted,
-            wall_s=0.0,
-            random_per_hour=0,
-            reference_s=3600,  # type: ignore[arg-type]
-        )
+    def look(one: Observed, *wanted: Reason) -> list[str]:
+        found = selection.look(one, wanted=wanted, wall_s=0.0, random_per_hour=0, reference_s=3600)
         return [wish.reason for wish in found]
 
     assert look(sure, "uncertain") == ["uncertain"]
