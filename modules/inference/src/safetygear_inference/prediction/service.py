@@ -164,10 +164,12 @@ class PredictionService:
                 return None  # it knows of no Expect
             if request.headers.get("Expect", "").lower() != "100-continue":
                 raise RequestError(417, "BadRequest", "of Expect only 100-continue is understood")
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         except RequestError as exc:
             return await self._refused(request, exc)
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0
+        except ConnectionError:
+            return self._gone()
+        request.writer.output_size = 0  # of the answer, which has not begun
         return None
 
     @web.middleware
@@ -190,13 +192,16 @@ class PredictionService:
                 raise
             return await self._refused(request, RequestError(exc.status, "BadRequest", exc.reason))
         except ConnectionError:
-            # The caller has gone. Nobody reads this; raised, it would be a traceback in the log.
-            self.outcomes["gone"] += 1
-            return web.Response(status=400)
+            return self._gone()
         except Exception:
             # Whatever a strange picture does to the libraries that read it, what they say is for the log alone.
             log.exception("a request could not be answered")
             return await self._refused(request, RequestError(500, "ErrorUnknown", "unexpected; the log says more"))
+
+    def _gone(self) -> web.Response:
+        """For a caller who has hung up. Nobody reads it; the error raised would be a traceback in the log."""
+        self.outcomes["gone"] += 1
+        return web.Response(status=400)
 
     async def _refused(self, request: web.Request, error: RequestError) -> web.Response:
         outcome = {401: "unauthorized", 429: "busy", 500: "failed", 503: "unavailable"}.get(error.status, "refused")
