@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,7 +12,8 @@ import pytest
 from safetygear.clock import FakeClock
 from safetygear.errors import ModelError
 from safetygear_inference.analysis_pool import AnalysisPool
-from safetygear_inference.detectors import Model
+from safetygear_inference.detectors import Model, open_model
+from safetygear_inference.detectors.runtimes.choice import Choice, Variant
 from safetygear_inference.last_model import LastModelFile, ModelMemory, OnTrial
 from safetygear_inference.model_change.config import ModelConfig
 from safetygear_inference.model_change.refusals import NAMED_S
@@ -125,3 +128,17 @@ def test_the_last_two_that_worked_are_kept_whatever_the_thresholds() -> None:
     other = msgspec.structs.replace(two, default_threshold=0.7)
     assert (memory.now_good(other).good, memory.now_good(other).before) == (other, one)
     assert memory.now_good(ModelConfig(name="c")).packages() == {"b" * 64}
+
+
+async def test_a_model_that_another_runtime_runs_better_after_all_is_changed_without_a_gap(
+    tmp_path: Path, models: Path
+) -> None:
+    choices = [Choice(reason="still being tried"), Choice(Variant("openvino"), reason="the fastest here")]
+    pool = AnalysisPool(1, tmp_path, lambda path: replace(open_model(path), choice=choices[0]))
+    async with keeping(tmp_path, pool=pool) as module:
+        await module.want(ModelConfig(name="good"), "ok")
+        del choices[0]
+        await asyncio.to_thread(module.keeper.open_again)
+        await eventually(lambda: pool.model is not None and pool.model.choice == choices[0])
+        runtime = module.keeper.state.as_document()["runtime"]
+        assert runtime == {"used": "openvino", "reason": "the fastest here", "ms": {}, "passedOver": {}}

@@ -122,7 +122,10 @@ class Turns:
 def test_a_slow_first_run_and_a_hiccup_do_not_decide() -> None:
     turns = Turns()
     work = {PLAIN: turns.piece(500, 400, 9, 9, 300, 9), ORT8: turns.piece(100, 90, 6)}
-    assert medians_ms(work, until_s=102.0, monotonic_s=lambda: turns.now_s) == {PLAIN: 9.0, ORT8: 6.0}
+    assert medians_ms(work, until_s=102.0, monotonic_s=lambda: turns.now_s, used_s=lambda: turns.now_s) == {
+        PLAIN: 9.0,
+        ORT8: 6.0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -135,7 +138,7 @@ def test_rounds_end_with_the_time(ms: float, rounds: int) -> None:
         ran.append(1)
         turns.now_s += ms / 1000
 
-    medians_ms({PLAIN: piece}, until_s=102.0, monotonic_s=lambda: turns.now_s)
+    medians_ms({PLAIN: piece}, until_s=102.0, monotonic_s=lambda: turns.now_s, used_s=lambda: turns.now_s)
     assert len(ran) == rounds
 
 

@@ -22,6 +22,7 @@ from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, Provider
 from safetygear_inference.detectors.runtimes.session import Session
 from safetygear_inference.runtime_choice.choice_file import FILE_NAME, ChoiceFile
 from safetygear_inference.runtime_choice.chooser import RuntimeChooser
+from safetygear_inference.runtime_choice.trial import Clocks
 from support.onnx_models import colour_meter
 from support.pictures import plain
 
@@ -78,7 +79,7 @@ class Lab:
             machine=lambda: self.machine,
             open_=self._open,
             openvino=lambda: self.openvino,
-            monotonic_s=lambda: self.now_s,
+            clocks=Clocks(lambda: self.now_s, lambda: self.now_s),
             longest_s=more.pop("longest_s", LONG_S),
             **more,
         )
@@ -204,11 +205,17 @@ def test_named_hardware_leaves_no_choice(lab: Lab) -> None:
 
 
 def test_a_trial_that_takes_too_long_does_not_hold_up_the_box(lab: Lab) -> None:
-    lab.hang = threading.Event()
-    model = lab.start(longest_s=0.05).open(lab.path)
+    lab.hang, late = threading.Event(), threading.Event()
+    chooser = lab.start(longest_s=0.05)
+    chooser.on_late = late.set
+    model = chooser.open(lab.path)
     assert chosen(model) == ORT
     assert model.choice is not None
-    assert "counts from the next start" in model.choice.reason
+    assert "still being tried" in model.choice.reason
+    assert not late.is_set()
+    lab.hang.set()
+    assert late.wait(LONG_S), "it is told when the trial has ended after all"
+    assert chosen(chooser.open(lab.path)) == OV8
 
 
 def test_what_there_is_no_time_for_is_tried_at_the_next_start(lab: Lab) -> None:
@@ -253,7 +260,7 @@ def test_an_unforeseen_error_leaves_the_plain_one(lab: Lab, monkeypatch: pytest.
     def fails(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("safetygear_inference.runtime_choice.chooser.medians_ms", fails)
+    monkeypatch.setattr("safetygear_inference.runtime_choice.trial.medians_ms", fails)
     model = lab.start().open(lab.path)
     assert chosen(model) == ORT
     assert model.choice is not None

@@ -105,9 +105,11 @@ class InferenceApp:
         self.live.verdict_of, self.live.precision_of = self._judges.kpi.verdict, self._judges.kpi.precision
         self._judging = JudgingDesk(self._judges, self._events, self.problems, clock)
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
-        self._pool = AnalysisPool(environment.workers, environment.frames_dir, runtime_chooser(environment).open)
+        chooser = runtime_chooser(environment)
+        self._pool = AnalysisPool(environment.workers, environment.frames_dir, chooser.open)
         self._side = SideAnalysis(environment.frames_dir)
         self._models, probation = keep_models(environment, self._pool, self._side, self.problems, resolver, clock)
+        chooser.on_late = self._models.open_again
         self._second_look = SecondLookDesk(environment.models_dir, self._judging.look_wishes, self.problems)
         self._pipeline = Pipeline(
             shards=environment.shards,

@@ -72,6 +72,7 @@ class ModelKeeper:
         self._wanted: ModelConfig | None = None
         self._again = False
         self._changed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def state(self) -> ModelState:
@@ -94,8 +95,22 @@ class ModelKeeper:
         self._again = True
         self._changed.set()
 
+    def open_again(self) -> None:
+        """From any thread: a model by name would be opened otherwise now, and is changed for that between two frames.
+
+        One by address stays as it is until the next start: it has stood its trial as it is.
+        """
+
+        def look() -> None:
+            if self._wanted is not None and self._wanted.package is None:
+                self.reload()
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(look)
+
     async def run(self) -> None:
         """Follow what is wanted until cancelled. Raises ModelError where a model hangs: a restart frees its thread."""
+        self._loop = asyncio.get_running_loop()
         await self._desk.load()
         while True:
             await self._changed.wait()

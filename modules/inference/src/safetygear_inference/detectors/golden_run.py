@@ -6,19 +6,19 @@ from collections.abc import Sequence
 
 from safetygear.errors import FrameError, ModelError
 from safetygear_inference.detectors.golden import MAX_DIFFERENCES, GoldenPicture, differences
-from safetygear_inference.detectors.model import Model
+from safetygear_inference.detectors.model import Detector, Model
 from safetygear_inference.pixels import decode_picture
 
 
-def golden_differences(model: Model, pictures: Sequence[GoldenPicture]) -> list[str]:
+def golden_differences(model: Model, pictures: Sequence[GoldenPicture], detector: Detector | None = None) -> list[str]:
     """How the model's boxes, by its own thresholds, differ from what each picture's maker saw; empty: not at all.
 
-    Raises ModelError: a picture can't be decoded (`model-golden`), or the network fails.
+    `detector`: one of the model's by those thresholds, where there is one already. Raises ModelError: a picture can't
+    be decoded (`model-golden`), or the network fails.
     """
     said: list[str] = []
-    detector = model.detector() if pictures else None
     for golden in pictures:
-        assert detector is not None
+        detector = detector or model.detector()
         name = golden.expected.picture
         try:
             picture = decode_picture(golden.data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -80,8 +81,7 @@ def _open(
     labels = format_.labels or labels
     session, new_session, format_ = _try_out(files, session, new_session, format_, len(labels), providers)
     if runtime == "openvino":
-        new_session = _openvino(files, session, format_)
-        _run_once(new_session(), format_, len(labels))
+        new_session = _openvino(files, session, format_, len(labels))
     labels, name_of = mapped_labels(labels, files.settings.label_mapping, files.settings_name)
     if len(labels) < len(name_of) and format_.nms_iou is None:
         # The network's own suppression has kept one box per thing and class, and knows nothing of classes that are one.
@@ -144,14 +144,25 @@ def _joined(first: ModelIdentity, second: ModelIdentity) -> ModelIdentity:
     return ModelIdentity(name=first.name, version=version, sha256=sha256)
 
 
-def _openvino(files: ModelFiles, session: Session, format_: Format) -> Open:
+def _openvino(files: ModelFiles, session: Session, format_: Format, classes: int) -> Open:
+    """What opens it in OpenVINO, tried once. Compiling takes a second: the first to ask gets what was tried."""
     if files.runtime != "onnx":
         raise ModelError("OpenVINO runs ONNX networks only", code="model-runtime")
     if format_.input.size is None:
         raise ModelError(
             "it is fed pictures of any size, for each of which OpenVINO would compile it anew", code="model-runtime"
         )
-    return partial(OpenVinoSession, files.network, session.signature)
+    new_session = partial(OpenVinoSession, files.network, session.signature)
+    tried = deque([new_session()])
+    _run_once(tried[0], format_, classes)
+
+    def next_session() -> Session:
+        try:
+            return tried.popleft()
+        except IndexError:
+            return new_session()
+
+    return next_session
 
 
 def _opener(files: ModelFiles, network: bytes, providers: Sequence[Provider]) -> Open:

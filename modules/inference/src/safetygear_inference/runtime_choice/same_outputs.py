@@ -8,9 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_DIFFERENCE: Final = 0.05
-"""Mean absolute difference of an output, of its standard deviation. Float networks differ by less than 1e-4 of it, int8
-ones by some hundredths, because each runtime rounds at other places; one that is misread differs by 1 or more."""
+MOST_DIFFERENCE: Final = 0.25
+"""Mean absolute difference of an output, of its standard deviation. A float network that is computed in float32 differs
+by 1e-5 of it, in bfloat16 by .03 to .06, an int8 one by .02 to .1, because each runtime rounds at other places; one
+that is misread differs by 1 or more."""
 
 
 def difference(one: Mapping[str, NDArray[Any]], other: Mapping[str, NDArray[Any]]) -> str | None:

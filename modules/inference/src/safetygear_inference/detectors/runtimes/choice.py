@@ -60,7 +60,7 @@ class Offer:
 
 @dataclass(frozen=True)
 class Choice:
-    """What runs the model, and why. `ms`: median wall time of one run in one thread, by variant that was measured."""
+    """What runs the model, and why. `ms`: median processor time of one run, by variant that was measured."""
 
     used: Variant = PLAIN
     ms: Mapping[Variant, float] = field(default_factory=dict)
