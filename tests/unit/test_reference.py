@@ -20,13 +20,14 @@ from safetygear.twin.desired import merged
 from safetygear.twin.reading import read_desired
 from safetygear_capture.handover import Handover, Mailbox, messages_of
 from safetygear_workbench.reference.__main__ import main
-from safetygear_workbench.reference.documents import documents
+from safetygear_workbench.reference.documents import FILES, documents
 from safetygear_workbench.reference.fields import rows
 from safetygear_workbench.reference.messages_catalogue import ENTRIES, MessageEntry
 from safetygear_workbench.reference.methods_catalogue import ALIASES, METHODS
 from safetygear_workbench.reference.schemas import message_schema, twin_schema
 from safetygear_workbench.reference.twin_catalogue import MISTAKES, TWINS, TwinEntry
 from safetygear_workbench.reference.twin_page import mistake, paths_of
+from support.learning import example
 
 REPO = Path(__file__).resolve().parents[2]
 TEMPLATE = json.loads((REPO / "deployment.template.json").read_text())
@@ -64,7 +65,16 @@ def test_every_message_type_is_described() -> None:
     versioned = {
         kind for kind in leaves(Message) if "schema" in kind.__struct_fields__ and "safetygear." in kind.__module__
     }
-    assert versioned == {entry.kind for entry in ENTRIES}
+    assert versioned == {entry.kind for entry in ENTRIES} | set(FILES.values())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_schema_of_a_file_takes_what_is_written_and_nothing_else(name: str) -> None:
+    schema = message_schema(FILES[name], name)
+    written = json.loads(encode(example(1)))
+    assert errors(schema, written) == []
+    assert errors(schema, written | {"reasons": ["boredom"]}) != []
+    assert errors(schema, written | {"perceptualHash": "12"}) != []
 
 
 @each_message

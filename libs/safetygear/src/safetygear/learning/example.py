@@ -79,7 +79,7 @@ class Example(Message, frozen=True, kw_only=True):
     captured_at: UtcTime
     """When the picture was taken."""
     reasons: Annotated[list[Reason], msgspec.Meta(min_length=1)]
-    """Why it is worth labelling, the strongest reason first."""
+    """Why it is worth labelling; it was taken, and counted in the budget, for the first."""
     score: Annotated[float, msgspec.Meta(ge=0, le=1)]
     """How strong the first reason is; comparable within a reason only."""
     frame: FrameSize
