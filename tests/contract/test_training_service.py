@@ -46,15 +46,15 @@ class Subject:
         return NewPicture(f"{self.first + number}.jpg", jpeg(self.first + number))
 
 
-@pytest.fixture(params=["local", "azure"])
+ENDPOINT = os.environ.get("SAFETYGEAR_CONTRACT_ENDPOINT")
+
+
+@pytest.fixture(params=["local", "azure"] if ENDPOINT else ["local"])
 def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
     first = uuid.uuid4().int % 2**23
     if request.param == "azure":
-        endpoint = os.environ.get("SAFETYGEAR_CONTRACT_ENDPOINT")
-        if not endpoint:
-            pytest.skip("no Custom Vision resource is named by SAFETYGEAR_CONTRACT_ENDPOINT")
         project, key = os.environ["SAFETYGEAR_CONTRACT_PROJECT"], os.environ["CUSTOM_VISION_TRAINING_KEY"]
-        yield Subject(endpoint, project, key, first)
+        yield Subject(ENDPOINT or "", project, key, first)
         return
     with serving(TrainingProject()) as server:
         yield Subject(server.endpoint, server.project.id, KEY, first)

@@ -146,6 +146,17 @@ def test_the_service_says_how_long_to_wait(pushing: Pushing) -> None:
     assert pushing.pauses_s == [17]
 
 
+def test_a_redirect_takes_no_key_along(pushing: Pushing) -> None:
+    write_examples(pushing.folder, 1)
+    with serving(TrainingProject()) as other:
+        pushing.server.faults = [
+            ("/tags", status(307, Location=f"{other.endpoint}/customvision/v3.4-preview/training"))
+        ]
+        with pytest.raises(UserError, match="a redirect"):
+            pushing.push()
+        assert other.requests == []
+
+
 def test_nobody_waits_for_an_hour(pushing: Pushing) -> None:
     write_examples(pushing.folder, 1)
     pushing.server.faults = [("images/files", status(429, Retry_After="3600"))]

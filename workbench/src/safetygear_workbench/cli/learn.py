@@ -355,7 +355,7 @@ def _service(target: Target) -> Iterator[CustomVision]:
     except ModuleNotFoundError as exc:
         raise UserError(
             f"`safetygear learn` with a project needs the package {exc.name}.",
-            hint="Install the workbench with its extra: pip install 'workbench[learn]'.",
+            hint="Run `.venv/bin/pip install -c constraints.txt -e 'workbench[learn]'`.",
         ) from exc
     service = CustomVision(target.endpoint, target.project_id, target.key)
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient, models
 from msrest.authentication import ApiKeyCredentials
@@ -36,16 +36,16 @@ from safetygear_workbench.learn.training_service import (
 CALL_S: Final = 120
 """Without a byte for so long, a call has failed; a batch of pictures is looked at before it is answered."""
 _KINDS: Final[dict[str, Kind]] = {"ObjectDetection": "object detection", "Classification": "classification"}
-T = TypeVar("T")
 
 
 class CustomVision:
     """TrainingService on a Custom Vision resource. `endpoint`: https://NAME.cognitiveservices.azure.com."""
 
     def __init__(self, endpoint: str, project_id: str, key: Secret) -> None:
-        self._client = CustomVisionTrainingClient(
-            endpoint, ApiKeyCredentials(in_headers={"Training-Key": key.reveal()})
-        )
+        credentials = ApiKeyCredentials(in_headers={"Training-Key": key.reveal()})
+        # Any: the client's functions have no types.
+        make: Any = CustomVisionTrainingClient
+        self._client: Any = make(endpoint, credentials)
         config = self._client.config
         config.connection.timeout = CALL_S
         # A redirect would take the key to another host.
