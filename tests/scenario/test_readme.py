@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -41,6 +42,8 @@ RUN_HERE = {
     ".venv/bin/safetygear replay out.jsonl --config twin.json",
     ".venv/bin/safetygear model inspect export.zip",
     ".venv/bin/safetygear detect export.zip picture.jpg --save out",
+    ".venv/bin/safetygear model pack export.zip -o site-ppe.zip --golden picture.jpg",
+    ".venv/bin/safetygear model verify site-ppe.zip",
 }
 ELSEWHERE = {
     "make test": ".ci/run",
@@ -161,3 +164,8 @@ def test_a_model_of_ones_own(clone: Path, environment: dict[str, str]) -> None:
     assert "custom-vision-compact" in run(".venv/bin/safetygear model inspect export.zip", clone, environment)
     run(".venv/bin/safetygear detect export.zip picture.jpg --save out", clone, environment)
     assert [path.suffix for path in (clone / "out").iterdir()] in ([".jpg"], [".png"])
+    packed = run(".venv/bin/safetygear model pack export.zip -o site-ppe.zip --golden picture.jpg", clone, environment)
+    assert packed.split()[0] == hashlib.sha256((clone / "site-ppe.zip").read_bytes()).hexdigest()
+    assert "golden pictures seen as expected: 1" in run(
+        ".venv/bin/safetygear model verify site-ppe.zip", clone, environment
+    )
