@@ -17,7 +17,7 @@ unexport CAMERA
 MAKEOVERRIDES =
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak bench scene scene-story lint format train train-arguments evaluate clean docs edge-tools interop images test-images
+.PHONY: help demo test soak bench scene scene-story lint format train train-arguments evaluate clean docs edge-tools interop images test-images peers-env
 
 help: ## list the targets
 	@sed -n 's/^\([a-z.-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -70,11 +70,10 @@ train: train-arguments .venv-training/.installed ## train the detector: DATA=DIR
 evaluate: $(VENV)/.tested ## the model card's figures: DATA=DIR, pictures as training/DATA.md says; without it, on stills of rendered scenes
 	@$(BIN)/python tests/bench/bench_card.py $(if $(DATA),"$(DATA)")
 
-scene: scene-story .venv-scenes/.installed ## render a story of scenes/stories and make its clip and truth: STORY=crossing (an hour of one core)
-	cd scenes && PYTHONPATH=. ../.venv-scenes/bin/python -m safetygear_scenes background --story stories/$(STORY).toml
-	cd scenes && PYTHONPATH=. ../.venv-scenes/bin/python -m safetygear_scenes plain --story stories/$(STORY).toml
-	cd scenes && PYTHONPATH=. ../.venv-scenes/bin/python -m safetygear_scenes frames --story stories/$(STORY).toml
-	cd scenes && PYTHONPATH=. ../.venv-scenes/bin/python -m safetygear_scenes finish --story stories/$(STORY).toml
+SIZE ?= 640x360
+scene: scene-story .venv-scenes/.installed ## render a story of scenes/stories and make its clip and truth: STORY=crossing SIZE=1280x720 (what is there is not rendered again)
+	cd scenes && for step in background plain frames finish; do \
+		PYTHONPATH=. ../.venv-scenes/bin/python -m safetygear_scenes $$step --story stories/$(STORY).toml --size $(SIZE) || exit $$?; done
 
 scene-story:
 	@test -f "scenes/stories/$(STORY).toml" || { echo "make scene needs STORY, one of: $$(cd scenes/stories && echo *.toml | sed 's/\.toml//g')" >&2; exit 2; }
@@ -83,7 +82,7 @@ train-arguments:
 	@test -n "$(DATA)" -a -n "$(RUN)" -a -n "$(START)" -a -n "$(TEACHER)" || { echo "make train needs DATA, RUN, START and TEACHER: training/README.md says what they are" >&2; exit 2; }
 
 clean: ## remove what make made
-	rm -rf $(VENV) .venv-edge-tools .venv-training .venv-scenes tests/interop/node_modules tests/azurite/node_modules .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-edge-tools .venv-training .venv-peers .venv-scenes tests/interop/node_modules tests/azurite/node_modules .safetygear build dist out config .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find libs modules workbench tests -name '*.egg-info' -prune -exec rm -rf {} +
 	find libs modules workbench tests -name __pycache__ -prune -exec rm -rf {} +
 
@@ -113,6 +112,14 @@ $(VENV)/.benched: $(VENV)/.installed
 
 $(VENV)/.linted: $(VENV)/.tested
 	@$(PIP) install --constraint constraints.txt mypy ruff
+	@touch $@
+
+peers-env: .venv-peers/.installed ## other people's programs to be measured beside ours (bench peers), in environments of their own: AGPL among them
+
+.venv-peers/.installed: tests/bench/peers/ultralytics.txt tests/bench/peers/roboflow.txt
+	@for peer in ultralytics roboflow; do \
+		test -x .venv-peers/$$peer/bin/python || $(PYTHON) -m venv .venv-peers/$$peer || exit $$?; \
+		.venv-peers/$$peer/bin/python -m pip --disable-pip-version-check --quiet install --requirement tests/bench/peers/$$peer.txt || exit $$?; done
 	@touch $@
 
 .venv-edge-tools/.installed: tests/manifest/requirements.txt

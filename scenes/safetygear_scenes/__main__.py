@@ -10,6 +10,8 @@ from pathlib import Path
 from safetygear_scenes.story import StoryError, read_story
 
 SCENES = Path(__file__).parents[1]
+NAMES = {"640x360": "360p", "1280x720": "720p"}
+"""Of clips and their folders in the cache, by size in px."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,31 +20,33 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--story", type=Path, required=True, metavar="FILE.toml")
     parser.add_argument("--cache", type=Path, default=SCENES / ".cache", metavar="DIR")
     parser.add_argument("--body-data", type=Path, default=SCENES / ".cache" / "mpfb2", metavar="DIR")
-    parser.add_argument("--size", choices=["360p", "720p"], default="360p")
+    parser.add_argument("--size", choices=list(NAMES), default="640x360", help="width x height in px")
     parser.add_argument("--samples", type=int, default=6, help="per pixel, of the frames")
     parser.add_argument("--frames", metavar="FROM:TO[:STEP]", help="of the story; without it all")
     parser.add_argument("--crf", type=int, default=25, help="of the clip: lower is better and bigger")
-    parser.add_argument("--out", type=Path, default=SCENES / "clips", metavar="DIR")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="else clips at 640x360, and in the cache above that")
     given = parser.parse_args(arguments)
     try:
         story = read_story(given.story)
     except StoryError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    size_px = (640, 360) if given.size == "360p" else (1280, 720)
-    folder = given.cache / f"{story.name}-{given.size}"
+    width, height = (int(side) for side in given.size.split("x"))
+    size_px, size_name = (width, height), NAMES[given.size]
+    folder = given.cache / f"{story.name}-{size_name}"
+    out = given.out or (SCENES / "clips" if size_name == "360p" else given.cache / "clips")
     folder.mkdir(parents=True, exist_ok=True)
     frames = range(*(int(part) for part in given.frames.split(":"))) if given.frames else range(story.frame_count)
 
     def report(line: str) -> None:
-        sys.stdout.write(f"{story.name} {given.size} {line}\n")
+        sys.stdout.write(f"{story.name} {size_name} {line}\n")
         sys.stdout.flush()
 
     for step in given.steps:
         if step == "finish":
             from safetygear_scenes.clip import finish
 
-            finish(story, folder, given.out, size_px, given.crf, report)
+            finish(story, folder, out, size_px, given.crf, report)
             continue
         # Only these need Blender.
         from safetygear_scenes.render import render_background, render_frames
