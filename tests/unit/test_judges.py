@@ -53,6 +53,27 @@ def test_cameras_are_judged_apart() -> None:
     assert {one.camera for one in made.open_episodes()} == {"b"}
 
 
+def nobody(of: Judges, camera: str, at_s: float) -> None:
+    none = LabelledBoxes(np.zeros((0, 4), np.float32), (), np.zeros(0, np.float32))
+    of.judge(camera, none, now_s=at_s, wall_s=WALL_S + at_s, dark=False, frame_size_px=(1280, 720))
+
+
+def test_a_camera_is_quiet_once_nobody_is_followed_and_no_episode_is_open() -> None:
+    made = judges()
+    assert made.quiet("a")
+    bareheaded(made, "a", 0, 0.2)
+    assert not made.quiet("a")
+    assert made.quiet("b")
+    bareheaded(made, "a", 0.2, 6)
+    at_s, seen = 6.0, []
+    while not made.quiet("a"):
+        at_s += 0.2
+        nobody(made, "a", at_s)
+        seen.append((made._cameras["a"].alive, len(made.open_episodes("a"))))
+    assert (0, 1) in seen, "the episode outlives the track"
+    assert seen[-1] == (0, 0)
+
+
 def test_a_rule_that_is_taken_out_ends_its_episodes_and_another_twin_does_not() -> None:
     made = judges()
     bareheaded(made, "a", 0, 6)
