@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from safetygear.clock import rfc3339
 from safetygear.frames.ring import FrameRingReader
+from safetygear.messages.frames import FrameReference
 from safetygear.twin.reading import read_desired
 from safetygear_inference.config import InferenceTwin
 from safetygear_inference.detectors import open_model
@@ -68,6 +69,15 @@ class Watcher:
         return Seen(t_s, boxes, dark, picture)
 
 
+def frame_of(seen: Seen) -> FrameReference:
+    """As capture would name it."""
+    taken = rfc3339(seen.t_s)
+    return FrameReference(
+        camera=CAMERA, frame=1, ring=CAMERA, epoch=1, slot=0, sequence=2, width=seen.size_px[0], height=seen.size_px[1],
+        stride=seen.size_px[0], pixel_format="i420", captured_at=taken, clock="arrival", decoded_at=taken,
+    )  # fmt: skip
+
+
 def opened(
     seen: Iterable[Seen],
     labels: Iterable[str],
@@ -88,7 +98,7 @@ def opened(
     found = []
     for one in seen:
         wall_s = began_s + one.t_s
-        look = desk.wanted(CAMERA, one.t_s)
+        look = desk.wanted(frame_of(one), one.t_s)
         judged = judges.judge(
             CAMERA,
             one.boxes,

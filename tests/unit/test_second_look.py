@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from safetygear_inference.second_look.budget import LookBudget
 from safetygear_inference.second_look.config import SecondLookConfig
 from safetygear_inference.second_look.crops import crops
 from safetygear_inference.second_look.desk import SecondLookDesk
-from safetygear_inference.second_look.looking import SecondLook
+from safetygear_inference.second_look.looking import KeyFrame, SecondLook
 from safetygear_inference.second_look.network import SecondLookNetwork
 from safetygear_inference.second_look.squares import head_square, places, torso_square
 from safetygear_inference.tracking import TrackIds
@@ -56,6 +55,13 @@ def boxes(*rows: tuple[str, float, tuple[float, ...]], weak: int = 0) -> Labelle
     return LabelledBoxes(
         xyxy, tuple(label for label, _, _ in rows), np.array([p for _, p, _ in rows], np.float32), weak
     )
+
+
+def frame(at_s: float = 1.8e9, width: int = 640, height: int = 360, camera: str = "gate") -> FrameReference:
+    return FrameReference(
+        camera=camera, frame=1, ring=camera, epoch=1, slot=0, sequence=2, width=width, height=height, stride=width,
+        pixel_format="i420", captured_at=rfc3339(at_s), clock="arrival", decoded_at=rfc3339(at_s),
+    )  # fmt: skip
 
 
 # --- whom ---
@@ -135,10 +141,11 @@ FAR = (500.0, 98.0, 514.0, 112.0)
         ([("person", 0.9, BODY), ("helmet", 0.5, FAR)], (313.1, 100, 326.9, 113.8)),
         ([("person", 0.9, (302, 101, 342, 201)), ("helmet", 0.5, HEAD)], HEAD),
         ([("person", 0.9, (400, 101, 440, 201)), ("helmet", 0.5, HEAD)], None),
+        ([("person", 0.9, (360, 101, 400, 201))], (373.1, 101, 386.9, 114.8)),
         ([("helmet", 0.5, HEAD)], None),
         ([("person", 0.9, (300, 100, 400, 200))], None),
     ],
-    ids=["a helmet", "a bare head", "somebody else's", "he has moved", "he is gone", "nobody", "he bends"],
+    ids=["a helmet", "a bare head", "somebody else's", "he has moved", "he is gone", "he has walked at 2 fps", "nobody", "he bends"],
 )
 def test_where_a_head_is_looked_at(
     rows: list[tuple[str, float, tuple[float, ...]]], expected: tuple[float, ...] | None
@@ -224,14 +231,46 @@ def test_a_key_frame_is_looked_at_instead_and_the_frame_where_it_is_gone(network
 
     class Reader:
         def view(self, reference: object) -> View:
-            assert reference == "key frame"
+            assert reference == near.reference
             return View()
 
-    look = replace(SecondLook(network, [wish()]), key_frame="key frame")  # type: ignore[arg-type]
+    near = KeyFrame(frame(width=1920, height=1080), -0.5)
+    look = SecondLook(network, [wish()], near)
     seen = boxes(("person", 0.9, BODY))
     assert [one.answer for one in look.at(painted(), seen, Reader()).looks] == ["no"]  # type: ignore[arg-type]
     View.whole = False
     assert [one.answer for one in look.at(painted(), seen, Reader()).looks] == ["yes"]  # type: ignore[arg-type]
+
+
+def test_in_a_key_frame_people_are_looked_for_where_they_were_then() -> None:
+    before, now = (300.0, 100.0, 340.0, 200.0), (308.0, 110.0, 348.0, 210.0)
+    (place,) = places([wish(box=before)], boxes(("person", 0.9, now)), SIZE)
+    assert place.moved_px == pytest.approx((8, 10), abs=1e-3)
+    x, y, side = place.square_px
+    key_frame = KeyFrame(frame(width=1920, height=1080), -0.5)
+    assert key_frame.squares([place], 3) == [pytest.approx(((x - 4) * 3, (y - 5) * 3, side * 3), abs=1e-2)]
+
+
+@pytest.mark.parametrize(
+    ("key_frame", "moment"),
+    [
+        (frame(9.9, 1920, 1080), -0.5),
+        (frame(10.1, 1920, 1080), 0.5),
+        (frame(9.7, 1920, 1080), None),
+        (frame(9.9, 1920, 1440), None),
+        (frame(9.9, 640, 360), None),
+        (None, None),
+    ],
+    ids=["earlier", "later", "before the frame before", "another view", "no larger", "none"],
+)
+def test_which_key_frames_are_of_use(tmp_path: Path, key_frame: FrameReference | None, moment: float | None) -> None:
+    write_network(tmp_path)
+    desk = SecondLookDesk(tmp_path, lambda camera: [wish()], Problems())
+    desk.wanted(frame(9.8), 0.0)
+    asked = desk.wanted(frame(10.0), 0.2, key_frame)
+    assert asked is not None
+    found = None if asked.key_frame is None else asked.key_frame.moment
+    assert found == (None if moment is None else pytest.approx(moment, abs=0.02))
 
 
 @pytest.mark.parametrize(
@@ -346,17 +385,13 @@ def test_nobody_is_asked_for_whose_head_can_not_be_judged() -> None:
 def test_a_recording_has_the_looks_that_were_judged_by() -> None:
     seen = boxes(("person", 0.9, BODY))
     look = Look("helmet", "no", 0.97, seen.xyxy_norm[0])
-    reference = FrameReference(
-        camera="gate", frame=1, ring="gate", epoch=1, slot=0, sequence=2, width=640, height=360, stride=640,
-        pixel_format="i420", captured_at=rfc3339(1.8e9), clock="arrival", decoded_at=rfc3339(1.8e9),
-    )  # fmt: skip
     message = detections_message(
-        reference, DetectedBoxes(seen.xyxy_norm, np.zeros(1, np.int64), seen.probability), labels=("person",),
+        frame(), DetectedBoxes(seen.xyxy_norm, np.zeros(1, np.int64), seen.probability), labels=("person",),
         model=ModelIdentity(name="m", version="1", sha256="0" * 64), shard="s", sequence=1,
         latency=LatencyMs(capture=0, queue=0, inference=0, total=0), minimum_probability=0.0, looks=[look],
     )  # fmt: skip
-    (frame,) = read_recording([encode(message)], "x").frames
-    (read,) = frame.looks
+    (recorded,) = read_recording([encode(message)], "x").frames
+    (read,) = recorded.looks
     assert (read.gear, read.answer, read.probability) == ("helmet", "no", 0.97)
     assert read.xyxy_norm == pytest.approx(look.xyxy_norm, abs=1e-5)
 
@@ -369,21 +404,21 @@ def test_the_desk_asks_within_the_budget_and_only_for_what_the_network_knows(tmp
     problems = Problems()
     wishes = {"gate": [wish(), wish(gear="boots")], "yard": []}
     desk = SecondLookDesk(tmp_path, lambda camera: wishes[camera], problems)
-    asked = desk.wanted("gate", 0.0)
+    asked = desk.wanted(frame(), 0.0)
     assert asked is not None and [one.gear for one in asked.wishes] == ["helmet"]
-    assert desk.wanted("yard", 0.0) is None
+    assert desk.wanted(frame(camera="yard"), 0.0) is None
     desk.config = SecondLookConfig(enabled=False)
-    assert desk.wanted("gate", 10.0) is None
+    assert desk.wanted(frame(), 10.0) is None
     assert problems.as_document() == {}
 
 
 def test_without_the_file_nobody_looks_and_a_damaged_one_is_named(tmp_path: Path) -> None:
     problems = Problems()
     desk = SecondLookDesk(tmp_path, lambda camera: [wish()], problems)
-    assert desk.wanted("gate", 0.0) is None and problems.as_document() == {}
+    assert desk.wanted(frame(), 0.0) is None and problems.as_document() == {}
     write_network(tmp_path).write_bytes(b"nothing")
     desk = SecondLookDesk(tmp_path, lambda camera: [wish()], problems)
-    assert desk.wanted("gate", 0.0) is None
+    assert desk.wanted(frame(), 0.0) is None
     assert problems.as_document()["second-look"]["code"] == "model-unreadable"
 
 

@@ -207,7 +207,7 @@ class Pipeline:
                 picture_wanted=wanted,
                 # Whoever looks at the page sees every frame.
                 gate=self._gates.look(camera, now_s, always=wanted is not None or self.no_gate()),
-                second_look=self._second_look.wanted(camera, now_s),
+                second_look=self._second_look.wanted(arrival.reference, now_s),
             )
         except ModelError as exc:
             self._failed(camera, exc.code, str(exc))

@@ -8,14 +8,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from safetygear.clock import epoch_s
 from safetygear.errors import ModelError
+from safetygear.messages.frames import FrameReference
 from safetygear_inference.judging.observation import LookWish
 from safetygear_inference.problems import Problems
 from safetygear_inference.second_look.budget import LookBudget
 from safetygear_inference.second_look.config import SecondLookConfig
-from safetygear_inference.second_look.looking import Looked, SecondLook
+from safetygear_inference.second_look.looking import KeyFrame, Looked, SecondLook
 from safetygear_inference.second_look.network import FILE, SecondLookNetwork
 
+SAME_ASPECT: Final = 0.02
+"""Two pictures whose width per height differs by a greater part are not of one view."""
 PART: Final = "second-look"
 """Of the module's problems."""
 
@@ -34,10 +38,14 @@ class SecondLookDesk:
         self._wishes = wishes
         self._problems = problems
         self._budgets: dict[str, LookBudget] = {}
+        self._before: dict[str, FrameReference] = {}
         self._network = self._open(models_dir / FILE)
 
-    def wanted(self, camera: str, now_s: float) -> SecondLook | None:
-        """Whom to look at in the camera's next frame; None: nobody. What it names counts as looked at."""
+    def wanted(self, frame: FrameReference, now_s: float, key_frame: FrameReference | None = None) -> SecondLook | None:
+        """Whom to look at in a camera's next frame; None: nobody. What it names counts as looked at. `key_frame`: of
+        the camera's main stream, taken within one analysed interval of the frame."""
+        camera, before = frame.camera, self._before.get(frame.camera)
+        self._before[camera] = frame
         if self._network is None or not self.config.enabled:
             return None
         gears = self._network.gears
@@ -47,7 +55,9 @@ class SecondLookDesk:
         if camera not in self._budgets:
             self._budgets[camera] = LookBudget(now_s)
         granted = self._budgets[camera].choose(wishes, self.config, now_s)
-        return SecondLook(self._network, granted) if granted else None
+        if not granted:
+            return None
+        return SecondLook(self._network, granted, _usable(key_frame, frame, before))
 
     def looked(self, looked: Looked) -> None:
         """What came of a look."""
@@ -60,6 +70,7 @@ class SecondLookDesk:
     def forget(self, camera: str) -> None:
         """The camera was taken out of the configuration."""
         self._budgets.pop(camera, None)
+        self._before.pop(camera, None)
 
     def _open(self, path: Path) -> SecondLookNetwork | None:
         if not path.is_file():
@@ -70,3 +81,23 @@ class SecondLookDesk:
         except ModelError as exc:
             self._problems.raised(PART, exc.code, str(exc))
             return None
+
+
+def _usable(key_frame: FrameReference | None, frame: FrameReference, before: FrameReference | None) -> KeyFrame | None:
+    """None where it is no larger, of another view, or nothing tells where people were when it was taken."""
+    if key_frame is None or before is None or key_frame.width <= frame.width:
+        return None
+    aspects = key_frame.width * frame.height, frame.width * key_frame.height
+    if max(aspects) > (1 + SAME_ASPECT) * min(aspects):
+        return None
+    passed_s = epoch_s(frame.decoded_at) - epoch_s(before.decoded_at)
+    if passed_s <= 0:
+        return None
+    same_clock = key_frame.clock == frame.clock
+    later_s = (
+        epoch_s(key_frame.captured_at) - epoch_s(frame.captured_at)
+        if same_clock
+        else epoch_s(key_frame.decoded_at) - epoch_s(frame.decoded_at)
+    )
+    moment = later_s / passed_s
+    return KeyFrame(key_frame, moment) if abs(moment) <= 1 else None

@@ -17,7 +17,7 @@ from safetygear_inference.judging.observation import LabelledBoxes, Look, LookWi
 from safetygear_inference.picture import Picture
 from safetygear_inference.second_look.crops import crops
 from safetygear_inference.second_look.network import NO, YES, SecondLookNetwork
-from safetygear_inference.second_look.squares import places
+from safetygear_inference.second_look.squares import Place, places
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,29 @@ class Looked:
 
 
 @dataclass(frozen=True)
+class KeyFrame:
+    """The same view, larger, and taken at nearly the same time."""
+
+    reference: FrameReference
+    moment: float
+    """When, from -1 (the frame before) over 0 (this frame) to 1: people are looked for where they were then."""
+
+    def squares(self, found: Sequence[Place], scale: float) -> list[tuple[float, float, float]]:
+        """The places' squares in its own pixels, `scale` times those of the frame."""
+        return [
+            ((x + moved_x * self.moment) * scale, (y + moved_y * self.moment) * scale, side * scale)
+            for (x, y, side), (moved_x, moved_y) in ((place.square_px, place.moved_px) for place in found)
+        ]
+
+
+@dataclass(frozen=True)
 class SecondLook:
     """What the frame's analysis is handed: the network, and the wishes that were granted."""
 
     network: SecondLookNetwork
     wishes: Sequence[LookWish]
-    key_frame: FrameReference | None = None
-    """The same view, taken at nearly the same time and larger; it is looked at instead, as long as it is there."""
+    key_frame: KeyFrame | None = None
+    """It is looked at instead, as long as it is there."""
 
     def at(self, picture: Picture, boxes: LabelledBoxes, reader: FrameRingReader) -> Looked:
         """Look at `picture`, in which the detector has found `boxes`, the weak ones too. Raises nothing: a frame whose
@@ -52,7 +68,7 @@ class SecondLook:
         if not found:
             return Looked((), outcomes)
         try:
-            answers = self.network.chances(self._crops(picture, [place.square_px for place in found], reader))
+            answers = self.network.chances(self._crops(picture, found, reader))
         except ModelError as exc:
             outcomes.update((place.gear, "failed") for place in found)
             return Looked((), outcomes, exc)
@@ -68,20 +84,17 @@ class SecondLook:
                 outcomes[place.gear, "unclear"] += 1
         return Looked(tuple(looks), outcomes)
 
-    def _crops(
-        self, picture: Picture, squares_px: Sequence[tuple[float, float, float]], reader: FrameRingReader
-    ) -> NDArray[np.uint8]:
-        """From the key frame, else from `picture`, whose pixels the squares are in."""
+    def _crops(self, picture: Picture, found: Sequence[Place], reader: FrameRingReader) -> NDArray[np.uint8]:
+        """From the key frame, else from `picture`, whose pixels the places are in."""
         if self.key_frame is not None:
             try:
-                view = reader.view(self.key_frame)
+                view = reader.view(self.key_frame.reference)
                 larger = Picture.from_view(view)
-                x, y = larger.width / picture.width, larger.height / picture.height
-                scaled = [(at_x * x, at_y * y, side * y) for at_x, at_y, side in squares_px]
-                made = crops(larger, scaled, self.network.side_px)
+                scale = larger.width / picture.width
+                made = crops(larger, self.key_frame.squares(found, scale), self.network.side_px)
                 view.check()
-            except FrameError:
-                pass  # It was written over: no loss, the frame itself is there.
+            except (FrameError, ValueError):
+                pass  # Written over, or somebody was beyond its edge: no loss, the frame itself is there.
             else:
                 return made
-        return crops(picture, squares_px, self.network.side_px)
+        return crops(picture, [place.square_px for place in found], self.network.side_px)

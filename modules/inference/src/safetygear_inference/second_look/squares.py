@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from safetygear.geometry import iou
 from safetygear_inference.compliance.body import HEAD_SHARE, Array, Bodies
 from safetygear_inference.compliance.things import lack_labels
 from safetygear_inference.judging.labels import PERSON
@@ -27,8 +26,9 @@ TORSO_TOP, TORSO_BOTTOM = 0.15, 0.47
 """Of a vest's box, per height of an upright person."""
 LEAST_FIT = 0.3
 """A box that lies worse on a head or torso is not that person's."""
-SAME_PERSON_IOU = 0.3
-"""A person's box must overlap the one of the frame before by as much."""
+WALKED = 0.8
+"""How far somebody may have gone since the frame before, per body height: at 2 fps a walker's boxes hardly overlap. To
+look at a neighbour instead wastes a look and nothing else, since an answer goes with the box that was looked at."""
 LEAST_HEAD_PX = 7.0
 """Side of the smallest head the network has learned from, and of the smallest person's torso in the same proportion."""
 LEAST_INSIDE = 0.75
@@ -46,6 +46,8 @@ class Place:
     """Row of the person's box in the frame's LabelledBoxes."""
     square_px: tuple[float, float, float]
     """Centre x, centre y, side."""
+    moved_px: tuple[float, float] = (0.0, 0.0)
+    """How far the person has gone since the frame before."""
 
 
 def places(wishes: list[LookWish], boxes: LabelledBoxes, picture_size_px: tuple[int, int]) -> list[Place]:
@@ -56,17 +58,33 @@ def places(wishes: list[LookWish], boxes: LabelledBoxes, picture_size_px: tuple[
         return []
     size = np.array([*picture_size_px, *picture_size_px], float)
     xyxy_px = np.asarray(boxes.xyxy_norm, float).reshape(-1, 4) * size
-    expected = np.array([wish.xyxy_norm for wish in wishes], np.float32).reshape(-1, 4)
-    overlap = iou(expected, np.asarray(boxes.xyxy_norm[people], np.float32))
+    expected = np.array([wish.xyxy_norm for wish in wishes], float).reshape(-1, 4)
+    away = _away(expected * size, xyxy_px[people])
     bodies = Bodies.of(xyxy_px[people], picture_size_px)
     squares = {gear: _squares(gear, bodies, boxes, xyxy_px) for gear in {wish.gear for wish in wishes}}
-    found = []
-    for wish, of_wish in zip(wishes, overlap, strict=True):
-        nearest = int(of_wish.argmax())
-        square = squares[wish.gear][nearest]
-        if of_wish[nearest] >= SAME_PERSON_IOU and square is not None and _inside(square, picture_size_px):
-            found.append(Place(wish.gear, people[nearest], square))
+    found: list[Place] = []
+    for wish, of_wish in zip(wishes, away, strict=True):
+        nearest = int(of_wish.argmin())
+        square, taken = squares[wish.gear][nearest], {(place.gear, place.person) for place in found}
+        if of_wish[nearest] > WALKED or square is None or not _inside(square, picture_size_px):
+            continue
+        if (wish.gear, people[nearest]) not in taken:
+            found.append(Place(wish.gear, people[nearest], square, _moved(wish, xyxy_px[people[nearest]], size)))
     return found
+
+
+def _away(expected_px: Array, people_px: Array) -> Array:
+    """(n, m): how far the middle of each person's box (m, 4) is from each expected one (n, 4), per expected height."""
+    before, now = ((box[:, :2] + box[:, 2:]) / 2 for box in (expected_px, people_px))
+    height = np.maximum(expected_px[:, 3] - expected_px[:, 1], 1.0)
+    apart = before[:, None, :] - now[None, :, :]
+    return np.asarray(np.hypot(apart[..., 0], apart[..., 1]) / height[:, None])
+
+
+def _moved(wish: LookWish, now_px: Array, size_px: Array) -> tuple[float, float]:
+    """Of the middle of the box's upper edge: who comes nearer grows downwards."""
+    before_px = np.asarray(wish.xyxy_norm, float) * size_px
+    return float(now_px[0] + now_px[2] - before_px[0] - before_px[2]) / 2, float(now_px[1] - before_px[1])
 
 
 def head_square(box: Array) -> tuple[float, float, float]:
