@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TypeVar, cast
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -412,3 +413,29 @@ async def test_the_cameras_priorities_reach_the_scheduler(world: World) -> None:
     assert world.pipeline._scheduler._priorities == {"gate": 1.0}
     await world.status("gate", priority=3.0)
     assert world.pipeline._scheduler._priorities == {"gate": 3.0}
+
+
+async def test_a_key_frame_of_the_main_stream_is_kept_and_neither_analysed_nor_watched_by(world: World) -> None:
+    await world.status("gate", "yard")
+    await world.frame("gate")
+    await world.frame("gate")
+    assert world.health()["gate"] == (2, {})
+    now = rfc3339(world.clock.now_s())
+    key_frame = FrameReference(
+        camera="gate", frame=1, ring="gate.main", epoch=9, slot=0, sequence=2, width=2560, height=1440, stride=2560,
+        pixel_format="i420", captured_at=now, clock="arrival", decoded_at=now,
+    )  # fmt: skip
+    for camera, shard in (("gate", "default"), ("yard", "default"), ("gate", "north")):
+        message = FramesMessage(
+            shard=shard, references=[], key_frames=[msgspec.structs.replace(key_frame, camera=camera)]
+        )
+        await world._put("frames", message)
+    assert world.health()["gate"] == (0, {})
+    assert len(world.sent(DetectionsMessage)) == 2
+    assert world.pipeline.waiting() == 0
+    assert world.pipeline.key_frames.outcomes == {"received": 1, "unknown-camera": 1}
+    assert world.pipeline.refused["other-shard"] == 1
+    near = world.pipeline.key_frames.near(key_frame)
+    assert near is not None and (near.stream, near.reference) == ("main", key_frame)
+    await world.status("yard")
+    assert world.pipeline.key_frames.near(key_frame) is None, "the camera was removed"

@@ -126,7 +126,9 @@ class InferenceApp:
         self._pipeline.listeners.add(probation.saw)
         self._pipeline.no_gate = lambda: probation.under_way
         self.prediction = PredictionBesideCameras(LiveModel(self._pool), self.problems, clock)
-        self.evidence = EvidenceParts(environment, self._side, self._judges, self.live, self.problems, resolver, clock)
+        self.evidence = EvidenceParts(
+            environment, self._side, self._judges, self._pipeline.key_frames, self.live, self.problems, resolver, clock
+        )
         self.learning = LearningDesk(
             environment.data_dir,
             self._side,
@@ -297,6 +299,7 @@ class InferenceApp:
                 in_memory=self._events.waiting,
             )
             self._metrics.evidence(self.evidence.health())
+            self._metrics.key_frames(self._pipeline.key_frames.outcomes)
             self._metrics.learning(self.learning.health())
             self._metrics.second_looks(self._second_look.outcomes)
             self._metrics.prediction(self.prediction.outcomes)

@@ -10,7 +10,7 @@ from safetygear.clock import epoch_s
 from safetygear.frames.jpeg import JPEG_CONTENT_TYPE, from_properties
 from safetygear.hub.port import IncomingMessage
 from safetygear.messages.codec import MessageError, decode
-from safetygear.messages.frames import CamerasMessage, FrameReference, FramesMessage
+from safetygear.messages.frames import CamerasMessage, FrameReference, FramesMessage, Stream
 
 FRAMES_INPUT = "frames"
 CAMERAS_INPUT = "cameras"
@@ -29,6 +29,8 @@ class Arrival:
     decoded_s: float
     """Wall clock of the machine that decoded it, seconds."""
     jpeg: bytes | None = None
+    stream: Stream = "analysed"
+    """`main`: a key frame of the camera's main stream, which is not to be analysed."""
 
 
 class Inbox:
@@ -72,13 +74,17 @@ class Inbox:
 
 
 def read_frames(message: IncomingMessage) -> list[Arrival]:
-    """The frames in a message of the input `frames`. Raises MessageError where they are not what they should be."""
+    """The frames in a message of the input `frames`, key frames of main streams first: frames that came with them may
+    want them. Raises MessageError where they are not what they should be."""
     if is_jpeg(message):
         reference = from_properties(message.properties)
         shard = message.properties.get("shard", "default")
         return [Arrival(shard, reference, _decoded_s(reference), message.body)]
     frames = decode(message.body, FramesMessage)
-    return [Arrival(frames.shard, reference, _decoded_s(reference)) for reference in frames.references]
+    return [
+        *(Arrival(frames.shard, one, _decoded_s(one), stream="main") for one in frames.key_frames),
+        *(Arrival(frames.shard, one, _decoded_s(one)) for one in frames.references),
+    ]
 
 
 def read_cameras(message: IncomingMessage) -> CamerasMessage:

@@ -81,6 +81,12 @@ class InferenceMetrics:
             "Second looks by gear and answer: `yes`, `no`, `unclear`, `not-found`, `failed`",
             ["gear", "answer"],
         )
+        self._key_frames = metrics.counter(
+            "key_frames_total",
+            "Key frames of main streams `received`, why not, `picture` for each that a picture was taken from, and why "
+            "one was not",
+            ["outcome"],
+        )
         self._counted: Counter[tuple[object, str]] = Counter()
 
     def received(self, camera: str) -> None:
@@ -179,6 +185,10 @@ class InferenceMetrics:
         outcomes |= {f"failed-{reason}": count for reason, count in health.failed.items()}
         outcomes |= {f"evicted-{reason}": count for reason, count in health.evicted.items()}
         self._raise_to(self._picture_outcomes, "outcome", outcomes)
+
+    def key_frames(self, outcomes: Mapping[str, int]) -> None:
+        """Once a second, likewise."""
+        self._raise_to(self._key_frames, "outcome", outcomes)
 
     def prediction(self, outcomes: Mapping[str, int]) -> None:
         """Once a second, likewise: requests since the start, by what became of them."""

@@ -21,6 +21,7 @@ from safetygear_inference.frame_listeners import FrameListeners, SeenFrame
 from safetygear_inference.gating.gates import MotionGates
 from safetygear_inference.intake import CAMERAS_INPUT, Arrival, Inbox, read_cameras, read_frames
 from safetygear_inference.judging_desk import JudgingDesk
+from safetygear_inference.key_frames.newest import KeyFrames
 from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.problems import Problems
@@ -66,6 +67,7 @@ class Pipeline:
         self.refused: Counter[str] = Counter()
         """Messages since the start that could not be used, by reason."""
         self.listeners = FrameListeners()
+        self.key_frames = KeyFrames()
         self._shards = frozenset(shards)
         self._pool = pool
         self._publisher = publisher
@@ -131,12 +133,16 @@ class Pipeline:
             self._publisher.forget(camera)
             self._visibility.pop(camera, None)
             self._second_look.forget(camera)
+            self.key_frames.forget(camera)
             self._shard_of.pop(camera, None)
 
     def _take_frames(self, message: IncomingMessage) -> None:
         for arrival in read_frames(message):
             if arrival.shard not in self._shards:
                 self.refused["other-shard"] += 1
+                continue
+            if arrival.stream == "main":
+                self.key_frames.take(arrival)
                 continue
             reference, now_s = arrival.reference, self._clock.monotonic_s()
             if reference.camera not in self._shard_of and len(self._shard_of) >= MAX_CAMERAS:
@@ -278,6 +284,7 @@ class Pipeline:
         self._live.analysed(message, now_s)
         if analysed.jpeg is not None:
             self._live.picture(camera, message.sequence, analysed.jpeg, now_s)
+        self.key_frames.analysed(reference)
         self.listeners.tell(SeenFrame(arrival, analysed, model, judged, message, dark))
 
     def _unchanged(self, arrival: Arrival, looked: Unchanged) -> None:

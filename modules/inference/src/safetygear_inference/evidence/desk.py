@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-import numpy as np
 
 from safetygear.clock import Clock
 from safetygear.errors import SafetyGearError
@@ -23,21 +22,19 @@ from safetygear.messages.event import EventMessage, Evidence
 from safetygear_inference.compliance.episodes import PictureWish
 from safetygear_inference.evidence.best_pictures import BestPictures, Candidate
 from safetygear_inference.evidence.config import EvidenceConfig
-from safetygear_inference.evidence.crop import Part
-from safetygear_inference.evidence.frame_order import order_of
 from safetygear_inference.evidence.picture_id import PICTURES_PER_EPISODE, PictureId, picture_id, picture_of_uri
-from safetygear_inference.evidence.picture_making import CautiousDetector, PictureOrder, cut_out, finish, sharpness_of
+from safetygear_inference.evidence.picture_making import CautiousDetector
 from safetygear_inference.evidence.store import EvidenceStore
+from safetygear_inference.evidence.taking import PictureTaker, Sight
 from safetygear_inference.frame_listeners import SeenFrame
 from safetygear_inference.judging.judges import Judges
+from safetygear_inference.key_frames.newest import KeyFrames
 from safetygear_inference.outbox.pump import OffLoop
-from safetygear_inference.picture import Bgr
 from safetygear_inference.picture_folder import PictureFolderError
 from safetygear_inference.problems import Problems
 from safetygear_inference.side_analysis import SideAnalysis
 
 FOLDER: Final = "evidence"
-PURPOSE: Final = "evidence"
 EXPIRED_EVERY_S: Final = 60.0
 OFF, LATE, EVICTED, INTERNAL = "off", "late", "evicted", "internal"
 
@@ -56,6 +53,7 @@ class EvidenceDesk:
         clock: Clock,
         *,
         detector: CautiousDetector,
+        key_frames: KeyFrames | None = None,
         off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
         self.store = EvidenceStore(data_folder / FOLDER)
@@ -69,11 +67,10 @@ class EvidenceDesk:
         self.failed: Counter[str] = Counter()
         """Looks and stores that failed since the start, by reason."""
         self._config = EvidenceConfig()
-        self._side = side
         self._judges = judges
         self._problems = problems
         self._clock = clock
-        self._detector = detector
+        self._taker = PictureTaker(side, judges, key_frames or KeyFrames(), detector=detector)
         self._off_loop = off_loop
         self._best = BestPictures()
         self._evidence: dict[str, Evidence] = {}
@@ -123,14 +120,14 @@ class EvidenceDesk:
         """A frame listener: looks at the people whose episode it shows better than before."""
         if not self._config.enabled:
             return
-        now_s = self._clock.monotonic_s()
+        now_s, sight = self._clock.monotonic_s(), self._taker.sight(frame)
         by_person: dict[str, list[PictureWish]] = {}
         for wish in frame.judged.wishes:
             self._cameras[wish.episode] = frame.camera
-            if self._best.worth_looking(wish.episode, wish.score, now_s):
+            if self._best.worth_looking(wish.episode, wish.score * sight.counts, now_s):
                 by_person.setdefault(wish.track, []).append(wish)
         for wishes in by_person.values():
-            look = asyncio.get_running_loop().create_task(self._look(frame, wishes), name="evidence-look")
+            look = asyncio.get_running_loop().create_task(self._look(sight, wishes), name="evidence-look")
             self._looks.add(look)
             look.add_done_callback(self._looks.discard)
 
@@ -254,53 +251,22 @@ class EvidenceDesk:
         picture = picture_of_uri(evidence.uri)
         return picture is None or not evidence.uri.startswith("/") or self.store.has(picture)
 
-    async def _look(self, frame: SeenFrame, wishes: Sequence[PictureWish]) -> None:
+    async def _look(self, sight: Sight, wishes: Sequence[PictureWish]) -> None:
         episodes = [wish.episode for wish in wishes]
         try:
-            order = self._order(frame, wishes[0])
-            made = await self._side.copied(
-                frame.arrival,
-                lambda picture: cut_out(picture, order),
-                lambda bgr: self._finish(bgr, order, frame, wishes),
-                purpose=PURPOSE,
-            )
+            made = await self._taker.take(sight, wishes, self._config, self._best.better)
         except SafetyGearError as exc:
             self._fail(episodes, exc.code)
         except Exception:
             if not self._surprised:
                 self._surprised = True
-                log.exception("camera %s: unexpected error in the making of a picture", frame.camera)
+                log.exception("camera %s: unexpected error in the making of a picture", sight.frame.camera)
             self._fail(episodes, INTERNAL)
         else:
             for episode, candidate in made.items():
                 self._best.taken(episode, candidate, self._clock.monotonic_s())
         finally:
             self._changed.set()
-
-    def _finish(
-        self, bgr: Bgr, order: PictureOrder, frame: SeenFrame, wishes: Sequence[PictureWish]
-    ) -> dict[str, Candidate | None]:
-        """In the side thread: by episode, its new best picture, or None where an earlier one is as good."""
-        share = sharpness_of(bgr, order, np.array(wishes[0].xyxy_norm, np.float32))
-        better = [wish for wish in wishes if self._best.better(wish.episode, wish.score * share)]
-        made: dict[str, Candidate | None] = dict.fromkeys((wish.episode for wish in wishes), None)
-        if better:
-            picture = finish(bgr, order, frame.model, self._detector)
-            for wish in better:
-                made[wish.episode] = Candidate(picture.jpeg, picture.blurred, wish.score * share)
-        return made
-
-    def _order(self, frame: SeenFrame, wish: PictureWish) -> PictureOrder:
-        reference, config = frame.arrival.reference, self._config
-        part = Part.around(wish.xyxy_norm, margin=config.margin, frame_size_px=(reference.width, reference.height))
-        return order_of(
-            frame,
-            part,
-            black_out=self._judges.privacy(frame.camera),
-            faces=config.faces,
-            max_side_px=config.max_side_px,
-            quality=config.quality,
-        )
 
     def _fail(self, episodes: Sequence[str], why: str) -> None:
         self.failed[why] += 1

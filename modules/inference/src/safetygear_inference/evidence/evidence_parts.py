@@ -18,6 +18,7 @@ from safetygear_inference.evidence.snapshot import Snapshots
 from safetygear_inference.evidence.uploads import Uploads
 from safetygear_inference.frame_listeners import FrameListeners
 from safetygear_inference.judging.judges import Judges
+from safetygear_inference.key_frames.newest import KeyFrames
 from safetygear_inference.live import LiveState
 from safetygear_inference.problems import Problems
 from safetygear_inference.side_analysis import SideAnalysis
@@ -31,6 +32,7 @@ class EvidenceParts:
         environment: Environment,
         side: SideAnalysis,
         judges: Judges,
+        key_frames: KeyFrames,
         live: LiveState,
         problems: Problems,
         resolver: SecretResolver | None,
@@ -39,7 +41,9 @@ class EvidenceParts:
         """Without `resolver` nothing is uploaded: the problem `evidence` says so."""
         self.detector = detector = CautiousDetector()
         """Of the side thread: whatever makes pictures there shares it."""
-        self.desk = EvidenceDesk(environment.data_dir, side, judges, problems, clock, detector=detector)
+        self.desk = EvidenceDesk(
+            environment.data_dir, side, judges, problems, clock, detector=detector, key_frames=key_frames
+        )
         self.uploads = Uploads(
             environment.data_dir,
             self.desk.store,
@@ -52,7 +56,12 @@ class EvidenceParts:
         self.desk.place = self.uploads.place
         self._side = side
         self._snapshots = Snapshots(
-            side, judges, clock, detector=detector, cameras=lambda: {camera.name for camera in live.all_cameras()}
+            side,
+            judges,
+            clock,
+            detector=detector,
+            cameras=lambda: {camera.name for camera in live.all_cameras()},
+            key_frames=key_frames,
         )
 
     def listen(self, frames: FrameListeners, events: EventKeeper, methods: Methods) -> None:

@@ -13,14 +13,14 @@ from typing import Final
 import numpy as np
 
 from safetygear.errors import FrameError
-from safetygear.geometry import Boxes, area
+from safetygear.geometry import Boxes, area, iou
 from safetygear_inference.compliance.best_view import sharpness_share
 from safetygear_inference.detectors import Detector, Model
 from safetygear_inference.detectors.nms import keep_best
 from safetygear_inference.evidence.config import Faces
 from safetygear_inference.evidence.crop import Part, Polygon
 from safetygear_inference.evidence.faces import face_regions
-from safetygear_inference.judging.labels import canonical_labels
+from safetygear_inference.judging.labels import PERSON, canonical_labels
 from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.picture import Bgr, Picture
 from safetygear_inference.pixels import black_out, encode_jpeg, make_unrecognisable, sharpness, to_bgr
@@ -30,6 +30,8 @@ DOUBTFUL: Final = 0.1
 LOWER_QUALITIES: Final = (75, 60, 45)
 SMALLER: Final = 0.75
 LEAST_WIDTH_PX: Final = 160
+THERE_IOU, THERE_FROM = 0.4, 0.2
+"""How far the box of somebody who is found again must overlap that of before, and how sure it must be."""
 SAME_IOU: Final = 0.5
 """Two boxes of one label that overlap by more, one of each look at the frame, are of one thing."""
 
@@ -94,20 +96,33 @@ def cut_out(picture: Picture, order: PictureOrder) -> Bgr:
     return bgr
 
 
-def sharpness_of(bgr: Bgr, order: PictureOrder, person_norm: Boxes) -> float:
-    """0..1, of the person's part of what was cut out; `person_norm`: (4,) in 0..1 of the frame."""
+def sharpness_of(bgr: Bgr, order: PictureOrder, person_norm: Boxes, *, frame_width_px: int) -> float:
+    """0..1, of the person's part of what was cut out; `person_norm`: (4,) in 0..1 of the frame.
+
+    As it would be in a frame of `frame_width_px`: of the same thing, a picture with more pixels is softer in each.
+    """
     height, width = bgr.shape[:2]
     left, top, right, bottom = (
         order.part.boxes(person_norm.reshape(1, 4))[0] * (width, height, width, height)
     ).tolist()
     of_person = bgr[int(top) : max(int(top) + 3, round(bottom)), int(left) : max(int(left) + 3, round(right))]
-    return sharpness_share(sharpness(np.ascontiguousarray(of_person)))
+    in_frame_px = max(3, round(float(person_norm[2] - person_norm[0]) * frame_width_px))
+    return sharpness_share(sharpness(to_bgr(Picture.from_bgr(of_person), max_width_px=in_frame_px)))
 
 
-def finish(bgr: Bgr, order: PictureOrder, model: Model, detector: CautiousDetector) -> MadePicture:
-    """Make faces unrecognisable in what was cut out, in place, and encode it. Raises ModelError, FrameError: then
-    there is no picture."""
-    _cover_faces(bgr, order, model, detector)
+def shows_person(looked: LabelledBoxes, order: PictureOrder, person_norm: Boxes) -> bool:
+    """Whether a look at what was cut out found somebody where `person_norm`, (4,) in 0..1 of the frame, was."""
+    rows = [row for row, label in enumerate(looked.label) if label == PERSON and looked.probability[row] >= THERE_FROM]
+    wanted = order.part.boxes(person_norm.reshape(1, 4))
+    return bool((iou(wanted, looked.xyxy_norm[rows].reshape(-1, 4)) >= THERE_IOU).any())
+
+
+def finish(
+    bgr: Bgr, order: PictureOrder, model: Model, detector: CautiousDetector, *, looked: LabelledBoxes | None = None
+) -> MadePicture:
+    """Make faces unrecognisable in what was cut out, in place, and encode it. `looked`: what the detector sees in it,
+    where it has looked already. Raises ModelError, FrameError: then there is no picture."""
+    _cover_faces(bgr, order, model, detector, looked)
     return _made(encode_jpeg(bgr, order.quality), bgr, order)
 
 
@@ -128,10 +143,12 @@ def finish_within(
         bgr = to_bgr(Picture.from_bgr(bgr), max_width_px=width_px)
 
 
-def _cover_faces(bgr: Bgr, order: PictureOrder, model: Model, detector: CautiousDetector) -> None:
+def _cover_faces(
+    bgr: Bgr, order: PictureOrder, model: Model, detector: CautiousDetector, looked: LabelledBoxes | None = None
+) -> None:
     if order.faces == "clear":
         return
-    seen = both(detector.look(model, bgr), _in_part(order))
+    seen = both(detector.look(model, bgr) if looked is None else looked, _in_part(order))
     size_px = bgr.shape[1], bgr.shape[0]
     expected_norm = order.part.inside(order.expected_norm)
     make_unrecognisable(bgr, face_regions(seen, picture_size_px=size_px, expected_norm=expected_norm))
