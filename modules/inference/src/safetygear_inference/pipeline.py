@@ -195,6 +195,7 @@ class Pipeline:
     async def _analyse(self, worker: int, arrival: Arrival) -> None:
         camera, now_s = arrival.reference.camera, self._clock.monotonic_s()
         measured = self._visibility.get(camera)
+        near = self.key_frames.near(arrival.reference)
         wanted = None
         if self._live.wants_picture(camera, now_s):
             page = self.config.page
@@ -213,7 +214,9 @@ class Pipeline:
                 picture_wanted=wanted,
                 # Whoever looks at the page sees every frame.
                 gate=self._gates.look(camera, now_s, always=wanted is not None or self.no_gate()),
-                second_look=self._second_look.wanted(arrival.reference, now_s),
+                second_look=self._second_look.wanted(
+                    arrival.reference, now_s, None if near is None else near.reference
+                ),
             )
         except ModelError as exc:
             self._failed(camera, exc.code, str(exc))
