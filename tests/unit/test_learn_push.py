@@ -17,7 +17,6 @@ from safetygear_workbench.learn.custom_vision import CustomVision
 from safetygear_workbench.learn.journal import Journal
 from safetygear_workbench.learn.patience import ATTEMPTS, Patience
 from safetygear_workbench.learn.project_push import ProjectPush, Result, missing_regions
-from safetygear_workbench.learn.service_answers import failure
 from safetygear_workbench.learn.stored_examples import StoredExample, read_examples
 from safetygear_workbench.learn.suggestions import Wishes, suggestions
 from safetygear_workbench.learn.tag_plan import plan_tags
@@ -192,6 +191,14 @@ def test_a_full_project_ends_it(pushing: Pushing) -> None:
     assert_each_once(pushing, 5)
 
 
+def test_the_free_tiers_tags_are_told(pushing: Pushing) -> None:
+    write_examples(pushing.folder, 1, BOXES)
+    pushing.server.project.limits = Limits(tags=1)
+    with pytest.raises(UserError, match="no room for the tag 'person'"):
+        pushing.push()
+    assert pushing.server.project.images == {}
+
+
 def test_a_picture_takes_so_many_regions(pushing: Pushing) -> None:
     many = [Box("helmet", left=n / 1000, probability=0.9) for n in range(310)]
     write_example(pushing.folder, 0, many)
@@ -269,29 +276,6 @@ def test_regions_that_are_there_are_not_drawn_again() -> None:
     near, other = Region("tag", 0.1004, 0.2, 0.3, 0.4), Region("else", 0.1, 0.2, 0.3, 0.4)
     wanted = [("a", region), ("b", region), ("c", region), ("gone", region)]
     assert missing_regions(wanted, {"a": [near], "b": [other], "c": []}) == [("b", region), ("c", region)]
-
-
-@pytest.mark.parametrize(
-    ("code", "text", "kind", "retryable"),
-    [
-        (400, '{"code": "BadRequestImageBatch", "message": "No."}', TrainingServiceError, False),
-        (401, '{"error": {"code": "401", "message": "Access denied"}}', UserError, None),
-        (403, "", UserError, None),
-        (403, '{"code": "ForbiddenDRModeEnabled", "message": "x"}', TrainingServiceError, False),
-        (404, '{"code": "NotFoundProject", "message": "x"}', UserError, None),
-        (404, "<html>", UserError, None),
-        (404, '{"code": "NotFoundIteration", "message": "x"}', TrainingServiceError, False),
-        (429, '{"error": {"code": "429", "message": "Rate limit"}}', TrainingServiceError, True),
-        (500, "[]", TrainingServiceError, True),
-        (503, '{"error": null}', TrainingServiceError, True),
-        (307, "", UserError, None),
-    ],
-)
-def test_what_an_answer_means(code: int, text: str, kind: type, retryable: bool | None) -> None:
-    error = failure(code, {}, text, "https://site.cognitiveservices.azure.com")
-    assert type(error) is kind
-    assert getattr(error, "retryable", None) == retryable
-    assert "\n" not in str(error)
 
 
 # Batches and the journal

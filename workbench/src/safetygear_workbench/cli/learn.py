@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from safetygear.errors import UserError
 
 if TYPE_CHECKING:
     from safetygear_workbench.learn.custom_vision import CustomVision
+    from safetygear_workbench.learn.patience import Patience
     from safetygear_workbench.learn.stored_examples import StoredExample, StoredExamples
     from safetygear_workbench.learn.suggestions import Wishes
     from safetygear_workbench.learn.target import Target
@@ -128,15 +129,15 @@ def train(
     from safetygear_workbench.learn.target import choose_target
     from safetygear_workbench.learn.training_service import Iteration
 
-    with _service(choose_target(project, endpoint, key, os.environ)) as service, _bar("training") as bar:
+    with _service(choose_target(project, endpoint, key, os.environ)) as service, _bar("training", counted=False) as bar:
         training = ProjectTraining(service, _patience(bar.say), Waiting(every_s, wait_hours * 3600))
         found = training.project()
         pushed = training.pushed_pictures()
         if pushed:
             bar.say(f"{pushed} pictures of {found.name} came from `learn push`; the service takes their boxes as true")
 
-        def told(iteration: Iteration, waited_s: float) -> None:
-            bar.show(f"{iteration.name}: {iteration.status}, {waited_s / 60:.0f} min")
+        def told(iteration: Iteration) -> None:
+            bar.show(f"{iteration.name}: {iteration.status}")
 
         trained = training.run(found, budget_hours=budget_hours, force=force, told=told)
     if as_json:
@@ -190,22 +191,18 @@ def pull(
     from safetygear_workbench.learn.documents import pulled_document, twin_patch
     from safetygear_workbench.learn.package_pull import check_output, pull_package
     from safetygear_workbench.learn.project_pull import ProjectPull
-    from safetygear_workbench.learn.project_training import OVERLAP, THRESHOLD, Waiting
+    from safetygear_workbench.learn.project_training import Waiting
     from safetygear_workbench.learn.target import choose_target
     from safetygear_workbench.model_packing import Wishes
 
     check_output(out)
     target = choose_target(project, endpoint, key, os.environ)
     wishes = Wishes(golden=golden or (), mapping=dict(_pair(text) for text in mapping or ()))
-    with _service(target) as service, _bar("exporting") as bar:
-        patience = _patience(bar.say)
-        waiting = Waiting(every_s, wait_minutes * 60)
-        found = ProjectPull(service, patience, waiting).find(iteration, may_order=not reuse_only, told=bar.show)
-        performance = patience.call(
-            lambda _: service.performance(found.iteration.id, threshold=THRESHOLD, overlap=OVERLAP)
-        )
-        bar.show("fetching")
-        verified = pull_package(found, performance, out, wishes, local=target.is_local, progress=bar)
+    with _service(target) as service, _bar("exporting", counted=False) as bar:
+        pulling = ProjectPull(service, _patience(bar.say), Waiting(every_s, wait_minutes * 60))
+        found = pulling.find(iteration, may_order=not reuse_only, told=bar.show)
+        performance = pulling.performance(found)
+        verified = pull_package(found, performance, out, wishes, local=target.is_local, progress=bar.fetched)
     if as_json:
         _print_json(pulled_document(found, verified, str(out)))
         return 0
@@ -328,6 +325,11 @@ class _Bar:
     def __call__(self, done: int, of: int | None) -> None:
         self._progress.update(self._task, completed=done, total=of)
 
+    def fetched(self, have_bytes: int, of_bytes: int | None) -> None:
+        """Of a download whose length may not be told."""
+        of = f" of {of_bytes / 2**20:.0f}" if of_bytes else ""
+        self.show(f"fetching: {have_bytes / 2**20:.0f}{of} MiB")
+
     def show(self, text: str) -> None:
         """What is done now."""
         self._progress.update(self._task, description=text)
@@ -341,8 +343,10 @@ class _Bar:
 
 
 @contextmanager
-def _bar(text: str) -> Iterator[_Bar]:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+def _bar(text: str, *, counted: bool = True) -> Iterator[_Bar]:
+    """`counted`: False for a wait whose end nobody knows."""
+    shown = (BarColumn(), MofNCompleteColumn()) if counted else (SpinnerColumn(),)
+    columns = (TextColumn("{task.description}", markup=False), *shown, TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
         yield _Bar(progress, progress.add_task(text, total=None))
@@ -364,7 +368,7 @@ def _service(target: Target) -> Iterator[CustomVision]:
         service.close()
 
 
-def _patience(told: Callable[[str], None]) -> Any:
+def _patience(told: Callable[[str], None]) -> Patience:
     from safetygear_workbench.learn.patience import Patience
 
     return Patience(time.sleep, told)

@@ -6,9 +6,8 @@ service's answer. What the answers mean is in `service_answers`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Final, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from azure.cognitiveservices.vision.customvision.training import CustomVisionTrainingClient, models
 from msrest.authentication import ApiKeyCredentials
@@ -36,6 +35,7 @@ from safetygear_workbench.learn.training_service import (
 CALL_S: Final = 120
 """Without a byte for so long, a call has failed; a batch of pictures is looked at before it is answered."""
 _KINDS: Final[dict[str, Kind]] = {"ObjectDetection": "object detection", "Classification": "classification"}
+T = TypeVar("T")
 
 
 class CustomVision:
@@ -63,37 +63,31 @@ class CustomVision:
         self._client.close()
 
     def project(self) -> Project:
-        found = self._call(lambda: self._client.get_project(self._project_id))
-        domain = self._call(lambda: self._client.get_domain(found.settings.domain_id))
-        with _readable():
-            kind = _KINDS[str(_text(domain.type))]
-            return Project(found.id, found.name, Domain(domain.id, domain.name, kind, bool(domain.exportable)))
+        found = self._call(
+            lambda: self._client.get_project(self._project_id),
+            lambda it: (_word(it.id), _word(it.name), _word(it.settings.domain_id)),
+        )
+        return Project(*found[:2], self._call(lambda: self._client.get_domain(found[2]), _domain))
 
     def tags(self) -> list[Tag]:
-        found = self._call(lambda: self._client.get_tags(self._project_id))
-        return [Tag(tag.id, tag.name) for tag in found]
+        return self._call(lambda: self._client.get_tags(self._project_id), _each(_tag))
 
     def create_tag(self, name: str) -> Tag:
-        tag = self._call(lambda: self._client.create_tag(self._project_id, name))
-        return Tag(tag.id, tag.name)
+        return self._call(lambda: self._client.create_tag(self._project_id, name), _tag)
 
     def upload(self, pictures: Sequence[NewPicture], metadata: dict[str, str]) -> list[Uploaded]:
         entries = [models.ImageFileCreateEntry(name=one.name, contents=bytearray(one.data)) for one in pictures]
         batch = models.ImageFileCreateBatch(images=entries, metadata=metadata)
-        summary = self._call(lambda: self._client.create_images_from_files(self._project_id, batch))
-        with _readable():
-            return [
-                # Some answers quote the name.
-                Uploaded(str(one.source_url).strip('"'), str(_text(one.status)), one.image.id if one.image else None)
-                for one in summary.images
-            ]
+        return self._call(
+            lambda: self._client.create_images_from_files(self._project_id, batch),
+            lambda summary: _each(_uploaded)(summary.images),
+        )
 
     def regions(self, image_ids: Sequence[str]) -> dict[str, list[Region]]:
-        found = self._call(lambda: self._client.get_images_by_ids(self._project_id, list(image_ids)))
-        return {
-            image.id: [Region(one.tag_id, one.left, one.top, one.width, one.height) for one in image.regions or ()]
-            for image in found
-        }
+        return self._call(
+            lambda: self._client.get_images_by_ids(self._project_id, list(image_ids)),
+            lambda images: {_word(one.id): _each(_region)(one.regions or []) for one in images},
+        )
 
     def create_regions(self, regions: Sequence[tuple[str, Region]]) -> int:
         entries = [
@@ -102,98 +96,125 @@ class CustomVision:
             )
             for image_id, one in regions
         ]
-        summary = self._call(lambda: self._client.create_image_regions(self._project_id, entries))
-        return len(summary.exceeded or ())
+        return self._call(
+            lambda: self._client.create_image_regions(self._project_id, entries),
+            lambda summary: len(entries) - len(summary.created or []) - len(summary.duplicated or []),
+        )
 
     def count_pictures(self, metadata: tuple[str, str]) -> int:
         key, value = metadata
         wanted = f"metadata={key} eq '{value}'"
-        return cast(int, self._call(lambda: self._client.get_image_count(self._project_id, filter=wanted)))
+        return self._call(lambda: self._client.get_image_count(self._project_id, filter=wanted), _count)
 
     def train(self, *, budget_hours: int | None, force: bool) -> Iteration:
         kind = "Regular" if budget_hours is None else "Advanced"
-        hours = budget_hours or 0
-        return _iteration(
-            self._call(
-                lambda: self._client.train_project(
-                    self._project_id, training_type=kind, reserved_budget_in_hours=hours, force_train=force
-                )
-            )
+        return self._call(
+            lambda: self._client.train_project(
+                self._project_id, training_type=kind, reserved_budget_in_hours=budget_hours or 0, force_train=force
+            ),
+            _iteration,
         )
 
     def iterations(self) -> list[Iteration]:
-        found = self._call(lambda: self._client.get_iterations(self._project_id))
-        found.sort(key=lambda one: one.created, reverse=True)
-        return [_iteration(one) for one in found]
+        return self._call(
+            lambda: self._client.get_iterations(self._project_id),
+            lambda found: _each(_iteration)(sorted(found, key=lambda one: one.created, reverse=True)),
+        )
 
     def iteration(self, iteration_id: str) -> Iteration:
-        return _iteration(self._call(lambda: self._client.get_iteration(self._project_id, iteration_id)))
+        return self._call(lambda: self._client.get_iteration(self._project_id, iteration_id), _iteration)
 
     def performance(self, iteration_id: str, *, threshold: float, overlap: float) -> Performance:
-        found = self._call(
+        return self._call(
             lambda: self._client.get_iteration_performance(
                 self._project_id, iteration_id, threshold=threshold, overlap_threshold=overlap
-            )
+            ),
+            lambda it: Performance(
+                _performance(it, "all"),
+                tuple(_performance(one, _word(one.name)) for one in it.per_tag_performance or []),
+            ),
         )
-        return Performance(_performance(found, "all"), tuple(_performance(one) for one in found.per_tag_performance))
 
     def exports(self, iteration_id: str) -> list[Export]:
-        return [_export(one) for one in self._call(lambda: self._client.get_exports(self._project_id, iteration_id))]
+        return self._call(lambda: self._client.get_exports(self._project_id, iteration_id), _each(_export))
 
     def export(self, iteration_id: str, platform: str) -> Export:
-        return _export(self._call(lambda: self._client.export_iteration(self._project_id, iteration_id, platform)))
+        return self._call(lambda: self._client.export_iteration(self._project_id, iteration_id, platform), _export)
 
-    def _call(self, action: Callable[[], Any]) -> Any:
-        """The client's answer, which has no types of its own. Its errors become ours here and nowhere else."""
+    def _call(self, ask: Callable[[], Any], read: Callable[[Any], T]) -> T:
+        """Ask by the client, which has no types, and read its answer. Foreign errors become ours here."""
         try:
-            with _readable():
-                return action()
+            return read(ask())
         except HttpOperationError as exc:
             response = exc.response
             told = self._redactor.redact(response.text)
             raise failure(response.status_code, response.headers, told, self._endpoint) from exc
         except ClientException as exc:
             raise unreachable(self._endpoint, exc.inner_exception or exc) from exc
+        except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as exc:
+            raise TrainingServiceError(
+                f"the service's answer can't be read ({type(exc).__name__})", code="training-service-answer"
+            ) from exc
 
 
-@contextmanager
-def _readable() -> Iterator[None]:
-    """Where an answer is not what the service's description says."""
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise TrainingServiceError(
-            f"the service's answer can't be read ({type(exc).__name__})", code="training-service-answer"
-        ) from exc
+def _each(read: Callable[[Any], T]) -> Callable[[Any], list[T]]:
+    return lambda found: [read(one) for one in found]
 
 
-def _text(value: Any) -> Any:
-    """An enumeration's member as the word it stands for: the client gives one or the other."""
-    return getattr(value, "value", value)
+def _word(value: Any) -> str:
+    """A text that must be there; an enumeration's member as its word: the client gives one or the other."""
+    word = getattr(value, "value", value)
+    if not isinstance(word, str) or not word:
+        raise ValueError("a text is missing")
+    return word
+
+
+def _count(value: Any) -> int:
+    if not isinstance(value, int):
+        raise TypeError("a number is missing")
+    return value
+
+
+def _domain(found: Any) -> Domain:
+    return Domain(_word(found.id), _word(found.name), _KINDS[_word(found.type)], bool(found.exportable))
+
+
+def _tag(found: Any) -> Tag:
+    return Tag(_word(found.id), _word(found.name))
+
+
+def _region(found: Any) -> Region:
+    left, top, width, height = (float(edge) for edge in (found.left, found.top, found.width, found.height))
+    return Region(_word(found.tag_id), left, top, width, height)
+
+
+def _uploaded(found: Any) -> Uploaded:
+    # Some answers quote the name.
+    name = _word(found.source_url).strip('"')
+    return Uploaded(name, _word(found.status), _word(found.image.id) if found.image else None)
 
 
 def _iteration(found: Any) -> Iteration:
-    with _readable():
-        return Iteration(
-            id=found.id,
-            name=found.name,
-            status=found.status,
-            trained_at=rfc3339(found.trained_at.timestamp()) if found.trained_at else None,
-            exportable=bool(found.exportable),
-            training_minutes=found.training_time_in_minutes,
-            failure=found.training_error_details,
-        )
+    return Iteration(
+        id=_word(found.id),
+        name=_word(found.name),
+        status=_word(found.status),
+        trained_at=rfc3339(found.trained_at.timestamp()) if found.trained_at else None,
+        exportable=bool(found.exportable),
+        training_minutes=found.training_time_in_minutes,
+        failure=found.training_error_details,
+    )
 
 
-def _performance(found: Any, name: str | None = None) -> TagPerformance:
-    return TagPerformance(name or found.name, found.precision, found.recall, found.average_precision)
+def _performance(found: Any, name: str) -> TagPerformance:
+    return TagPerformance(name, found.precision, found.recall, found.average_precision)
 
 
 def _export(found: Any) -> Export:
     return Export(
-        platform=str(_text(found.platform)),
-        flavor=_text(found.flavor),
-        status=str(_text(found.status)),
+        platform=_word(found.platform),
+        flavor=_word(found.flavor) if found.flavor is not None else None,
+        status=_word(found.status),
         uri=found.download_uri,
         newer_available=bool(found.newer_version_available),
     )

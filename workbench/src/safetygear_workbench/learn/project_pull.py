@@ -9,11 +9,13 @@ from typing import Final
 from safetygear.errors import UserError
 from safetygear_workbench.learn.exportable import check_detector, check_exportable
 from safetygear_workbench.learn.patience import Patience
-from safetygear_workbench.learn.project_training import COMPLETED, TrainingError, Waiting
+from safetygear_workbench.learn.project_training import COMPLETED, OVERLAP, THRESHOLD, TrainingError, Waiting
 from safetygear_workbench.learn.training_service import (
     Export,
     Iteration,
+    Performance,
     Project,
+    TagPerformance,
     TrainingService,
     TrainingServiceError,
 )
@@ -67,6 +69,17 @@ class ProjectPull:
         else:
             told(f"taking the export that {iteration.name} has")
         return Found(project, iteration, self._wait(iteration, export, told), reused)
+
+    def performance(self, found: Found) -> Performance:
+        """What the service measured; nothing where it keeps no figures of that iteration."""
+        try:
+            return self._patience.call(
+                lambda _: self._service.performance(found.iteration.id, threshold=THRESHOLD, overlap=OVERLAP)
+            )
+        except TrainingServiceError as exc:
+            if exc.said != "NotFoundIterationPerformance":
+                raise
+            return Performance(TagPerformance("all", None, None, None), ())
 
     def _iteration(self, project: Project, wanted: str | None) -> Iteration:
         found = self._patience.call(lambda _: self._service.iterations())
@@ -122,7 +135,7 @@ class ProjectPull:
                     "takes it when it is",
                     code="training-wait",
                 )
-            told(f"exporting, {waited_s:.0f} s")
+            told(f"exporting {iteration.name}")
             self._waiting.sleep(self._waiting.every_s)
             export = next(
                 (

@@ -114,7 +114,16 @@ class ProjectPush:
                         return tag
             return self._service.create_tag(name)
 
-        return self._patience.call(create)
+        try:
+            return self._patience.call(create)
+        except TrainingServiceError as exc:
+            if exc.said != "BadRequestExceedTagPerProjectLimit":
+                raise
+            raise UserError(
+                f"{exc}: there is no room for the tag {name!r}.",
+                hint="The free tier takes 50: give labels that mean the same one name with --map.",
+                code="training-tags-full",
+            ) from exc
 
     def _push(
         self, batch: Sequence[StoredExample], tag_ids: dict[str, str], journal: Journal, result: Result, *, last: bool

@@ -78,9 +78,9 @@ class ProjectTraining:
         return self._patience.call(lambda _: self._service.count_pictures(SOURCE))
 
     def run(
-        self, project: Project, *, budget_hours: int | None, force: bool, told: Callable[[Iteration, float], None]
+        self, project: Project, *, budget_hours: int | None, force: bool, told: Callable[[Iteration], None]
     ) -> Trained:
-        """Until the service is done. `told`: at each look, the iteration and the seconds waited so far."""
+        """Until the service is done. `told`: learns at each look how far it is."""
         begun = self._begin(budget_hours, force)
         iteration = begun or self._newest()
         if begun is not None:
@@ -120,13 +120,13 @@ class ProjectTraining:
             raise TrainingError("the service sees nothing to train on, and the project has no trained iteration")
         return newest
 
-    def _wait(self, iteration: Iteration, told: Callable[[Iteration, float], None]) -> Iteration:
+    def _wait(self, iteration: Iteration, told: Callable[[Iteration], None]) -> Iteration:
         start_s = self._waiting.monotonic_s()
         while iteration.status != COMPLETED:
             if iteration.status == FAILED:
                 raise TrainingError(f"{iteration.name} failed: {iteration.failure or 'the service gives no reason'}")
             waited_s = self._waiting.monotonic_s() - start_s
-            told(iteration, waited_s)
+            told(iteration)
             if waited_s >= self._waiting.longest_s:
                 raise TrainingError(
                     f"{iteration.name} is not ready after {waited_s / 3600:.1f} h; it goes on there, and the same "

@@ -17,11 +17,13 @@ _MAY_PASS: Final = frozenset({408, 425, 429})
 def failure(status: int, headers: Mapping[str, str], text: str, endpoint: str) -> SafetyGearError:
     """`text`: the answer's body, without secrets. The service answers {code, message}, its gateway {error}."""
     said, message = _code_and_message(text)
-    told = f"{said}: {message}" if said and message else said or message or "no reason given"
+    # The gateway's code is the status again.
+    named = said if said != str(status) else ""
+    told = ": ".join(part for part in (f"{status} {named}".rstrip(), message) if part)
     host = urlsplit(endpoint).hostname
     if status == 401 or (status == 403 and not said.startswith("Forbidden")):
         return UserError(
-            f"{host} refuses the key ({status} {told}).",
+            f"{host} refuses the key ({told}).",
             hint=f"{KEY_VARIABLE} must hold a key of this very training resource.",
             code="training-key-refused",
         )
@@ -31,7 +33,7 @@ def failure(status: int, headers: Mapping[str, str], text: str, endpoint: str) -
             hint="The project's page in customvision.ai shows its id under Settings.",
             code="training-project-unknown",
         )
-    if status == 404 and not said:
+    if status == 404 and not named:
         return UserError(
             f"{host} has no training API (404).",
             hint="--endpoint must be a Custom Vision training resource's address.",
@@ -42,7 +44,7 @@ def failure(status: int, headers: Mapping[str, str], text: str, endpoint: str) -
             f"{host} answers with a redirect ({status}), which is not followed.", hint="Give the address it leads to."
         )
     return TrainingServiceError(
-        f"the training service answered {status} {told}",
+        f"the training service answered {told}",
         said=said,
         retryable=status in _MAY_PASS or status >= 500,
         retry_after_s=_seconds(headers.get("Retry-After")),
