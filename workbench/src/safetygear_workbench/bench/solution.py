@@ -64,17 +64,20 @@ class Solution:
         model: Path | None = None,
         fps: float = 5.0,
         inference: Mapping[str, Any] | None = None,
+        camera_settings: Mapping[str, Mapping[str, Any]] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """`cameras`: RTSP URL by id. `model`: a file or folder instead of the manifest's. `inference`: desired
-        properties on top. `environment`: of both modules, on top; unless it says otherwise the model is run as it is
-        by ONNX Runtime, so that what is measured does not depend on what is installed."""
+        properties on top; `camera_settings`: of capture's cameras, by id, on top. `environment`: of both modules, on
+        top; unless it says otherwise the model is run as it is by ONNX Runtime, so that what is measured does not
+        depend on what is installed."""
         self._cameras = cameras
         self._state = state
         self._manifest = manifest
         self._model = model
         self._fps = fps
         self._inference = dict(inference or {})
+        self._camera_settings = dict(camera_settings or {})
         self._environment = {"SAFETYGEAR_RUNTIME": "onnxruntime", "SAFETYGEAR_PRECISION": "float"} | dict(
             environment or {}
         )
@@ -173,8 +176,8 @@ class Solution:
         content = json.loads(path.read_text(encoding="utf-8"))
         modules = content["modulesContent"]
         for name in self._prepared.captures:
-            for camera in modules[name]["properties.desired"].get("cameras", {}).values():
-                camera["analysedFps"] = self._fps
+            for camera_id, camera in modules[name]["properties.desired"].get("cameras", {}).items():
+                camera |= {"analysedFps": self._fps, **self._camera_settings.get(camera_id, {})}
         for process in plan["processes"]:
             process["env"] |= self._environment
             if "safetygear_inference" not in process["command"]:
