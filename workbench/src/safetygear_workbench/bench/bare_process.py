@@ -7,15 +7,24 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from safetygear.errors import SafetyGearError
 from safetygear_workbench.bench.case import Case
 from safetygear_workbench.edge_runtime.leash import leashed
 
-FLOOR = "safetygear_workbench.bench.floor"
-PLAIN_LOOP = "safetygear_workbench.bench.plain_loop"
+
+@dataclass(frozen=True)
+class Program:
+    """What is run with the arguments MODEL FPS WARM_UP_S SECONDS URL…, and prints one JSON line as floor.py does."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+FLOOR = Program((sys.executable, "-m", "safetygear_workbench.bench.floor"))
+PLAIN_LOOP = Program((sys.executable, "-m", "safetygear_workbench.bench.plain_loop"))
 WARM_UP_S = 5.0
 EXTRA_S = 120.0
 
@@ -30,9 +39,10 @@ class Bare:
     """Frames by camera."""
 
 
-def run_bare(program: str, case: Case, urls: Sequence[str], seconds: float) -> Bare:
+def run_bare(program: Program, case: Case, urls: Sequence[str], seconds: float) -> Bare:
     """One run on the cameras at `urls`. Raises SafetyGearError where it fails."""
-    command = [sys.executable, "-m", program, str(case.model), str(case.fps), str(WARM_UP_S), str(seconds), *urls]
+    name = program.command[-1]
+    command = [*program.command, str(case.model), str(case.fps), str(WARM_UP_S), str(seconds), *urls]
     try:
         done = subprocess.run(
             leashed(command, starter_pid=os.getpid(), death_signal=signal.SIGTERM),
@@ -40,11 +50,17 @@ def run_bare(program: str, case: Case, urls: Sequence[str], seconds: float) -> B
             text=True,
             timeout=seconds + EXTRA_S,
             check=False,
-            env=os.environ | case.environment(),
+            env=os.environ | case.environment() | program.environment,
         )
     except subprocess.TimeoutExpired as exc:
-        raise SafetyGearError(f"{program} did not end in time", code="bench-process") from exc
+        raise SafetyGearError(f"{name} did not end in time", code="bench-process") from exc
     if done.returncode != 0:
-        raise SafetyGearError(f"{program} failed: {done.stderr.strip()[-400:]}", code="bench-process")
-    result = json.loads(done.stdout)
+        raise SafetyGearError(f"{name} failed: {done.stderr.strip()[-400:]}", code="bench-process")
+    try:
+        # A program of others may print more than that line.
+        result = json.loads(done.stdout.strip().splitlines()[-1])
+    except (IndexError, ValueError) as exc:
+        raise SafetyGearError(
+            f"{name} printed no result: {done.stdout.strip()[-200:]!r}", code="bench-process"
+        ) from exc
     return Bare(result["cpuS"], result["seconds"], tuple(result["analysed"]))

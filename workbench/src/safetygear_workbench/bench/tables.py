@@ -10,6 +10,8 @@ TRIALS: Final = (
     "dropped",
 )  # fmt: skip
 
+PEERS: Final = ("stream", "model", "who", "ms per frame", "to the floor", "fps per camera", "most cameras", "fails at")
+
 
 def trial_row(case: Mapping[str, Any], trial: Mapping[str, Any]) -> list[str]:
     """One number of cameras, under TRIALS."""
@@ -44,6 +46,20 @@ def cost_notes(case: Mapping[str, Any]) -> Iterator[str]:
             f"{name}: the floor takes {floor['percent_per_camera']:.2f} % per camera, which allows "
             f"{floor['cameras_allowed']:.1f} cameras; {case['streams']} are {floor['share_reached']:.2f} of them"
         )
+
+
+def peer_row(case: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> list[str]:
+    """One program, under PEERS."""
+    row = [case["stream"], case["model"], name]
+    if "why" in found:
+        return [*row, str(found["why"]), *["-"] * (len(PEERS) - len(row) - 1)]
+    return [
+        *row,
+        f"{found['ms_per_frame']:.1f}",
+        f"{found['to_the_floor']:.2f}",
+        f"{found['fps_per_camera']:.2f}",
+        *(str(found.get(key, "-")) for key in ("streams", "failed_at")),
+    ]
 
 
 def creep_notes(entry: Mapping[str, Any]) -> Iterator[str]:

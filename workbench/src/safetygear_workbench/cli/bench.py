@@ -241,31 +241,36 @@ def peers(
     stream: Streams = None,
     model: Models = None,
     seconds: Seconds = 30.0,
-    first: Annotated[int, typer.Option(help="Number of cameras to begin with.")] = 2,
+    first: Annotated[int, typer.Option(help="Cameras to compare costs at, and to begin the search with.")] = 2,
+    repeats: Annotated[int, typer.Option(help="All in turn, so often each.")] = 2,
+    search: Annotated[bool, typer.Option(help="Find the most cameras of each; takes minutes each.")] = True,
     fps: Fps = 5.0,
     manifest: Manifest = TEMPLATE,
     folder: Folder = FOLDER,
     as_json: AsJson = False,
 ) -> int:
-    """The solution beside a plain loop: cv2.VideoCapture, a JPEG between two parts, ONNX Runtime as it comes.
+    """The solution beside a plain loop (cv2.VideoCapture, a JPEG between two parts, ONNX Runtime as it comes),
+    Ultralytics and Roboflow's video pipeline, as they come and with one thread each.
 
-    Same cameras, same network, same rate; the largest number of cameras of each, in turn.
+    Same cameras, same network, same rate; costs in turn, then the largest number of cameras of each. The others need
+    `make peers-env`; without it their rows say so.
     """
-    _positive(seconds=seconds, first=first, fps=fps)
+    _positive(seconds=seconds, first=first, repeats=repeats, fps=fps)
     from dataclasses import replace
 
     from safetygear_workbench.bench import peers as measuring
+    from safetygear_workbench.bench import tables
 
     results = []
     for case in _cases(stream or ["main"], model or ["v8n"], folder, manifest):
-        results.append(asyncio.run(measuring.measure(replace(case, fps=fps), seconds=seconds, first=first, say=_say)))
-    rows = [
-        [one["stream"], one["model"], name, str(found["streams"]), f"{found['cpu_percent_per_camera']:.0f}"]
-        for one in results
-        for name, found in one["contestants"].items()
-    ]
-    head = ["stream", "model", "who", "cameras", "% of a core per camera"]
-    return _out(as_json, results, "Cameras at once", head, rows)
+        wanted = replace(case, fps=fps)
+        measured = measuring.measure(
+            wanted, seconds=seconds, first=first, repeats=repeats, with_search=search, say=_say
+        )
+        results.append(asyncio.run(measured))
+    rows = [tables.peer_row(one, name, found) for one in results for name, found in one["contestants"].items()]
+    document = results[0] | ({"cases": results} if len(results) > 1 else {}) | _about(folder, results)
+    return _out(as_json, document, f"ms of processor time per analysed frame at {first} cameras", tables.PEERS, rows)
 
 
 def _numbers(text: str, option: str, example: str) -> list[int]:
