@@ -36,9 +36,10 @@ from safetygear_inference.compliance.looked_again import NOT_TO_BE_SEEN, with_lo
 from safetygear_inference.compliance.wearing import observe  # noqa: E402
 from safetygear_inference.judging.observation import LabelledBoxes, LookWish, TrackedPerson  # noqa: E402
 from safetygear_inference.model_change.config import DEFAULT_MODEL  # noqa: E402
+from safetygear_inference.model_store import SECOND_LOOK  # noqa: E402
 from safetygear_inference.picture import Bgr, Picture  # noqa: E402
 from safetygear_inference.second_look.looking import SecondLook  # noqa: E402
-from safetygear_inference.second_look.network import FILE, SecondLookNetwork  # noqa: E402
+from safetygear_inference.second_look.network import SecondLookNetwork  # noqa: E402
 from safetygear_training.labels import CLASSES, PERSON  # noqa: E402
 from safetygear_training.pictures import read_source  # noqa: E402
 from safetygear_training.second_look.collection import held_back_pictures  # noqa: E402
@@ -140,7 +141,7 @@ def stories() -> Iterator[Asked]:
 
 
 def decisions(asked: Iterator[Asked], model: str) -> dict[str, Any]:
-    watcher, network, reader = Watcher(model), SecondLookNetwork(MODELS / FILE), FrameRingReader(MODELS)
+    watcher, network, reader = Watcher(model), SecondLookNetwork(MODELS / SECOND_LOOK), FrameRingReader(MODELS)
     counts: dict[tuple[str, ...], Counter[str]] = {}
     for one in asked:
         seen = watcher.see(0.0, one.bgr)
@@ -200,7 +201,7 @@ def _tables(counts: dict[tuple[str, ...], Counter[str]]) -> dict[str, Any]:
 
 
 def cost(model: str) -> dict[str, Any]:
-    watcher, network, reader = Watcher(model), SecondLookNetwork(MODELS / FILE), FrameRingReader(MODELS)
+    watcher, network, reader = Watcher(model), SecondLookNetwork(MODELS / SECOND_LOOK), FrameRingReader(MODELS)
     clip = scenes.clip("caps-and-hoods")
     with av.open(str(clip)) as container:
         bgr = next(container.decode(video=0)).to_ndarray(format="bgr24")

@@ -27,6 +27,7 @@ def test_the_data_folder_comes_before_the_image(tmp_path: Path) -> None:
 def test_a_missing_model_names_those_that_are_there(tmp_path: Path) -> None:
     (tmp_path / "ppe.onnx").touch()
     (tmp_path / "README.txt").touch()
+    (tmp_path / "second_look.onnx").touch()
     with pytest.raises(ModelError, match=r"no model 'pep' .* there is: ppe\.onnx$") as raised:
         find_model("pep", (tmp_path / "gone", tmp_path))
     assert raised.value.code == "model-missing"

@@ -9,6 +9,8 @@ from safetygear.errors import ModelError
 from safetygear_inference.model_change.package_store import DIGEST
 
 SUFFIXES = ("", ".zip", ".onnx", ".tflite")
+SECOND_LOOK = "second_look.onnx"
+"""Not a detector: the network of the second look, which lies beside them."""
 
 
 def find_model(name: str, folders: Sequence[Path]) -> Path:
@@ -37,7 +39,8 @@ def _entries(folder: Path) -> list[Path]:
         return [
             path
             for path in folder.iterdir()
-            if (path.is_dir() and DIGEST.fullmatch(path.name) is None) or path.suffix in SUFFIXES[1:]
+            if path.name != SECOND_LOOK
+            and ((path.is_dir() and DIGEST.fullmatch(path.name) is None) or path.suffix in SUFFIXES[1:])
         ]
     except OSError:
         return []

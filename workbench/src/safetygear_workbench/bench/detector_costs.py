@@ -10,6 +10,7 @@ import numpy as np
 
 from safetygear.errors import ModelError, UserError
 from safetygear_inference.detectors import open_model
+from safetygear_inference.model_store import SECOND_LOOK
 from safetygear_inference.picture import Picture
 from safetygear_workbench.bench.interleaved import costs
 
@@ -47,5 +48,5 @@ def _entry(name: str, models: Mapping[str, Path], took: Mapping[str, Any]) -> di
 
 
 def shipped(folder: Path) -> Sequence[Path]:
-    """Every network in the models folder."""
-    return sorted(folder.glob("*.onnx"))
+    """Every detector in the models folder."""
+    return sorted(path for path in folder.glob("*.onnx") if path.name != SECOND_LOOK)

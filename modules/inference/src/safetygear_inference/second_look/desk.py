@@ -12,11 +12,12 @@ from safetygear.clock import epoch_s
 from safetygear.errors import ModelError
 from safetygear.messages.frames import FrameReference
 from safetygear_inference.judging.observation import LookWish
+from safetygear_inference.model_store import SECOND_LOOK
 from safetygear_inference.problems import Problems
 from safetygear_inference.second_look.budget import LookBudget
 from safetygear_inference.second_look.config import SecondLookConfig
 from safetygear_inference.second_look.looking import KeyFrame, Looked, SecondLook
-from safetygear_inference.second_look.network import FILE, SecondLookNetwork
+from safetygear_inference.second_look.network import SecondLookNetwork
 
 SAME_ASPECT: Final = 0.02
 """Two pictures whose width per height differs by a greater part are not of one view."""
@@ -39,7 +40,7 @@ class SecondLookDesk:
         self._problems = problems
         self._budgets: dict[str, LookBudget] = {}
         self._before: dict[str, FrameReference] = {}
-        self._network = self._open(models_dir / FILE)
+        self._network = self._open(models_dir / SECOND_LOOK)
 
     def wanted(self, frame: FrameReference, now_s: float, key_frame: FrameReference | None = None) -> SecondLook | None:
         """Whom to look at in a camera's next frame; None: nobody. What it names counts as looked at. `key_frame`: of

@@ -15,7 +15,6 @@ from safetygear.errors import ModelError
 from safetygear_inference.detectors.runtimes.onnx import OnnxSession
 from safetygear_inference.judging.observation import Gear
 
-FILE: Final = "second_look.onnx"
 INPUT, OUTPUT = "crops", "answers"
 NO, YES = 0, 1
 ANSWERS: Final = ("no", "yes", "unclear")
