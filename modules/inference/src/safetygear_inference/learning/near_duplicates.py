@@ -12,6 +12,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from safetygear_inference.learning.observed import BoxNorm, overlap
 
 SAME_PLACE_IOU: Final = 0.5
@@ -39,21 +42,29 @@ class NearDuplicates:
 
     def __init__(self) -> None:
         self._kept: dict[str, Fingerprint] = {}
+        self._hashes: NDArray[np.uint64] | None = None
+        """(pictures, 2), in the order of `_kept`: whole, focus; None: to be made anew."""
 
     def twins_of(self, picture: Fingerprint, *, minimum_bits: int) -> list[str]:
         """The pictures that differ in fewer bits."""
-        # The whole picture first: many are of another scene, and that is one comparison.
-        return [
-            name
-            for name, kept in self._kept.items()
-            if (kept.whole ^ picture.whole).bit_count() < minimum_bits and distance_bits(kept, picture) < minimum_bits
-        ]
+        if self._hashes is None:
+            pairs = [(kept.whole, kept.focus) for kept in self._kept.values()]
+            self._hashes = np.array(pairs, np.uint64).reshape(-1, 2)
+        # All at once, for this is done on the event loop: a month has thousands of pictures.
+        differing = np.bitwise_count(self._hashes ^ np.array([picture.whole, picture.focus], np.uint64))
+        rows = np.flatnonzero((differing < minimum_bits).all(axis=1)).tolist()
+        if not rows:
+            return []
+        names = list(self._kept)
+        return [names[row] for row in rows if distance_bits(self._kept[names[row]], picture) < minimum_bits]
 
     def add(self, name: str, picture: Fingerprint) -> None:
         self._kept[name] = picture
+        self._hashes = None
 
     def remove(self, name: str) -> None:
         self._kept.pop(name, None)
+        self._hashes = None
 
     def names(self) -> set[str]:
         return set(self._kept)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from safetygear_inference.learning.observed import Observed, Wish
+from safetygear_inference.learning.observed import Observed, Wish, at_edge
 
 BAND: Final = 0.1
 """As probability: a box so far from its threshold on either side is not uncertain at all."""
@@ -25,7 +25,9 @@ class Uncertainty:
 
     def look(self, frame: Observed) -> list[Wish]:
         """The most uncertain box, where it is unusually uncertain."""
-        best = min(frame.boxes, key=lambda box: abs(box.probability - box.least), default=None)
+        # A person cut by the frame's edge is doubtful for another reason.
+        whole = (box for box in frame.boxes if not at_edge(box.xyxy_norm))
+        best = min(whole, key=lambda box: abs(box.probability - box.least), default=None)
         if best is None:
             return []
         score = max(0.0, 1 - abs(best.probability - best.least) / BAND)
