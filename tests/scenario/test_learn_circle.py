@@ -1,14 +1,14 @@
-"""From pictures that a device left to the model that it runs: push, train, pull, change by twin, in real processes.
+"""From pictures that a device took to the model that it runs: push, train, pull, change by twin, in real processes.
 
 The training service is the local server; what it "trains" is a synthetic export of Custom Vision's General (compact).
 """
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,12 +20,11 @@ from typing import Any
 import pytest
 
 from safetygear.learning.example import EXAMPLES
+from safetygear.learning.folder import complete_examples
 from safetygear_workbench.cli.main import main
 from support.export_models import LABELS, PICTURE, Box, custom_vision_compact
-from support.inference_process import InferenceProcess, cameras, until
-from support.model_packages import network
-from support.model_server import serving as serving_models
-from support.runtime import RunningRuntime, minimal_manifest, start_runtime, wait_until
+from support.runtime import wait_until
+from support.simulation import RunningSimulation, run, simulating
 from support.stored_examples import Box as Suggested
 from support.stored_examples import write_examples
 from support.training_project import TrainingProject
@@ -40,28 +39,13 @@ SEEN = (
 )
 """What the trained network sees in every picture."""
 SUGGESTED = tuple(Suggested(label, 0.1 + 0.2 * number) for number, label in enumerate(LABELS))
-ROUTES: dict[str, Any] = {
-    "detections": {"route": "FROM /messages/modules/inference/outputs/detections INTO $upstream", "priority": 5},
-    **{
-        output: {
-            "route": f"FROM /messages/modules/capture/outputs/{output} "
-            f'INTO BrokeredEndpoint("/modules/inference/inputs/{output}")',
-            "timeToLiveSecs": 5,
-        }
-        for output in ("frames", "cameras")
-    },
-}
-DESIRED = {
-    "schemaVersion": "1.0",
-    "detections": {"policy": "all"},
-    "budget": {"dailyBlocks": 10_000_000},
-    "model": {"name": "named"},
-}
+LEARNING = {"enabled": True, "perHour": 1000, "cameraPauseS": 0, "randomShare": 1, "minimumDistanceBits": 0}
+PICTURES = 6
 
 
 def an_export(project: TrainingProject, iteration: str) -> bytes:
     """As the service writes it."""
-    assert set(project.trained_tags[iteration]) == set(LABELS)
+    assert set(project.trained_tags[iteration]) >= {"person", "helmet"}
     manifest = {
         "DomainType": "ObjectDetection", "Platform": "ONNX", "Flavor": None, "ExporterVersion": "2.0",
         "IterationId": iteration, "ModelFileName": "model.onnx", "LabelFileName": "labels.txt", "SchemaVersion": "1.0",
@@ -118,74 +102,68 @@ async def passes(request: Any, handler: Any) -> Any:
     return await handler(request)
 
 
-@pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[RunningRuntime]:
-    (tmp_path / "frames").mkdir()
-    models = tmp_path / "image"
-    models.mkdir()
-    (models / "named.onnx").write_bytes(network("named"))
-    (models / "named.labels.txt").write_text("red\ngreen\nblue")
-    with start_runtime(tmp_path, minimal_manifest(ROUTES, {"capture": {}, "inference": DESIRED})) as running:
-        yield running
+def test_the_whole_circle(training: TrainingServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    training.project.limits.images_a_tag = 1
+    project = ("--project", training.project.id)
+    with simulating(tmp_path / "run") as simulation:
+        simulation.until_detections()
+        data = simulation.state / "volumes" / "safetygear-inference-data"
+        configure(simulation, {"learning": LEARNING})
+        simulation.until(lambda: len(found_hard(data)) >= PICTURES, 120, "pictures to learn from")
+        configure(simulation, {"learning": {"enabled": False}})
+        examples = tmp_path / "examples"
+        examples.mkdir()
+        for name in found_hard(data):
+            for suffix in (".jpg", ".json"):
+                shutil.copy(data / EXAMPLES / f"{name}{suffix}", examples)
 
-
-async def safetygear(*arguments: str) -> None:
-    """The command, as a person gives it."""
-    assert await asyncio.to_thread(main, list(arguments)) == 0, arguments
-
-
-async def test_the_whole_circle(
-    training: TrainingServer, runtime: RunningRuntime, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async with serving_models(tmp_path / "pki") as models:
-        environment = {"SSL_CERT_FILE": str(models.authority), "HTTPS_PROXY": "", "https_proxy": ""}
-        process = InferenceProcess(
-            runtime, tmp_path, "inference", "default", models=tmp_path / "image", env=environment
+        assert main(["learn", "push", str(examples), *project]) == 0
+        assert len(training.project.images) >= PICTURES
+        assert training.project.names_of_regions()["person"] > 0
+        assert main(["learn", "train", *project, "--every", "0.05"]) == 0
+        capsys.readouterr()
+        package = data / "models" / "site-ppe.zip"
+        package.parent.mkdir(exist_ok=True)
+        golden = str(next(examples.glob("*.jpg")))
+        assert (
+            main(["learn", "pull", *project, "--every", "0.05", "-o", str(package), "--golden", golden, "--json"]) == 0
         )
-        try:
-            async with cameras(runtime, tmp_path, ("gate", "default")):
-                await until(lambda: detections(runtime), 30, process.log)
-                examples = process.data / EXAMPLES
-                write_examples(examples, 15, SUGGESTED)
+        pulled = json.loads(capsys.readouterr().out)
 
-                project = ("--project", training.project.id)
-                await safetygear("learn", "push", str(examples), *project)
-                await safetygear("learn", "train", *project, "--every", "0.05")
-                capsys.readouterr()
-                package = tmp_path / "site-ppe.zip"
-                await safetygear("learn", "pull", *project, "--every", "0.05", "-o", str(package), "--json")
-                pulled = json.loads(capsys.readouterr().out)
+        wanted = pulled["twin"]["model"] | {"uri": package.as_uri()}
+        configure(simulation, {"model": wanted | {"shadowS": 0.5, "watchS": 0.5}})
 
-                models.files["/site-ppe.zip"] = package.read_bytes()
-                wanted = pulled["twin"]["model"] | {"uri": models.uri("/site-ppe.zip")}
-                patch = {"model": wanted | {"shadowS": 0.5, "watchS": 0.5}}
-                await asyncio.to_thread(runtime.patch_desired, "inference", patch)
+        def changed() -> list[dict[str, Any]]:
+            return [
+                one["body"] for one in simulation.messages("detections") if one["body"]["model"]["name"] == "site-ppe"
+            ]
 
-                def changed() -> list[dict[str, Any]]:
-                    return [body for body in detections(runtime) if body["model"]["name"] == "site-ppe"]
-
-                await until(lambda: len(changed()) > 5, 30, process.log)
-
-                def reported() -> dict[str, Any]:
-                    return dict(runtime.twin("inference")["reported"].get("model", {}))
-
-                await until(lambda: reported().get("packageSha256") == pulled["sha256"], 30, process.log)
-            assert (reported()["name"], reported()["version"]) == ("site-ppe", "Iteration 1")
-            body = changed()[-1]
-            assert body["model"]["sha256"] == pulled["model"]["sha256"]
-            found = {one["label"]: one for one in body["detections"]}
-            for box in SEEN:
-                one = found[LABELS[box.label]]
-                assert one["probability"] == pytest.approx(box.score, abs=0.01)
-                left, top, right, bottom = (
-                    value / side for value, side in zip(box.xyxy, (*PICTURE, *PICTURE), strict=True)
-                )
-                sides = [one["boundingBox"][name] for name in ("left", "top", "width", "height")]
-                assert sides == pytest.approx([left, top, right - left, bottom - top], abs=0.01)
-            assert "Traceback" not in process.log()
-        finally:
-            process.end()
+        simulation.until(lambda: len(changed()) > 5, 60, "detections of the model that was trained")
+        simulation.until(lambda: reported(simulation).get("packageSha256") == pulled["sha256"], 30, "the report of it")
+        assert reported(simulation)["version"] == "Iteration 1"
+        assert simulation.stop() == 0
+    body = changed()[-1]
+    assert body["model"]["sha256"] == pulled["model"]["sha256"]
+    seen = {one["label"]: one for one in body["detections"]}
+    for box in SEEN:
+        one = seen[LABELS[box.label]]
+        assert one["probability"] == pytest.approx(box.score, abs=0.01)
+        left, top, right, bottom = (value / side for value, side in zip(box.xyxy, (*PICTURE, *PICTURE), strict=True))
+        sides = [one["boundingBox"][name] for name in ("left", "top", "width", "height")]
+        assert sides == pytest.approx([left, top, right - left, bottom - top], abs=0.01)
 
 
-def detections(runtime: RunningRuntime) -> list[dict[str, Any]]:
-    return [entry["body"] for entry in runtime.upstream() if entry["output"] == "detections"]
+def found_hard(data: Path) -> list[str]:
+    folder = data / EXAMPLES
+    return complete_examples(folder) if folder.is_dir() else []
+
+
+def configure(simulation: RunningSimulation, patch: dict[str, Any]) -> None:
+    done = run("twin", "set", "inference", json.dumps(patch), "--state", str(simulation.state))
+    assert done.returncode == 0, done.stderr
+
+
+def reported(simulation: RunningSimulation) -> dict[str, Any]:
+    done = run("twin", "get", "inference", "--state", str(simulation.state), "--json")
+    found: dict[str, Any] = json.loads(done.stdout)["reported"].get("model", {})
+    return found
