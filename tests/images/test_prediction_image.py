@@ -26,22 +26,23 @@ from support.templates import DEMO, REPO
 
 pytestmark = pytest.mark.images
 
-NAME, NETWORK, BRIDGE = "safetygear-test-serve", "safetygear-test-serve", "sg-test1"
+NAME = "safetygear-test-serve"
+"""Of containers, and of the network that each has of its own."""
 STOP_S = 10
 UNPRIVILEGED_PORTS = {"net.ipv4.ip_unprivileged_port_start": "0"}
 """What Docker sets in every container of its own accord, and podman does not."""
 
 
 class Served:
-    """The container, its port of this machine, and how long it took to answer."""
+    """The container, and its address on this machine."""
 
-    def __init__(self, engine: Engine, port: int, address: str) -> None:
+    def __init__(self, engine: Engine, name: str, address: str) -> None:
         self.engine = engine
-        self.port = port
+        self.name = name
         self.address = address
 
     def python(self, code: str) -> str:
-        status, output = self.engine.run_inside(NAME, "python", "-c", code)
+        status, output = self.engine.run_inside(self.name, "python", "-c", code)
         assert status == 0, output
         return output.strip()
 
@@ -54,6 +55,7 @@ def image() -> str:
 
 @contextlib.contextmanager
 def running(container_port: int, sysctls: dict[str, str], **environment: str) -> Iterator[Served]:
+    name = f"{NAME}-{container_port}"
     engine = Engine()
     if not engine.answers():
         pytest.fail("no engine answers at DOCKER_HOST: `make test-images`, with IMAGE_ENGINE where Docker is missing")
@@ -73,10 +75,10 @@ def running(container_port: int, sysctls: dict[str, str], **environment: str) ->
             "Memory": 1024 * 2**20,
         },
     }
-    engine.create_network(NETWORK, BRIDGE)
+    engine.create_network(name, f"sg-serve{container_port}")
     try:
         container = engine.create(
-            NAME, image(), options, {"PredictionKey": KEY, **environment}, network=NETWORK, alias="prediction"
+            name, image(), options, {"PredictionKey": KEY, **environment}, network=name, alias="prediction"
         )
         engine.start(container)
         address = f"http://127.0.0.1:{port}"
@@ -89,11 +91,11 @@ def running(container_port: int, sysctls: dict[str, str], **environment: str) ->
         try:
             wait_until(answers, 60, "the container")
         except AssertionError as exc:
-            raise AssertionError(f"{exc}\n{engine.logs(NAME)[-3000:]}") from exc
-        yield Served(engine, port, address)
+            raise AssertionError(f"{exc}\n{engine.logs(name)[-3000:]}") from exc
+        yield Served(engine, name, address)
     finally:
-        engine.remove(NAME)
-        engine.remove_network(NETWORK)
+        engine.remove(name)
+        engine.remove_network(name)
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +135,10 @@ def test_it_has_no_rights_and_every_library(served: Served) -> None:
 
 def test_sigterm_stops_it_in_time(served: Served) -> None:
     started_s = time.monotonic()
-    served.engine.stop(NAME, STOP_S)
+    served.engine.stop(served.name, STOP_S)
     took_s = time.monotonic() - started_s
-    logs = served.engine.logs(NAME)
-    assert int(served.engine.inspect(NAME)["State"]["ExitCode"]) == 0, logs[-2000:]
+    logs = served.engine.logs(served.name)
+    assert int(served.engine.inspect(served.name)["State"]["ExitCode"]) == 0, logs[-2000:]
     assert took_s < STOP_S
     assert KEY not in logs
     assert "Traceback" not in logs

@@ -19,8 +19,8 @@ from safetygear_inference.prediction.url_fetch import PictureFetcher
 from safetygear_inference.problems import Problems
 
 CONNECTIONS: Final = 32
-REFUSED_AFTER_S: Final = 0.1
-"""Of the connections that are open, each gets ten refusals a second at most: 320 a second in all."""
+REFUSED_AFTER_S: Final = 0.25
+"""Each open connection gets four refusals a second at most: 128 a second in all, a few percent of a core."""
 
 log = logging.getLogger(__name__)
 
