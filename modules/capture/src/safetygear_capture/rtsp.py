@@ -74,12 +74,12 @@ class RtspSource:
             self._container.close()
             raise CameraError(explain("no-video"), code="no-video")
         self._stream = self._container.streams.video[0]
-        if hardware is not None and not self._stream.codec_context.is_hwaccel:
-            self.decoding = Decoding("software", NO_DECODER)
         # A stream whose codec FFmpeg doesn't know has no context, whatever PyAV's types say.
         if getattr(self._stream, "codec_context", None) is None:
             self._container.close()
             raise CameraError(explain("unsupported-codec"), code="unsupported-codec")
+        if hardware is not None and not self._stream.codec_context.is_hwaccel:
+            self.decoding = Decoding("software", NO_DECODER)
         # Frame threads would delay every picture by their number; slices are not worth a second core here.
         self._stream.codec_context.thread_count = 1
         self._packets: Iterator[Packet[VideoStream]] = self._container.demux(self._stream)
