@@ -1,10 +1,9 @@
 """Pictures that would teach the same once more. Pure.
 
-The perceptual hash of a whole picture says which scene it is, and not who is in it: of the demo clip's frames, two at
-random differ in 4 to 6 of 64 bits. So the part that the picture is about has a hash too, and two pictures are
-near-duplicates only where both hashes are alike and both parts lie in the same place. A box that is drawn a little
-otherwise around a still person moves up to 16 bits of it; another person, or another posture, 20 and more
-(docs/adr/0016).
+The perceptual hash of a whole picture says which scene it is, and not who is in it: two frames of the demo clip differ
+in 6 of 64 bits (median), and never in more than 14. So the part that a picture is about has a hash too, and two
+pictures are near-duplicates only where both hashes are alike and both parts lie in the same place
+(docs/adr/0016-an-example-is-a-twin-only-in-the-same-place.md has the figures).
 """
 
 from __future__ import annotations
