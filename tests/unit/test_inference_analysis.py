@@ -18,11 +18,15 @@ from safetygear_inference.evidence.faces import RECOGNISABLE_ABOVE
 from safetygear_inference.gating.gate import MotionGate
 from safetygear_inference.gating.gates import GateLook
 from safetygear_inference.intake import Arrival
+from safetygear_inference.judging.observation import LookWish
 from safetygear_inference.picture import DetectedBoxes, Picture
 from safetygear_inference.pixels import decode_jpeg, detail, encode_jpeg, to_bgr
+from safetygear_inference.second_look.looking import SecondLook
+from safetygear_inference.second_look.network import SecondLookNetwork
 from support.frame_source import HEIGHT, WIDTH, FrameSource
 from support.onnx_models import colour_meter
 from support.pictures import plain
+from support.second_look import write_network
 
 COLOUR = (51, 102, 204)
 LABELS = ("red", "green", "blue")
@@ -140,6 +144,19 @@ def test_what_does_not_reach_its_threshold_is_weak_and_its_face_is_covered_all_t
     left, top, right, bottom = (round(value * side) for value, side in zip(HEAD, (WIDTH, HEIGHT) * 2, strict=True))
     shown = decode_jpeg(analysed.jpeg).planes[0]
     assert detail(shown[top:bottom, left:right]) <= RECOGNISABLE_ABOVE
+    source.close()
+
+
+def test_a_second_look_is_at_the_frame_s_own_pixels_and_at_weak_people_too(tmp_path: Path) -> None:
+    source = FrameSource(tmp_path, "gate", "north", planes=plain(WIDTH, HEIGHT, (0, 255, 0)).planes, slots=2)
+    look = SecondLook(SecondLookNetwork(write_network(tmp_path)), [LookWish("1", "helmet", as_xyxy([PERSON])[0], True)])
+    for least in (0.5, 0.95):
+        analysed = analyse(
+            Arrival("north", source.reference(), 0.0), Sees(PERSON), FrameRingReader(tmp_path), labels=("person",),
+            shown_from=np.array([least], np.float32), with_visibility=False, picture_wanted=None, second_look=look,
+        )  # fmt: skip
+        assert isinstance(analysed, Analysed)
+        assert [(one.gear, one.answer) for one in analysed.looked.looks] == [("helmet", "yes")]
     source.close()
 
 
