@@ -31,7 +31,7 @@ PREDICTED_WITHIN_S: Final = 30.0
 NO_MODEL_AGAIN_S: Final = 5
 FORMATS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
 """First bytes of JPEG, PNG and BMP. The decoder knows a dozen formats more, that is, so many libraries that read what a
-stranger sends; and a GIF of 4 MB may hold hundreds of frames of 64 megapixels, which it decodes all."""
+stranger sends; and of a GIF it reads all frames, of which 4 MB can hold hundreds of 64 megapixels."""
 
 
 @dataclass(frozen=True)
