@@ -42,12 +42,9 @@ def jpeg(number: int) -> bytes:
     return encode_jpeg(pixels, 95)
 
 
-def write_example(
-    folder: Path, number: int, boxes: Sequence[Box] = (Box("helmet"),), *, picture: bytes | None = None, **changes: Any
-) -> Example:
-    """Example number `number`; `changes` to its description."""
-    data = jpeg(number) if picture is None else picture
-    digest = hashlib.sha256(data).hexdigest()
+def described(number: int, boxes: Sequence[Box] = (Box("helmet"),), *, picture: bytes = b"", **changes: Any) -> Example:
+    """The description of example number `number`; `changes` to it."""
+    digest = hashlib.sha256(picture).hexdigest()
     captured_at = f"2026-11-29T{number // 3600:02}:{number // 60 % 60:02}:{number % 60:02}.000Z"
     whole = BoundingBox(left=0, top=0, width=1, height=1)
     blurred = changes.pop("faces_blurred", True)
@@ -77,7 +74,15 @@ def write_example(
         ],
         tracks=[],
     )
-    example = msgspec.structs.replace(example, **changes)
+    return msgspec.structs.replace(example, **changes)
+
+
+def write_example(
+    folder: Path, number: int, boxes: Sequence[Box] = (Box("helmet"),), *, picture: bytes | None = None, **changes: Any
+) -> Example:
+    """Both files of it."""
+    data = jpeg(number) if picture is None else picture
+    example = described(number, boxes, picture=data, **changes)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{example.id}.jpg").write_bytes(data)
     (folder / f"{example.id}.json").write_bytes(encode(example))

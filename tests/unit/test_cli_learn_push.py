@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -236,6 +237,18 @@ def test_label_studio_gets_predictions(examples: Path, tmp_path: Path, capsys: O
     configuration = (out / "labels.xml").read_text()
     assert '<Label value="vest"/>' in configuration
     assert 'name="label" toName="image"' in configuration
+
+
+def test_folders_need_no_client(
+    examples: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "azure.cognitiveservices.vision.customvision.training", None)
+    monkeypatch.delitem(sys.modules, "safetygear_workbench.learn.custom_vision", raising=False)
+    monkeypatch.setenv("CUSTOM_VISION_TRAINING_KEY", KEY)
+    project = ["--project", str(uuid.uuid4()), "--endpoint", "https://site.example"]
+    assert main(["learn", "push", str(examples), *project]) == 2
+    assert_one_line(capsys, "pip install -c constraints.txt -e 'workbench[learn]'")
+    assert main(["learn", "push", str(examples), "--coco", str(tmp_path / "coco")]) == 0
 
 
 def test_a_folder_that_fails_is_not_there(

@@ -15,7 +15,7 @@ from safetygear_workbench.learn import export_download, package_pull
 from support.learn_commands import an_export, assert_one_line, pushed, trained
 from support.stored_examples import Box, write_examples
 from support.training_project import CLASSIFYING, GENERAL, Limits, TrainingProject
-from support.training_server import KEY, TrainingServer, cut_after, cut_before, serving, status
+from support.training_server import KEY, Fault, TrainingServer, cut_after, cut_before, serving, status
 
 Output = pytest.CaptureFixture[str]
 BOXES = (Box("helmet"), Box("person", 0.1, 0.1, 0.3, 0.6))
@@ -230,6 +230,14 @@ def test_exports_that_cant_be_used(
     assert main(["learn", "pull", *arguments, "-o", str(examples.parent / "a.zip")]) == 1
     assert_one_line(capsys, said)
     assert {path.name for path in examples.parent.iterdir()} == {"examples"}
+
+
+@pytest.mark.parametrize("fault", [status(302, Location="http://127.0.0.1:9/"), status(403), status(404)])
+def test_storage_that_says_no(server: TrainingServer, examples: Path, capsys: Output, fault: Fault) -> None:
+    arguments = trained(server, examples, capsys)
+    server.faults = [("/exports/", fault)]
+    assert main(["learn", "pull", *arguments, "-o", str(examples.parent / "a.zip")]) == 1
+    assert "sig" not in assert_one_line(capsys, "to the export's address; pull again")
 
 
 def test_a_full_disk_leaves_nothing_behind(

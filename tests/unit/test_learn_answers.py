@@ -75,10 +75,14 @@ def test_why_there_is_no_answer() -> None:
     class SSLCertVerificationError(Exception):
         pass
 
+    class ProxyError(Exception):
+        pass
+
     secret = "https://site/?sig=abcd"
     for cause, said, code in (
         (OSError(secret, NameResolutionError()), "there is no such host", "training-service-unreachable"),
         (OSError(secret, SSLCertVerificationError()), "is not trusted", "training-service-certificate"),
+        (ProxyError(secret), "the proxy does not", "training-service-unreachable"),
         (TimeoutError(secret), "does not answer in time", "training-service-unreachable"),
         (OSError(secret, ConnectionRefusedError()), "refuses connections", "training-service-unreachable"),
         (OSError(secret), "was cut", "training-service-unreachable"),

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from safetygear.backoff import Backoff
 from safetygear.errors import UserError
@@ -21,7 +23,7 @@ from safetygear_workbench.learn.stored_examples import StoredExample, read_examp
 from safetygear_workbench.learn.suggestions import Wishes, suggestions
 from safetygear_workbench.learn.tag_plan import plan_tags
 from safetygear_workbench.learn.training_service import Region, Tag, TrainingServiceError
-from support.stored_examples import Box, jpeg, write_example, write_examples
+from support.stored_examples import Box, described, jpeg, write_example, write_examples
 from support.training_project import CLASSIFYING, Limits, TrainingProject
 from support.training_server import KEY, Fault, TrainingServer, cut_after, cut_before, serving, status
 
@@ -256,6 +258,18 @@ def test_a_box_lies_in_its_picture(tmp_path: Path, box: Box, edges: tuple[float,
     assert found == ([] if edges is None else [edges])
 
 
+NUMBERS = st.floats(-2, 2, allow_nan=False)
+
+
+@given(st.lists(st.builds(Box, st.just("a"), NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=5))
+def test_every_suggestion_can_be_drawn(boxes: list[Box]) -> None:
+    """As strictly as the service looks at regions, without the tolerance it may have."""
+    for one in suggestions(described(0, boxes), Wishes()):
+        assert min(one.left, one.top) >= 0
+        assert min(one.width * 64, one.height * 48) >= 1
+        assert max(one.left + one.width, one.top + one.height) <= 1
+
+
 def test_tags_that_are_missing_are_created() -> None:
     plan = plan_tags(["vest", "helmet", "vest"], [Tag("1", "helmet"), Tag("2", "glove")])
     assert (plan.ids, plan.missing) == ({"helmet": "1", "glove": "2"}, ("vest",))
@@ -302,6 +316,33 @@ def test_a_journal_survives_a_torn_line(tmp_path: Path) -> None:
     with Journal(tmp_path, "here") as journal:
         assert journal.state("b") == "done"
     assert all(json.loads(line) for line in path.read_bytes().splitlines())
+
+
+def test_a_journal_that_is_cut_anywhere_says_no_more_than_it_knew(tmp_path: Path) -> None:
+    with Journal(tmp_path, "here") as journal:
+        journal.note("begun", ["a", "b"])
+        journal.note("done", ["a"])
+        path = journal.path
+    whole = path.read_bytes()
+    seen = []
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        with Journal(tmp_path, "here") as journal:
+            seen.append((journal.state("a"), journal.state("b")))
+    # Each state follows the one before: nothing is done that was not begun.
+    order = [(None, None), ("begun", None), ("begun", "begun"), ("done", "begun")]
+    places = [order.index(states) for states in seen]
+    assert places == sorted(places)
+    assert places[-1] == 3
+
+
+def test_a_journal_that_cant_be_written_is_told(tmp_path: Path) -> None:
+    with Journal(tmp_path, "here") as journal:
+        path = journal.path
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match="can't be used"):
+        Journal(tmp_path, "here")
 
 
 def test_each_place_has_its_own_journal(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def _task(one: StoredExample, boxes: Sequence[Suggestion], pictures: str) -> dic
 
 def _region(number: str, box: Suggestion, one: StoredExample) -> dict[str, Any]:
     sides = {"x": box.left, "y": box.top, "width": box.width, "height": box.height}
+    percent = {name: round(side * 100, 4) for name, side in sides.items()}
     return {
         "id": number,
         "type": "rectanglelabels",
@@ -79,6 +80,6 @@ def _region(number: str, box: Suggestion, one: StoredExample) -> dict[str, Any]:
         "original_width": one.example.picture.width,
         "original_height": one.example.picture.height,
         "image_rotation": 0,
-        "value": {**{name: side * 100 for name, side in sides.items()}, "rotation": 0, "rectanglelabels": [box.tag]},
+        "value": {**percent, "rotation": 0, "rectanglelabels": [box.tag]},
         "score": box.probability,
     }

@@ -62,6 +62,8 @@ def unreachable(endpoint: str, cause: BaseException) -> TrainingServiceError:
         )
     if "NameResolutionError" in names or "LocationParseError" in names:
         why = "there is no such host"
+    elif any("Proxy" in name for name in names):
+        why = "the proxy does not let it through"
     elif any("Timeout" in name for name in names):
         why = "it does not answer in time"
     elif "ConnectionRefusedError" in names:
