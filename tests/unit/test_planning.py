@@ -48,6 +48,16 @@ def test_more_cameras_never_cost_less(cameras: int, more: int, stream: str, poli
     assert all_of_them.cpu_percent > fewer.cpu_percent
 
 
+def test_key_frames_of_the_main_stream_cost_its_bandwidth_and_little_else() -> None:
+    without, beside = (plan(replace(ONE, cameras=10, key_frames=wanted)) for wanted in (False, True))
+    assert beside.lan_mbit_s - without.lan_mbit_s == 10 * measured.STREAM_BITS_PER_S["main"] / 1e6
+    assert beside.cpu_percent - without.cpu_percent == pytest.approx(10 * measured.KEY_FRAMES_PERCENT)
+    of_rings = 10 * measured.KEY_FRAMES_SLOTS * measured.SLOT_BYTES["main"] / 1e6
+    assert beside.shared_memory_mb - without.shared_memory_mb == pytest.approx(of_rings)
+    analysed = (plan(replace(ONE, stream="main", key_frames=wanted)) for wanted in (False, True))
+    assert len({needs.lan_mbit_s for needs in analysed}) == 1, "where the main stream is analysed there is no other"
+
+
 def test_the_command_prints_what_scripts_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--cameras", "10", "--fps", "5", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)

@@ -28,6 +28,10 @@ def plan(
     stream: Annotated[
         Literal["main", "sub"], typer.Option(help="Which is analysed: 1080p main stream, or 360p sub-stream.")
     ] = "sub",
+    main_stream: Annotated[
+        Literal["key-frames", "off"],
+        typer.Option(help="Beside an analysed sub-stream: the main stream for key frames, or not (`mainStream`)."),
+    ] = "key-frames",
     policy: Annotated[
         Literal["all", "interval", "changes"], typer.Option(help="Of the detections; interval: one a second.")
     ] = "changes",
@@ -55,6 +59,7 @@ def plan(
         cameras=cameras,
         analysed_fps=fps,
         stream=stream,
+        key_frames=main_stream == "key-frames",
         policy=policy,
         detector_ms=detector_ms,
         people_share=people_percent / 100,

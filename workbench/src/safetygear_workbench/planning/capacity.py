@@ -20,6 +20,8 @@ class Site:
     analysed_fps: float = 5.0
     stream: Stream = "sub"
     camera_fps: float = 25.0
+    key_frames: bool = True
+    """Where the sub-stream is analysed, the main stream is opened for key frames."""
     policy: Policy = "changes"
     detector_ms: float = measured.DETECTOR_MS
     """Of the network on the machine to be bought, one thread."""
@@ -69,9 +71,13 @@ def plan(site: Site) -> Plan:
     per_camera_ms = site.camera_fps * measured.DECODED_MS[site.stream] * scale + site.analysed_fps * (
         measured.ANALYSED_MS[site.stream] * scale + site.detector_ms
     )
+    # With the sub-stream, where it is opened, the main stream's key frames.
+    main = site.cameras if site.stream == "sub" and site.key_frames else 0
     cpu_percent = measured.IDLE_PERCENT * scale + site.cameras * per_camera_ms / 10
+    cpu_percent += main * measured.KEY_FRAMES_PERCENT * scale
     cores = max(1, math.ceil(cpu_percent / measured.FULL_PERCENT))
     shared_mb = site.cameras * measured.SLOTS * measured.SLOT_BYTES[site.stream] / 1e6
+    shared_mb += main * measured.KEY_FRAMES_SLOTS * measured.SLOT_BYTES["main"] / 1e6
     messages, blocks, sent_bytes = _messages(site)
     events = site.cameras * site.events_per_camera_day * measured.EVENTS_KEPT_DAYS
     event_bytes = measured.MESSAGES_PER_EVENT * measured.EVENT_BYTES
@@ -83,9 +89,11 @@ def plan(site: Site) -> Plan:
         + measured.BASE_MB
         + cores * measured.WORKER_MB
         + site.cameras * measured.CAMERA_MB[site.stream]
+        + main * measured.KEY_FRAMES_MB
         + shared_mb,
         shared_memory_mb=shared_mb,
-        lan_mbit_s=site.cameras * measured.STREAM_BITS_PER_S[site.stream] / 1e6,
+        lan_mbit_s=(site.cameras * measured.STREAM_BITS_PER_S[site.stream] + main * measured.STREAM_BITS_PER_S["main"])
+        / 1e6,
         messages_per_day=messages,
         blocks_per_day=blocks,
         s1_units=max(1, math.ceil(blocks / measured.S1_BLOCKS)),

@@ -31,6 +31,11 @@ EDGE_MB: Final = 450.0
 """edgeAgent, edgeHub and the security daemon; not measured here, from what IoT Edge asks for."""
 SLOTS: Final = 4
 """Of a camera's ring at 5 analysed frames per second."""
+KEY_FRAMES_PERCENT: Final = 1.4
+"""Of a core: a 1080p main stream that is opened for key frames only, one every 2 s, beside the sub-stream."""
+KEY_FRAMES_SLOTS: Final = 3
+"""Of their ring."""
+KEY_FRAMES_MB: Final = 11.0
 SLOT_BYTES: Final[dict[Stream, int]] = {"main": 1920 * 1080 * 3 // 2, "sub": 640 * 360 * 3 // 2}
 
 DETECTIONS_BYTES: Final = 1_500
