@@ -127,9 +127,11 @@ async def _works(request: Any, handler: Any) -> Any:
     return await handler(request)
 
 
-def test_what_people_have_drawn_stays(pushing: Pushing) -> None:
+@pytest.mark.parametrize("faults", [[], [("images/files", status(429))]])
+def test_what_people_have_drawn_stays(pushing: Pushing, faults: list[tuple[str, Fault]]) -> None:
     """A picture that somebody else has uploaded and tagged: the journal knows nothing of it."""
     write_examples(pushing.folder, 2, BOXES)
+    pushing.server.faults = faults
     project = pushing.server.project
     tag = project.create_tag("helmet")["id"]
     drawn = {"tagId": tag, "left": 0.0, "top": 0.0, "width": 0.1, "height": 0.1}

@@ -31,14 +31,15 @@ class Patience:
         self._backoff = backoff or Backoff(first_s=FIRST_PAUSE_S, ceiling_s=LONGEST_PAUSE_S)
 
     def call(self, action: Callable[[bool], T]) -> T:
-        """`action` learns whether it has been tried before: then it may be done already, and only the answer was lost.
+        """`action` learns whether it may be done already by an attempt before, of which only the answer was lost.
 
         Raises what the action raises: at once where it will not pass, the last one after ATTEMPTS.
         """
         self._backoff.reset()
+        in_doubt = False
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return action(attempt > 1)
+                return action(in_doubt)
             except TrainingServiceError as exc:
                 if not exc.retryable or attempt == ATTEMPTS:
                     raise
@@ -47,6 +48,7 @@ class Patience:
                     if exc.retry_after_s > LONGEST_ASKED_S:
                         raise
                     pause_s = max(pause_s, exc.retry_after_s)
+                in_doubt = in_doubt or exc.in_doubt
                 self._told(f"{exc}; again in {pause_s:.0f} s")
                 self._sleep(pause_s)
         raise AssertionError("the last attempt returns or raises")

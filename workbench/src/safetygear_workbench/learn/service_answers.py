@@ -48,6 +48,7 @@ def failure(status: int, headers: Mapping[str, str], text: str, endpoint: str) -
         said=said,
         retryable=status in _MAY_PASS or status >= 500,
         retry_after_s=_seconds(headers.get("Retry-After")),
+        in_doubt=status >= 500 or status == 408,
     )
 
 

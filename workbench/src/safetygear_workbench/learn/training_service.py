@@ -23,7 +23,7 @@ class TrainingServiceError(SafetyGearError):
     """The service, or the way to it, failed.
 
     `said`: the service's own code; empty where it gave none. `retryable`: the same call may succeed later, by itself.
-    `retry_after_s`: how long the service asks to wait before that.
+    `retry_after_s`: how long the service asks to wait before that. `in_doubt`: it may have been done all the same.
     """
 
     default_code = "training-service-failed"
@@ -36,11 +36,13 @@ class TrainingServiceError(SafetyGearError):
         said: str = "",
         retryable: bool = False,
         retry_after_s: float | None = None,
+        in_doubt: bool = True,
     ) -> None:
         super().__init__(message, code=code)
         self.said = said
         self.retryable = retryable
         self.retry_after_s = retry_after_s
+        self.in_doubt = in_doubt
 
 
 @dataclass(frozen=True)
