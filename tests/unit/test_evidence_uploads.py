@@ -39,9 +39,9 @@ class Device:
             needed.mkdir(exist_ok=True)
         self.store = EvidenceStore(self.data / "evidence")
         self.uploads = Uploads(
-            self.data, self.store, self.problems, self.clock,
+            self.data / "evidence-uploads", self.store, self.problems, self.clock,
             resolver=SecretResolver({}, self.secrets, Redactor()), folder_name="box 7/..",
-            container=lambda: cloud, off_loop=inline,
+            problem="upload", local_uri=lambda picture: picture.page_path, container=lambda: cloud, off_loop=inline,
         )  # fmt: skip
         self._task: asyncio.Task[None] | None = None
 

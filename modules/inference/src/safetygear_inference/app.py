@@ -29,7 +29,7 @@ from safetygear_inference.health import HealthPeriods
 from safetygear_inference.heartbeat import Heartbeat
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.judging_desk import JudgingDesk
-from safetygear_inference.learning.desk import LearningDesk
+from safetygear_inference.learning.learning_parts import LearningParts
 from safetygear_inference.live import LiveState
 from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.model_keeper import keep_models
@@ -129,17 +129,10 @@ class InferenceApp:
         self.evidence = EvidenceParts(
             environment, self._side, self._judges, self._pipeline.key_frames, self.live, self.problems, resolver, clock
         )
-        self.learning = LearningDesk(
-            environment.data_dir,
-            self._side,
-            self.problems,
-            clock,
-            detector=self.evidence.detector,
-            privacy=self._judges.privacy,
-            shown_from=self._pool.shown_from,
-            verdict_of=self._judges.kpi.verdict,
+        self.learning = LearningParts(
+            environment, self._side, self._judges, self._pool, self.evidence.detector, self.problems, resolver, clock
         )
-        self._pipeline.listeners.add(self.learning.seen)
+        self.learning.listen(self._pipeline.listeners)
         self._twin = TwinSession(
             InferenceTwin,
             hub,

@@ -141,5 +141,3 @@ class InferenceTwin(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def check(self) -> Iterator[Finding]:
         """What no single field's type can say."""
         yield from check_rules(self.zones, self.calendars, self.rules)
-        for path, code, message in self.evidence.check():
-            yield f"evidence.{path}", code, message

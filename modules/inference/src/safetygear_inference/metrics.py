@@ -62,7 +62,7 @@ class InferenceMetrics:
         self._example_bytes = metrics.gauge("learning_bytes", "Their size, and that of those that wait for a verdict")
         self._example_outcomes = metrics.counter(
             "learning_total",
-            "Pictures to learn from `taken-` by first reason, frames `refused-`, pictures `failed-` and `evicted-`",
+            "Pictures `taken-` by first reason, `uploaded`, `failed-` and `evicted-`; frames `refused-` by reason",
             ["example"],
         )
         self._drift = metrics.gauge(
@@ -202,6 +202,7 @@ class InferenceMetrics:
         self._example_bytes.set(health.bytes)
         outcomes = {f"taken-{reason}": count for reason, count in health.taken.items()}
         outcomes |= {f"refused-{reason}": count for reason, count in health.refused.items()}
+        outcomes["uploaded"] = health.uploaded
         outcomes |= {f"failed-{reason}": count for reason, count in health.failed.items()}
         outcomes |= {f"evicted-{reason}": count for reason, count in health.evicted.items()}
         self._raise_to(self._example_outcomes, "example", outcomes)

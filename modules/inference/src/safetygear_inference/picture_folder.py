@@ -23,7 +23,7 @@ RESERVE_BYTES: Final = 32 * 1024 * 1024
 """Left free on the volume: the outbox needs it more than a picture does."""
 DAY_S: Final = 86_400.0
 QUOTA, RETENTION = "quota", "retention"
-_PICTURE, _DESCRIPTION, _PART = ".jpg", ".json", ".part"
+PICTURE, DESCRIPTION, _PART = ".jpg", ".json", ".part"
 
 N = TypeVar("N", bound=Hashable)
 """A picture's name: `str` of it is the file's name without its ending."""
@@ -54,8 +54,8 @@ class PictureFolder(Generic[N]):
     ) -> None:
         """`name_of`: the inverse of `str`, None for what is no name. `quota_setting`: what to lower on a full disk."""
         self._folder = folder
-        self._name_of = name_of
-        self._quota_setting = quota_setting
+        self.name_of = name_of
+        self.quota_setting = quota_setting
         self._described = described
         self._lock = threading.Lock()
         self._kept: dict[N, _Kept] | None = None
@@ -89,7 +89,7 @@ class PictureFolder(Generic[N]):
 
         `description`: given where pictures are described.
         """
-        files = [(_PICTURE, jpeg)] + ([(_DESCRIPTION, description)] if description is not None else [])
+        files = [(PICTURE, jpeg)] + ([(DESCRIPTION, description)] if description is not None else [])
         size_bytes = sum(len(data) for _, data in files)
         with self._lock, self._errors():
             if self._kept is None:
@@ -98,7 +98,7 @@ class PictureFolder(Generic[N]):
             self._make_room(quota_bytes - size_bytes)
             status = os.statvfs(self._folder)
             if status.f_bavail * status.f_frsize < RESERVE_BYTES + size_bytes:
-                raise _full(self._folder, self._quota_setting)
+                raise _full(self._folder, self.quota_setting)
             try:
                 for suffix, data in files:
                     self._write(picture, suffix, data)
@@ -109,22 +109,22 @@ class PictureFolder(Generic[N]):
                     self._drop(picture)
                 raise
             self._drop(picture)
-            self._kept[picture] = _Kept(size_bytes, self._path(picture, _PICTURE).stat().st_mtime)
+            self._kept[picture] = _Kept(size_bytes, self._path(picture, PICTURE).stat().st_mtime)
             self._bytes += size_bytes
         return hashlib.sha256(jpeg).hexdigest()
 
     def describe(self, picture: N, description: bytes) -> None:
         """Put another description in the place of a picture's. Raises PictureFolderError; then the old one stands."""
         with self._lock, self._errors():
-            self._write(picture, _DESCRIPTION, description)
+            self._write(picture, DESCRIPTION, description)
 
     def read(self, picture: N) -> bytes | None:
         """The JPEG; None where there is no such picture any more. Raises PictureFolderError."""
-        return self._read(picture, _PICTURE)
+        return self._read(picture, PICTURE)
 
     def read_description(self, picture: N) -> bytes | None:
         """What `put` or `describe` was given last; None likewise. Raises PictureFolderError."""
-        return self._read(picture, _DESCRIPTION)
+        return self._read(picture, DESCRIPTION)
 
     def has(self, picture: N) -> bool:
         return picture in (self._kept or ())
@@ -166,8 +166,8 @@ class PictureFolder(Generic[N]):
 
     def _unlink(self, picture: N) -> None:
         if self._described:
-            self._path(picture, _DESCRIPTION).unlink(missing_ok=True)
-        self._path(picture, _PICTURE).unlink(missing_ok=True)
+            self._path(picture, DESCRIPTION).unlink(missing_ok=True)
+        self._path(picture, PICTURE).unlink(missing_ok=True)
 
     def _drop(self, picture: N) -> None:
         assert self._kept is not None
@@ -208,13 +208,13 @@ class PictureFolder(Generic[N]):
             }
             for name, status in sizes.items():
                 stem, suffix = Path(name).stem, Path(name).suffix
-                picture = self._name_of(stem) if suffix in {_PICTURE, _DESCRIPTION} else None
-                whole = not self._described or {f"{stem}{_PICTURE}", f"{stem}{_DESCRIPTION}"} <= sizes.keys()
+                picture = self.name_of(stem) if suffix in {PICTURE, DESCRIPTION} else None
+                whole = not self._described or {f"{stem}{PICTURE}", f"{stem}{DESCRIPTION}"} <= sizes.keys()
                 if suffix == _PART or (picture is not None and not whole):
                     (self._folder / name).unlink(missing_ok=True)
                     swept += 1
-                elif picture is not None and suffix == _PICTURE:
-                    beside = sizes.get(f"{stem}{_DESCRIPTION}") if self._described else None
+                elif picture is not None and suffix == PICTURE:
+                    beside = sizes.get(f"{stem}{DESCRIPTION}") if self._described else None
                     size_bytes = status.st_size + (beside.st_size if beside is not None else 0)
                     found[picture] = _Kept(size_bytes, status.st_mtime)
         self._kept = dict(sorted(found.items(), key=lambda item: (item[1].stored_s, str(item[0]))))
@@ -226,7 +226,7 @@ class PictureFolder(Generic[N]):
         try:
             yield
         except OSError as exc:
-            raise as_folder_error(exc, self._folder, self._quota_setting) from exc
+            raise as_folder_error(exc, self._folder, self.quota_setting) from exc
 
 
 def write_synced(path: Path, data: bytes) -> None:

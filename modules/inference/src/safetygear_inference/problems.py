@@ -17,6 +17,7 @@ Part = Literal[
     "evidence",
     "upload",
     "learning",
+    "learning-upload",
     "prediction",
     "second-look",
 ]

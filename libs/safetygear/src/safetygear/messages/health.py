@@ -102,15 +102,20 @@ class LearningHealth(Message, frozen=True, kw_only=True):
     """Their size."""
     awaiting_verdict: int
     """Pictures of events that nobody has judged yet, or that the budget has no room for yet."""
+    waiting_for_upload: int = 0
+    """Examples that have a place in a container and are not there yet."""
+    uploaded: int = 0
+    """Examples copied to a container."""
     taken: dict[str, int]
     """Pictures taken, by their first reason."""
     refused: dict[str, int]
     """Frames that were worth it and were not taken: `near-duplicate`; `pause` (the camera's), `busy` (another one was
     being made), `hour` and `day` (the budget's), with `-camera` or `-reason` where the room left is kept for others."""
     failed: dict[str, int]
-    """Pictures that could not be made or stored, by reason."""
+    """Pictures that could not be made, stored or uploaded, by reason."""
     evicted: dict[str, int]
-    """Pictures removed: `quota`, `retention`; and `verdict-` and either of events that nobody has judged in time."""
+    """Pictures removed: `quota`, `retention`; `verdict-` and either of events that nobody has judged in time; `upload-`
+    and the reason where one will not be uploaded any more."""
     drift: list[LearningDrift]
     """The largest first; an empty list: nothing has changed, or too little was seen to tell."""
 

@@ -43,6 +43,16 @@ class UploadConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
         ),
     ]
 
+    def check(self) -> Iterator[tuple[str, str, str]]:
+        """What no single field's type can say."""
+        if has_credentials(self.container_url):
+            message = "has a user name, password or token in it: take it out, and give a secret reference in sasFrom"
+            yield "containerUrl", "credentials-in-url", message
+        try:
+            check_reference(self.sas_from)
+        except TwinError as exc:
+            yield "sasFrom", exc.code, str(exc)
+
 
 class EvidenceConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Pictures of violations, kept on the data volume."""
@@ -69,15 +79,3 @@ class EvidenceConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
     upload: Annotated[
         UploadConfig | None, Meta(description="Where pictures are copied to. Null: they stay on the device.")
     ] = None
-
-    def check(self) -> Iterator[tuple[str, str, str]]:
-        """What no single field's type can say."""
-        if self.upload is None:
-            return
-        if has_credentials(self.upload.container_url):
-            message = "has a user name, password or token in it: take it out, and give a secret reference in sasFrom"
-            yield "upload.containerUrl", "credentials-in-url", message
-        try:
-            check_reference(self.upload.sas_from)
-        except TwinError as exc:
-            yield "upload.sasFrom", exc.code, str(exc)

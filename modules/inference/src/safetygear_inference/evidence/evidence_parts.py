@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Final
 
 from safetygear.clock import Clock
 from safetygear.hub.methods import Methods
@@ -22,6 +23,8 @@ from safetygear_inference.key_frames.newest import KeyFrames
 from safetygear_inference.live import LiveState
 from safetygear_inference.problems import Problems
 from safetygear_inference.side_analysis import SideAnalysis
+
+UPLOADS_FOLDER: Final = "evidence-uploads"
 
 
 class EvidenceParts:
@@ -45,12 +48,14 @@ class EvidenceParts:
             environment.data_dir, side, judges, problems, clock, detector=detector, key_frames=key_frames
         )
         self.uploads = Uploads(
-            environment.data_dir,
+            environment.data_dir / UPLOADS_FOLDER,
             self.desk.store,
             problems,
             clock,
             resolver=resolver,
             folder_name=environment.device or environment.instance,
+            problem="upload",
+            local_uri=lambda picture: picture.page_path,
         )
         self.desk.uri_of = self.uploads.uri_of
         self.desk.place = self.uploads.place

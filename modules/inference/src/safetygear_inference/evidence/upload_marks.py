@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Hashable
 from pathlib import Path
+from typing import Generic, TypeVar
 
-from safetygear_inference.evidence.picture_id import PictureId, picture_id
-from safetygear_inference.evidence.store import QUOTA_SETTING
 from safetygear_inference.picture_folder import as_folder_error, sync_folder, write_synced
 
 _SUFFIX = ".url"
 
+N = TypeVar("N", bound=Hashable)
+"""A picture's name: `str` of it is the file's name without its ending."""
 
-class UploadMarks:
+
+class UploadMarks(Generic[N]):
     """`<folder>/<picture id>.url` holds the blob's address. Its calls block for the disk.
 
     They raise PictureFolderError."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, name_of: Callable[[str], N | None], quota_setting: str) -> None:
+        """`name_of`: the inverse of `str`, None for what is no name. `quota_setting`: what to lower on a full disk."""
         self._folder = folder
+        self._name_of = name_of
+        self._quota_setting = quota_setting
 
-    def load(self) -> dict[PictureId, str]:
+    def load(self) -> dict[N, str]:
         """All of them, the oldest first."""
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
@@ -28,14 +34,14 @@ class UploadMarks:
             paths.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
             found = {}
             for path in paths:
-                picture = picture_id(path.name.removesuffix(_SUFFIX))
+                picture = self._name_of(path.name.removesuffix(_SUFFIX))
                 if picture is not None:
                     found[picture] = path.read_text(encoding="utf-8", errors="replace")
         except OSError as exc:
-            raise as_folder_error(exc, self._folder, QUOTA_SETTING) from exc
+            raise as_folder_error(exc, self._folder, self._quota_setting) from exc
         return found
 
-    def add(self, picture: PictureId, url: str) -> None:
+    def add(self, picture: N, url: str) -> None:
         """On the disk when it returns."""
         path = self._path(picture)
         scratch = path.with_suffix(".part")
@@ -45,14 +51,14 @@ class UploadMarks:
             scratch.replace(path)
             sync_folder(self._folder)
         except OSError as exc:
-            raise as_folder_error(exc, self._folder, QUOTA_SETTING) from exc
+            raise as_folder_error(exc, self._folder, self._quota_setting) from exc
 
-    def remove(self, picture: PictureId) -> None:
+    def remove(self, picture: N) -> None:
         """It has arrived, or never will. Not synced: after a power cut it is tried once more, and found there."""
         try:
             self._path(picture).unlink(missing_ok=True)
         except OSError as exc:
-            raise as_folder_error(exc, self._folder, QUOTA_SETTING) from exc
+            raise as_folder_error(exc, self._folder, self._quota_setting) from exc
 
-    def _path(self, picture: PictureId) -> Path:
+    def _path(self, picture: N) -> Path:
         return self._folder / f"{picture}{_SUFFIX}"

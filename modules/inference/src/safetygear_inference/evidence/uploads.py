@@ -13,25 +13,23 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic
 
 from safetygear.backoff import Backoff
 from safetygear.clock import Clock
 from safetygear.errors import SafetyGearError, TwinError
 from safetygear.secret_references import SecretResolver
 from safetygear_inference.evidence.config import UploadConfig
-from safetygear_inference.evidence.picture_id import PictureId
-from safetygear_inference.evidence.store import EvidenceStore
-from safetygear_inference.evidence.upload_marks import UploadMarks
+from safetygear_inference.evidence.upload_marks import N, UploadMarks
 from safetygear_inference.evidence.upload_policy import AFTER_CHANGE_S, FIRST_PAUSE_S, LONGEST_PAUSE_S, Next, after
 from safetygear_inference.outbox.pump import OffLoop
-from safetygear_inference.picture_folder import PictureFolderError
-from safetygear_inference.problems import Problems
+from safetygear_inference.picture_folder import DESCRIPTION, PICTURE, PictureFolder, PictureFolderError
+from safetygear_inference.problems import Part, Problems
 
 if TYPE_CHECKING:
     from safetygear_inference.evidence.blob_container import BlobContainer
 
-FOLDER: Final = "evidence-uploads"
+JSON: Final = "application/json"
 IDLE_S: Final = 1.0
 GONE: Final = "upload-picture-gone"
 GIVEN_UP: Final = "upload-refused-for-good"
@@ -46,38 +44,44 @@ def azure_container() -> BlobContainer:
     return AzureBlobContainer()
 
 
-class Uploads:
-    """`folder_name`: of this device in the container."""
+class Uploads(Generic[N]):
+    """Of one folder of pictures. Where they are described, a picture's description follows it."""
 
     def __init__(
         self,
-        data_folder: Path,
-        store: EvidenceStore,
+        marks_folder: Path,
+        store: PictureFolder[N],
         problems: Problems,
         clock: Clock,
         *,
         resolver: SecretResolver | None,
         folder_name: str,
+        problem: Part,
+        local_uri: Callable[[N], str],
         container: Callable[[], BlobContainer] = azure_container,
         off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
+        """`marks_folder`: what waits is noted in it. `folder_name`: of this device in the container. `problem`: under
+        which part of the module it is told that pictures wait. `local_uri`: of a picture that is not uploaded."""
         self.uploaded = 0
         """Pictures since the start."""
         self.failed: Counter[str] = Counter()
         """Attempts since the start, by reason."""
         self.given_up: Counter[str] = Counter()
         """Pictures that will not be uploaded any more, by reason."""
-        self._marks = UploadMarks(data_folder / FOLDER)
+        self._marks = UploadMarks(marks_folder, name_of=store.name_of, quota_setting=store.quota_setting)
         self._store = store
         self._problems = problems
         self._clock = clock
         self._resolver = resolver
         self._folder_name = re.sub(r"[^A-Za-z0-9_.-]", "_", folder_name).strip(".") or "device"
+        self._problem: Part = problem
+        self._local_uri = local_uri
         self._make_container = container
         self._container: BlobContainer | None = None
         self._off_loop = off_loop
         self._config: UploadConfig | None = None
-        self._waiting: dict[PictureId, str] = {}
+        self._waiting: dict[N, str] = {}
         self._backoff = Backoff(first_s=FIRST_PAUSE_S, ceiling_s=LONGEST_PAUSE_S, random=random.Random())
         self._next_s = float("-inf")
 
@@ -92,19 +96,19 @@ class Uploads:
             self._next_s = float("-inf")
             self._backoff.reset()
             if config is None:
-                self._problems.solved("upload")
+                self._problems.solved(self._problem)
 
-    def uri_of(self, picture: PictureId) -> str:
+    def uri_of(self, picture: N) -> str:
         """Where the picture is or will be."""
         config = self._config
         if config is None:
-            return picture.page_path
-        return f"{config.container_url}/{self._folder_name}/{picture.file_name}"
+            return self._local_uri(picture)
+        return f"{config.container_url}/{self._folder_name}/{picture}{PICTURE}"
 
-    def place(self, picture: PictureId) -> str:
+    def place(self, picture: N) -> str:
         """In a thread: the same, and it is on the disk that the picture has to go there. Raises PictureFolderError."""
         uri = self.uri_of(picture)
-        if not uri.startswith("/"):
+        if self._config is not None:
             self._marks.add(picture, uri)
             self._waiting[picture] = uri
         return uri
@@ -114,7 +118,7 @@ class Uploads:
         try:
             self._waiting = await self._off_loop(self._marks.load)
         except PictureFolderError as exc:
-            self._problems.raised("upload", exc.code, str(exc))
+            self._problems.raised(self._problem, exc.code, str(exc))
 
     async def run(self) -> None:
         """Upload until cancelled."""
@@ -137,24 +141,27 @@ class Uploads:
             if jpeg is None:
                 self.given_up[GONE] += 1
             else:
-                await self._put(config, self._waiting[picture], jpeg)
+                description = await self._off_loop(self._store.read_description, picture)
+                await self._put(config, self._waiting[picture], jpeg, description)
                 self.uploaded += 1
                 self._backoff.reset()
-                self._problems.solved("upload")
+                self._problems.solved(self._problem)
             await self._forget(picture)
         except SafetyGearError as exc:
             return await self._failed(picture, exc)
         return True
 
-    async def _put(self, config: UploadConfig, url: str, jpeg: bytes) -> None:
+    async def _put(self, config: UploadConfig, url: str, jpeg: bytes, description: bytes | None) -> None:
         if self._resolver is None:
             raise TwinError("this process resolves no secrets", code="secret-missing")
         sas = await self._off_loop(self._resolver.resolve, config.sas_from)
         if self._container is None:
             self._container = await self._off_loop(self._make_container)
         await self._container.put(url, jpeg, sas)
+        if description is not None:
+            await self._container.put(url.removesuffix(PICTURE) + DESCRIPTION, description, sas, JSON)
 
-    async def _failed(self, picture: PictureId, exc: SafetyGearError) -> bool:
+    async def _failed(self, picture: N, exc: SafetyGearError) -> bool:
         self.failed[exc.code] += 1
         what: Next = "after-change" if isinstance(exc, TwinError) else after(getattr(exc, "status", None))
         if what == "give-up":
@@ -165,7 +172,7 @@ class Uploads:
             except PictureFolderError:
                 del self._waiting[picture]  # tried once more after a restart
             return True
-        self._problems.raised("upload", exc.code, f"pictures wait to be uploaded: {exc}")
+        self._problems.raised(self._problem, exc.code, f"pictures wait to be uploaded: {exc}")
         if what == "after-change":
             # To the end of the line: what is wrong may be wrong with this one only.
             self._waiting[picture] = self._waiting.pop(picture)
@@ -173,6 +180,6 @@ class Uploads:
         self._next_s = self._clock.monotonic_s() + pause_s
         return False
 
-    async def _forget(self, picture: PictureId) -> None:
+    async def _forget(self, picture: N) -> None:
         await self._off_loop(self._marks.remove, picture)
         self._waiting.pop(picture, None)

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from safetygear.learning.example import REASONS, Reason
-from safetygear_inference.evidence.config import FACES_DESCRIPTION, MEBIBYTE, Faces
+from safetygear_inference.evidence.config import FACES_DESCRIPTION, MEBIBYTE, Faces, UploadConfig
 
 
 class LearningConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -72,3 +72,7 @@ class LearningConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", 
             "later: a whole day and more, so that night and day are in it.",
         ),
     ] = 24.0
+    upload: Annotated[
+        UploadConfig | None,
+        Meta(description="Where pictures and their descriptions are copied to. Null: they stay on the device."),
+    ] = None

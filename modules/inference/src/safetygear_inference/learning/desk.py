@@ -14,11 +14,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-import msgspec
-
 from safetygear.clock import Clock
 from safetygear.errors import SafetyGearError
-from safetygear.hub.port import Json
 from safetygear.learning.example import Example
 from safetygear.messages.health import LearningHealth
 from safetygear_inference.detectors import Model
@@ -107,11 +104,6 @@ class LearningDesk:
             evicted=dict(sorted(evicted.items())),
             drift=self.library.selection.drifting(),
         )
-
-    def as_document(self) -> Json:
-        """The same for `getStatus`."""
-        health = self.health()
-        return None if health is None else msgspec.to_builtins(health)
 
     def seen(self, frame: SeenFrame) -> None:
         """A frame listener: decides, and begins at most one job."""

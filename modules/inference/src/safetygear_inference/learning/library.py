@@ -38,6 +38,9 @@ class ExampleLibrary:
         self.examples = DescribedFolder(self.folder / EXAMPLES)
         self.budget = Budget()
         self.selection = Selection(random)
+        self.place: Callable[[str], object] = lambda _: None
+        """Called in a thread with an example's id right before it is stored: makes sure that it gets to where it is
+        copied to. Raises PictureFolderError: then it is not stored."""
         self._state_file = StateFile(self.folder)
         self._fingerprints = NearDuplicates()
         self._of_event: dict[str, tuple[str, Verdict | None]] = {}
@@ -90,6 +93,7 @@ class ExampleLibrary:
             def write() -> None:
                 # First that it was taken: whatever happens next, no more than the budget allows are.
                 self._state_file.save(state)
+                self.place(example.id)
                 self.examples.put(example.id, jpeg, quota_bytes=config.quota_bytes, description=encode(example))
                 for twin in twins:
                     self.examples.remove(twin)
