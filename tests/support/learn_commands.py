@@ -34,7 +34,7 @@ def an_export(project: TrainingProject, iteration: str) -> bytes:
 def pushed(server: TrainingServer, examples: Path) -> list[str]:
     """The arguments that name the project, which has the examples now."""
     assert main(["learn", "push", str(examples), "--project", server.project.id]) == 0
-    return ["--project", server.project.id, "--every", "0.05"]
+    return ["--project", server.project.id]
 
 
 def trained(server: TrainingServer, examples: Path, capsys: Output) -> list[str]:

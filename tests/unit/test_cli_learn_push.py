@@ -83,6 +83,19 @@ def test_broken_examples_may_be_left_out(server: TrainingServer, examples: Path,
     assert len(server.project.images) == 15
 
 
+def test_a_device_that_makes_room_meanwhile(
+    server: TrainingServer, examples: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is the device's own, and its oldest picture goes after it was looked at."""
+    oldest = sorted(examples.glob("*.jpg"))[0]
+    monkeypatch.setattr(
+        "safetygear_workbench.learn.project_push.batches",
+        lambda found: [oldest.unlink(missing_ok=True), list(found)][1:],
+    )
+    assert main(["learn", "push", str(examples), "--project", server.project.id]) == 2
+    assert_one_line(capsys, "can't be read any more (No such file or directory). Push a copy.")
+
+
 def test_faces_need_a_word(server: TrainingServer, examples: Path, capsys: Output) -> None:
     clear = write_example(examples, 60, BOXES, faces_blurred=False)
     arguments = ["learn", "push", str(examples), "--project", server.project.id]
@@ -179,6 +192,7 @@ WRONG: dict[str, tuple[list[str], dict[str, str], int, str]] = {
     "a label nobody has": (["--project", "ID", "--map", "hat=helmet"], {}, 2, "no example's model has that label"),
     "no pair": (["--project", "ID", "--map", "helmet"], {}, 2, "write NAME=OTHER"),
     "a SAS in the open": (["--blob", "https://a.blob.core.windows.net/c?sig=abcd"], {}, 2, "has a token or a query"),
+    "boxes in blobs": (["--blob", "https://a.blob.core.windows.net/c", "--weak"], {}, 2, "go into --blob as they are"),
     "no SAS": (["--blob", "https://a.blob.core.windows.net/c"], {}, 2, "SAFETYGEAR_BLOB_SAS is not set"),
     "no container": (["--blob", "https://a.blob.core.windows.net/"], {}, 2, "can't be used"),
     "a folder that is there": (["--coco", "examples"], {}, 2, "is there already: name a folder that is new or empty"),

@@ -21,6 +21,11 @@ Output = pytest.CaptureFixture[str]
 BOXES = (Box("helmet"), Box("person", 0.1, 0.1, 0.3, 0.6))
 
 
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("safetygear_workbench.cli.learn.time.sleep", lambda _: None)
+
+
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TrainingServer]:
     with serving(TrainingProject(), an_export) as server:
@@ -60,6 +65,13 @@ def test_a_training_is_waited_for(server: TrainingServer, examples: Path, capsys
     assert server.project.iterations[0]["trainingType"] == "Regular"
 
 
+def test_a_count_that_is_refused_holds_no_training_up(server: TrainingServer, examples: Path, capsys: Output) -> None:
+    arguments = pushed(server, examples)
+    server.faults = [("images/count", status(400, {"code": "BadRequestInvalid", "message": "No."}))]
+    assert main(["learn", "train", *arguments]) == 0
+    assert "came from `learn push`" not in capsys.readouterr().err
+
+
 def test_nothing_changed(server: TrainingServer, examples: Path, capsys: Output) -> None:
     arguments = trained(server, examples, capsys)
     assert main(["learn", "train", *arguments]) == 0
@@ -87,7 +99,6 @@ def test_an_answer_that_is_lost_begins_no_second_training(
     server: TrainingServer, examples: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    monkeypatch.setattr("safetygear_workbench.cli.learn.time.sleep", lambda _: None)
     arguments = pushed(server, examples)
     server.faults = [("/train?", cut_after), ("/iterations/", cut_before), ("/iterations/", status(429))]
     assert main(["learn", "train", *arguments]) == 0
@@ -157,7 +168,6 @@ def test_an_answer_that_is_lost_costs_no_second_export(
     server: TrainingServer, examples: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
-    monkeypatch.setattr("safetygear_workbench.cli.learn.time.sleep", lambda _: None)
     arguments = trained(server, examples, capsys)
     server.project.limits.exports = 2
     server.faults = [("export?platform", cut_after), ("/exports/", cut_before), ("/exports/", status(503))]

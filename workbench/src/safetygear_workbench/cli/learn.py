@@ -25,6 +25,7 @@ from safetygear.errors import UserError
 if TYPE_CHECKING:
     from safetygear_workbench.learn.custom_vision import CustomVision
     from safetygear_workbench.learn.patience import Patience
+    from safetygear_workbench.learn.project_training import Waiting
     from safetygear_workbench.learn.stored_examples import StoredExample, StoredExamples
     from safetygear_workbench.learn.suggestions import Wishes
     from safetygear_workbench.learn.target import Target
@@ -90,6 +91,8 @@ def push(
     places = [one for one in (project, blob, coco, label_studio) if one is not None]
     if len(places) != 1:
         raise UserError("where to is not clear.", hint="Give one of --project, --blob, --coco, --label-studio.")
+    if blob is not None and (mapping or least or weak or no_boxes):
+        raise UserError("--map, --least, --weak and --no-boxes change boxes; examples go into --blob as they are.")
     names = dict(_pair(text) for text in mapping or ())
     with _bar("looking at pictures") as bar:
         found = read_examples(examples, bar)
@@ -125,12 +128,12 @@ def train(
     Exit codes: 0 trained, or nothing has changed; 1 the service failed; 2 bad input.
     """
     from safetygear_workbench.learn.documents import trained_document
-    from safetygear_workbench.learn.project_training import ProjectTraining, Waiting
+    from safetygear_workbench.learn.project_training import ProjectTraining
     from safetygear_workbench.learn.target import choose_target
     from safetygear_workbench.learn.training_service import Iteration
 
     with _service(choose_target(project, endpoint, key, os.environ)) as service, _bar("training", counted=False) as bar:
-        training = ProjectTraining(service, _patience(bar.say), Waiting(every_s, wait_hours * 3600))
+        training = ProjectTraining(service, _patience(bar.say), _waiting(every_s, wait_hours * 3600))
         found = training.project()
         pushed = training.pushed_pictures()
         if pushed:
@@ -191,7 +194,6 @@ def pull(
     from safetygear_workbench.learn.documents import pulled_document, twin_patch
     from safetygear_workbench.learn.package_pull import check_output, pull_package
     from safetygear_workbench.learn.project_pull import ProjectPull
-    from safetygear_workbench.learn.project_training import Waiting
     from safetygear_workbench.learn.target import choose_target
     from safetygear_workbench.model_packing import Wishes
 
@@ -199,7 +201,7 @@ def pull(
     target = choose_target(project, endpoint, key, os.environ)
     wishes = Wishes(golden=golden or (), mapping=dict(_pair(text) for text in mapping or ()))
     with _service(target) as service, _bar("exporting", counted=False) as bar:
-        pulling = ProjectPull(service, _patience(bar.say), Waiting(every_s, wait_minutes * 60))
+        pulling = ProjectPull(service, _patience(bar.say), _waiting(every_s, wait_minutes * 60))
         found = pulling.find(iteration, may_order=not reuse_only, told=bar.show)
         performance = pulling.performance(found)
         verified = pull_package(found, performance, out, wishes, local=target.is_local, progress=bar.fetched)
@@ -372,6 +374,12 @@ def _patience(told: Callable[[str], None]) -> Patience:
     from safetygear_workbench.learn.patience import Patience
 
     return Patience(time.sleep, told)
+
+
+def _waiting(every_s: float, longest_s: float) -> Waiting:
+    from safetygear_workbench.learn.project_training import Waiting
+
+    return Waiting(every_s, longest_s, time.sleep, time.monotonic)
 
 
 def _pair(text: str) -> tuple[str, str]:

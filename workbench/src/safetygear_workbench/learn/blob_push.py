@@ -79,9 +79,7 @@ class BlobPush:
         async def work() -> None:
             for one in waiting:
                 await self._put(f"{url}/{one.picture.name}", one.read(), sas, "image/jpeg")
-                description = one.picture.with_suffix(DESCRIPTION_SUFFIX)
-                data = await asyncio.to_thread(description.read_bytes)
-                await self._put(f"{url}/{description.name}", data, sas, "application/json")
+                await self._put(f"{url}/{one.id}{DESCRIPTION_SUFFIX}", one.read_description(), sas, "application/json")
                 journal.note("done", [one.sha256])
                 result.added += 1
                 progress(result.added, len(pending))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -35,12 +34,12 @@ _HINTS: Final = {
 
 @dataclass(frozen=True)
 class Waiting:
-    """How often a long job is asked for, and for how long. `sleep`, `monotonic_s`: a test has its own."""
+    """How often a long job is asked for, and for how long."""
 
     every_s: float
     longest_s: float
-    sleep: Callable[[float], None] = time.sleep
-    monotonic_s: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None]
+    monotonic_s: Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -73,9 +72,14 @@ class ProjectTraining:
         check_exportable(project)
         return project
 
-    def pushed_pictures(self) -> int:
-        """How many of its pictures came from `learn push`."""
-        return self._patience.call(lambda _: self._service.count_pictures(SOURCE))
+    def pushed_pictures(self) -> int | None:
+        """How many of its pictures came from `learn push`; None where the service does not say."""
+        try:
+            return self._patience.call(lambda _: self._service.count_pictures(SOURCE))
+        except TrainingServiceError as exc:
+            if exc.retryable:
+                raise
+            return None
 
     def run(
         self, project: Project, *, budget_hours: int | None, force: bool, told: Callable[[Iteration], None]

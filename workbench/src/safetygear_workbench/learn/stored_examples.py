@@ -35,9 +35,20 @@ class StoredExample:
     def sha256(self) -> str:
         return self.example.picture.sha256
 
+    def read_description(self) -> bytes:
+        """The JSON file. Raises UserError likewise."""
+        path = self.picture.with_suffix(DESCRIPTION_SUFFIX)
+        try:
+            return path.read_bytes()
+        except OSError as exc:
+            raise UserError(f"{path} can't be read any more ({exc.strerror}).", hint="Push a copy.") from exc
+
     def read(self) -> bytes:
-        """The JPEG. Raises UserError where it is another one by now."""
-        data = _read(self.picture)
+        """The JPEG. Raises UserError where it is gone or another one by now: on a device the oldest make room."""
+        try:
+            data = _read(self.picture)
+        except OSError as exc:
+            raise UserError(f"{self.picture} can't be read any more ({exc.strerror}).", hint="Push a copy.") from exc
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise UserError(f"{self.picture} was changed while it was being used.")
         return data
