@@ -134,6 +134,14 @@ def test_a_picture_of_the_future_counts_for_one_window_and_not_for_ever(taken_s:
     assert ask(budget, "a", "random", START_S + free_after_s, per_hour=1, reasons=("random",)) is None
 
 
+def test_a_clock_that_was_a_year_ahead_blocks_for_one_window() -> None:
+    budget = Budget()
+    assert take(budget, "a", "random", START_S + 3e7, per_hour=1, reasons=("random",)) is None
+    assert ask(budget, "a", "random", START_S, per_hour=1, reasons=("random",)) == "hour"
+    assert ask(budget, "a", "random", START_S + 3599, per_hour=1, reasons=("random",)) == "hour"
+    assert ask(budget, "a", "random", START_S + 3600, per_hour=1, reasons=("random",)) is None
+
+
 def test_the_reason_that_was_served_least_goes_first() -> None:
     budget = Budget()
     for number in range(3):

@@ -238,6 +238,32 @@ async def test_one_picture_is_made_at_a_time(made: Desk) -> None:
     assert len(made.stored()) + made.desk._chooser.refused["busy"] == 2
 
 
+async def test_of_two_that_come_at_once_one_is_kept(made: Desk, tmp_path: Path) -> None:
+    await made.see()
+    (name,) = made.stored()
+    folder, library = tmp_path / "learning" / "examples", made.desk.library
+    twin = msgspec.structs.replace(read_example(folder, name), id=name[:-8] + "0badcafe")
+    assert not await library.add(twin, picture_path(folder, name).read_bytes(), ON)
+    assert made.stored() == [name]
+    assert await library.add(twin, picture_path(folder, name).read_bytes(), ON, instead_of_twins=True)
+    assert made.stored() == [twin.id]
+
+
+async def test_a_picture_is_counted_on_the_disk_before_it_is_there(
+    made: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[bool] = []
+    put = made.desk.library.examples.put
+
+    def look(name: str, *arguments: Any, **more: Any) -> str:
+        counted.append(name in (tmp_path / "learning" / "state.json").read_text())
+        return put(name, *arguments, **more)
+
+    monkeypatch.setattr(made.desk.library.examples, "put", look)
+    await made.see()
+    assert counted == [True]
+
+
 async def test_the_frame_may_be_one_without_a_judgement(made: Desk) -> None:
     frame: SeenFrame = seen_frame(made.model)
     assert frame.judged.tracks == ()

@@ -62,15 +62,14 @@ class Window:
         self._taken.append(taken)
         self._count(taken, 1)
 
-    def remove(self, taken: Taken) -> None:
-        self._taken.remove(taken)
-        self._count(taken, -1)
+    def remove(self, example: str) -> None:
+        """Nothing happens where it is not in it any more."""
+        for taken in [one for one in self._taken if one.id == example]:
+            self._taken.remove(taken)
+            self._count(taken, -1)
 
     def of_reason(self, reason: Reason) -> int:
         return self._by_reason[reason]
-
-    def __contains__(self, taken: Taken) -> bool:
-        return taken in self._taken
 
     def __iter__(self) -> Iterator[Taken]:
         return iter(self._taken)
@@ -91,8 +90,10 @@ class Budget:
         self._newest_s = float("-inf")
 
     def restore(self, taken: Iterable[Taken], now_s: float) -> None:
-        """What earlier processes took; once, before the first picture. What seems to be of the future - the clock was
-        set back - counts as taken now."""
+        """What earlier processes took, in the place of what is counted. What seems to be of the future - the clock was
+        set back - counts as taken now: later than it was, and not for ever."""
+        self._hour, self._day = Window("hour", HOUR_S), Window("day", DAY_S)
+        self._newest_s = now_s
         for one in sorted(taken, key=lambda one: min(one.taken_s, now_s)):
             self._add(Taken(id=one.id, camera=one.camera, reason=one.reason, taken_s=min(one.taken_s, now_s)))
         self._move_to(now_s)
@@ -106,7 +107,7 @@ class Budget:
     ) -> str | None:
         """Why no picture may be taken now: `hour` or `day`, with `-camera` or `-reason` where the room that is left is
         kept for others. None: one may be."""
-        now_s = self._move_to(now_s)
+        self._move_to(now_s)
         self._seen_s = {name: at_s for name, at_s in self._seen_s.items() if now_s - at_s <= WATCHED_WITHIN_S}
         for window, limit in ((self._hour, per_hour), (self._day, per_day)):
             why = window.refusal(camera, reason, limit=limit, cameras=self._seen_s.keys(), reasons=reasons)
@@ -116,15 +117,15 @@ class Budget:
 
     def take(self, example: str, camera: str, reason: Reason, now_s: float) -> Taken:
         """Count a picture; before it is made, so that nothing that fails later lets one more through."""
-        taken = Taken(id=example, camera=camera, reason=reason, taken_s=self._move_to(now_s))
+        self._move_to(now_s)
+        taken = Taken(id=example, camera=camera, reason=reason, taken_s=now_s)
         self._add(taken)
         return taken
 
     def give_back(self, taken: Taken) -> None:
         """Nothing came of it."""
         for window in (self._hour, self._day):
-            if taken in window:
-                window.remove(taken)
+            window.remove(taken.id)
 
     def rarest(self, reasons: Collection[Reason]) -> list[Reason]:
         """The reasons in the order of how little was taken for them in a day."""
@@ -138,12 +139,12 @@ class Budget:
         self._hour.add(taken)
         self._day.add(taken)
 
-    def _move_to(self, now_s: float) -> float:
-        # A clock that was set back must not put a picture before those that were taken already.
-        self._newest_s = max(self._newest_s, now_s)
-        self._hour.move_to(self._newest_s)
-        self._day.move_to(self._newest_s)
-        return self._newest_s
+    def _move_to(self, now_s: float) -> None:
+        if now_s < self._newest_s:
+            self.restore(self.taken(), now_s)
+        self._newest_s = now_s
+        self._hour.move_to(now_s)
+        self._day.move_to(now_s)
 
 
 def _kept_for_others(taken: Counter[str], own: str, limit: int, all_of_them: Collection[str]) -> int:
