@@ -2,7 +2,8 @@
 
 Limits: "Limits and quotas" of the service and the training API's reference (v3.3, v3.4-preview). That a picture which
 is there already gets the regions that come with it is what the service's makers say in
-github.com/Azure-Samples/cognitive-services-python-sdk-samples/issues/56.
+github.com/Azure-Samples/cognitive-services-python-sdk-samples/issues/56. The codes are the API's; which of them answers
+which mistake is our reading where no page says it.
 """
 
 from __future__ import annotations
