@@ -25,7 +25,7 @@ from safetygear_inference.pixels import decode_picture
 from safetygear_inference.prediction import predictor as predictor_module
 from safetygear_inference.prediction.answers import Code
 from safetygear_inference.prediction.model_source import Served, fixed
-from safetygear_inference.prediction.predictor import WAITING
+from safetygear_inference.prediction.predictor import WAITING, Predictor, rest_s
 from safetygear_inference.prediction.url_fetch import PictureFetcher
 from safetygear_inference.prediction.url_rules import UrlPolicy
 from support.hub import eventually
@@ -234,6 +234,24 @@ async def test_a_model_that_hangs_keeps_its_place_until_it_returns(
         assert api.predictor._under_way == 1
         eyes.go.set()
         await eventually(lambda: api.predictor._under_way == 0)
+
+
+@pytest.mark.parametrize(("worked_s", "share", "rest"), [(0.03, 1.0, 0.0), (0.03, 0.25, 0.09), (2.0, 0.5, 2.0)])
+def test_the_thread_rests_for_what_it_has_worked(worked_s: float, share: float, rest: float) -> None:
+    assert rest_s(worked_s, share) == pytest.approx(rest)
+
+
+def test_it_rests_before_the_next_picture_and_not_when_it_is_closed(detector: Model, picture: bytes) -> None:
+    predictor = Predictor(fixed(detector), share=1e-6)
+    rested: list[float | None] = []
+    predictor._closing = cast(threading.Event, SimpleNamespace(wait=rested.append, set=lambda: rested.append(None)))
+    for _ in range(2):
+        predictor._in_turn(predictor.served(), picture)
+    predictor.close()
+    first, second, closed = rested
+    assert first == 0.0
+    assert second is not None and second > 1000, "milliseconds of work, a million times as long"
+    assert closed is None
 
 
 async def test_without_a_model_yet_it_says_when_to_come_again(picture: bytes) -> None:

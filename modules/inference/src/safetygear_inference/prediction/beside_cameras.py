@@ -18,6 +18,8 @@ from safetygear_inference.prediction.settings import KEY, LISTEN, PredictionSett
 from safetygear_inference.prediction.url_fetch import PictureFetcher
 from safetygear_inference.problems import Problems
 
+SHARE: Final = 0.25
+"""Of one core, for all callers together: some eight pictures a second with the default model."""
 CONNECTIONS: Final = 32
 REFUSED_AFTER_S: Final = 0.25
 """Each open connection gets four refusals a second at most: 128 a second in all, a few percent of a core."""
@@ -69,7 +71,7 @@ class PredictionBesideCameras:
         await self._listen(settings, settings.listen, key)
 
     async def _listen(self, settings: PredictionSettings, listen: Listen, key: Secret | None) -> None:
-        self._predictor = Predictor(self._model)
+        self._predictor = Predictor(self._model, share=SHARE)
         self._fetcher = None if settings.urls is None else PictureFetcher(settings.urls)
         self._service = PredictionService(
             self._predictor,

@@ -1,8 +1,10 @@
-"""The model behind the API: one thread of low priority, and few that wait for it."""
+"""The model behind the API: one thread, which rests where cameras need the processor, and few that wait for it."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -22,7 +24,6 @@ from safetygear_inference.prediction.answers import (
 )
 from safetygear_inference.prediction.model_source import ModelSource, Served
 from safetygear_inference.prediction.routes import Task
-from safetygear_inference.thread_priority import give_way
 
 WAITING: Final = 8
 """Requests that may be under way, from the first byte of the picture on; one more is told to come again."""
@@ -55,11 +56,19 @@ class Place:
 
 
 class Predictor:
-    """Answers pictures with predictions. A detector detects, a classifier classifies."""
+    """Answers pictures with predictions. A detector detects, a classifier classifies.
 
-    def __init__(self, source: ModelSource) -> None:
+    `share`: of one core that the thread uses at most, on average; it rests after each picture for so long. It does not
+    run at a lower priority: where the processor is full, it would wait for it with the interpreter's lock in its hand,
+    and everything of the process with it.
+    """
+
+    def __init__(self, source: ModelSource, *, share: float = 1.0) -> None:
         self._source = source
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prediction", initializer=give_way)
+        self._share = share
+        self._rested_s = 0.0
+        self._closing = threading.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prediction")
         self._under_way = 0
         self._made: tuple[Served, Callable[[Picture], list[dict[str, Any]]]] | None = None
 
@@ -100,7 +109,7 @@ class Predictor:
             place.leave()
             raise
         loop = asyncio.get_running_loop()
-        work = self._thread.submit(self._answer, served, image)
+        work = self._thread.submit(self._in_turn, served, image)
 
         def done(_: Future[Predicted]) -> None:
             with suppress(RuntimeError):  # the loop has ended meanwhile
@@ -116,8 +125,16 @@ class Predictor:
                 503, "ErrorPredictionServiceUnavailable", f"the model took longer than {PREDICTED_WITHIN_S:g} s"
             ) from exc
 
+    def _in_turn(self, served: Served, image: bytes) -> Predicted:
+        """In the thread, once it has rested."""
+        self._closing.wait(max(0.0, self._rested_s - time.monotonic()))
+        began_s = time.thread_time()
+        try:
+            return self._answer(served, image)
+        finally:
+            self._rested_s = time.monotonic() + rest_s(time.thread_time() - began_s, self._share)
+
     def _answer(self, served: Served, image: bytes) -> Predicted:
-        """In the thread."""
         try:
             picture = decode_picture(image)
         except FrameError as exc:
@@ -133,7 +150,13 @@ class Predictor:
 
     def close(self) -> None:
         """Take no more work; what is under way ends by itself."""
+        self._closing.set()
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def rest_s(worked_s: float, share: float) -> float:
+    """For how long a thread rests that has worked so long (processor time) and may have that share of a core."""
+    return worked_s * (1 / share - 1)
 
 
 def _predicting(served: Served) -> Callable[[Picture], list[dict[str, Any]]]:
