@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import traceback
 from collections.abc import Iterator
@@ -37,7 +38,9 @@ def request(url: str = "rtsp://fake/a", **changes: Any) -> SourceRequest:
 class World(Protocol):
     """A kind of camera, and what can be wrong with it."""
 
-    def open(self, fault: str = "none", key_frames_apart_s: float | None = None) -> FrameSource: ...
+    def open(
+        self, fault: str = "none", key_frames_apart_s: float | None = None, *, keeps_between: bool = False
+    ) -> FrameSource: ...
 
 
 class FakeWorld:
@@ -51,8 +54,11 @@ class FakeWorld:
         "status": Fails("not-found"),
     }
 
-    def open(self, fault: str = "none", key_frames_apart_s: float | None = None) -> FrameSource:
-        return ScriptedCamera(self.SCRIPTS[fault])(request(key_frames_apart_s=key_frames_apart_s))
+    def open(
+        self, fault: str = "none", key_frames_apart_s: float | None = None, *, keeps_between: bool = False
+    ) -> FrameSource:
+        wanted = request(key_frames_apart_s=key_frames_apart_s, keeps_between=keeps_between)
+        return ScriptedCamera(self.SCRIPTS[fault])(wanted)
 
 
 class RealWorld:
@@ -69,9 +75,18 @@ class RealWorld:
     def __init__(self, camera: RunningCamera, name: str, transport: str) -> None:
         self._camera, self._name, self._transport = camera, name, transport
 
-    def open(self, fault: str = "none", key_frames_apart_s: float | None = None) -> FrameSource:
+    def open(
+        self, fault: str = "none", key_frames_apart_s: float | None = None, *, keeps_between: bool = False
+    ) -> FrameSource:
         url = self._camera.url(self._name, **self.FAULTS[fault])
-        return open_rtsp(request(url, transport=self._transport, key_frames_apart_s=key_frames_apart_s))
+        return open_rtsp(
+            request(
+                url,
+                transport=self._transport,
+                key_frames_apart_s=key_frames_apart_s,
+                keeps_between=keeps_between,
+            )
+        )
 
 
 @pytest.fixture(scope="module")
@@ -209,6 +224,39 @@ def test_key_frames_that_come_too_close_together_are_left_out(world: World) -> N
         source.close()
 
 
+def test_what_lies_between_key_frames_can_be_had_at_any_time_and_given_up_again(world: World) -> None:
+    source = world.open(key_frames_apart_s=0.0, keeps_between=True)
+    try:
+        key_frame = read_frames(source, 2)[-1]  # the first one's time is not known yet
+        for _ in range(10):
+            assert source.read() == []
+        source.decode_between(True)
+        frames = read_frames(source, 6)
+        assert not frames[0].keyframe, "it does not wait for the next key frame"
+        times_s = [frame.pts_s for frame in frames if frame.pts_s is not None]
+        steps_s = [after - before for before, after in itertools.pairwise(times_s)]
+        assert steps_s == pytest.approx([0.04] * 5, abs=0.005), "none is left out"
+        assert key_frame.pts_s is not None
+        assert 0.3 <= times_s[0] - key_frame.pts_s <= 0.6, "and it is the newest"
+        source.decode_between(False)
+        assert all(frame.keyframe for frame in read_frames(source, 2))
+        source.decode_between(True)
+        assert not all(frame.keyframe for frame in read_frames(source, 3))
+        assert source.decode_errors == 0
+    finally:
+        source.close()
+
+
+def test_what_was_not_kept_can_not_be_had(world: World) -> None:
+    source = world.open(key_frames_apart_s=0.0)
+    try:
+        read_frames(source, 1)
+        source.decode_between(True)
+        assert all(frame.keyframe for frame in read_frames(source, 2))
+    finally:
+        source.close()
+
+
 def test_before_the_first_key_frame_it_is_said_that_one_is_awaited(world: World) -> None:
     source = world.open("between")
     try:
@@ -223,6 +271,21 @@ def test_before_the_first_key_frame_it_is_said_that_one_is_awaited(world: World)
 
 
 # The real one only.
+
+
+def test_pictures_from_between_key_frames_are_whole(camera: RunningCamera) -> None:
+    """A decoder that went on from somewhere else would smear them."""
+    source = open_rtsp(request(camera.url("h264"), key_frames_apart_s=0.0, keeps_between=True))
+    try:
+        read_frames(source, 1)
+        for _ in range(7):
+            source.read()
+        source.decode_between(True)
+        numbers = [read_number(frame.load().arrays[0]) for frame in read_frames(source, 5)]
+        assert numbers == list(range(numbers[0], numbers[0] + 5))
+        assert not any(frame.corrupt for frame in read_frames(source, 2))
+    finally:
+        source.close()
 
 
 @pytest.mark.parametrize("name", ["h264", "hevc"])

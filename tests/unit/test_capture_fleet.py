@@ -279,6 +279,36 @@ def test_of_a_quiet_camera_only_key_frames_are_asked_for(tmp_path: Path) -> None
     assert (status.frames_decoded, status.frames, status.priority) == (4, "key-frames", 3.0)
 
 
+def test_every_frame_is_decoded_from_when_a_reader_wants_it(tmp_path: Path) -> None:
+    pictures: list[Step] = [picture(n, pts_s=n / 25, keyframe=n % 25 == 0) for n in range(150)]
+    gates = [Gate() for _ in range(3)]
+    camera = ScriptedCamera(
+        [*pictures[:50], Calls(gates[0]), *pictures[50:100], Calls(gates[1]), *pictures[100:], Calls(gates[2])]
+    )
+    world = World(camera, tmp_path)
+    world.fleet.apply({"gate": CameraConfig(url="rtsp://gate/1", frames="key-frames-when-quiet")})
+    told = []
+    for gate, wanted in zip(gates, (True, False, False), strict=True):
+        assert gate.reached.wait(TIMEOUT_S)
+        status = world.status()
+        told.append((status.frames_decoded, status.every_frame))
+        world.fleet.attend(lambda shard, name, wanted=wanted: (shard, name) == ("default", "gate") and wanted)  # type: ignore[misc]  # bound per loop
+        gate.open.set()
+    world.fleet.stop()
+    world.join()
+    assert camera.requests[0].keeps_between
+    assert told == [(2, False), (52, True), (54, False)]
+
+
+def test_what_a_reader_wants_changes_no_other_camera(tmp_path: Path) -> None:
+    world = World(ScriptedCamera(Fails("timeout"), Fails("timeout")), tmp_path)
+    world.fleet.apply({"a": CameraConfig(url="rtsp://a/1"), "b": CameraConfig(url="rtsp://b/1", frames="key-frames")})
+    world.fleet.attend(lambda shard, name: name == "b")
+    assert (world.status("a").every_frame, world.status("b").every_frame) == (True, False)
+    world.fleet.stop()
+    world.join()
+
+
 def test_apply_touches_only_what_has_changed(tmp_path: Path) -> None:
     hanging = Hanging()
     world = World(hanging, tmp_path)

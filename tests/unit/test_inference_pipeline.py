@@ -19,7 +19,7 @@ from safetygear.hub.port import HubHandlers, IncomingMessage
 from safetygear.messages.codec import Message, decode, encode
 from safetygear.messages.detections import DetectionsMessage, ModelIdentity
 from safetygear.messages.event import EventMessage
-from safetygear.messages.frames import CamerasMessage, CameraStatus, FrameReference, FramesMessage
+from safetygear.messages.frames import CamerasMessage, CameraStatus, DecodedFrames, FrameReference, FramesMessage
 from safetygear.telemetry import ModuleMetrics
 from safetygear_inference.analysis import Analysed, PictureWanted, Unchanged
 from safetygear_inference.analysis_pool import AnalysisPool
@@ -146,13 +146,15 @@ class World:
         output = "events" if kind is EventMessage else "detections"
         return [decode(message.body, kind) for message in self.hub.sent if message.output == output]
 
-    async def status(self, *cameras: str, reason: str = "ok", priority: float = 1.0) -> None:
+    async def status(
+        self, *cameras: str, reason: str = "ok", priority: float = 1.0, frames: DecodedFrames = "all"
+    ) -> None:
         """Capture tells which cameras it has."""
         now = rfc3339(self.clock.now_s())
         statuses = [
             CameraStatus(
                 camera=camera, state="streaming", reason=reason, since=now, stall_budget_s=10.0, frames_decoded=1,
-                frames_sent=1, dropped={}, decoded_fps=5.0, priority=priority,
+                frames_sent=1, dropped={}, decoded_fps=5.0, priority=priority, frames=frames,
             )
             for camera in cameras
         ]  # fmt: skip
@@ -439,3 +441,16 @@ async def test_a_key_frame_of_the_main_stream_is_kept_and_neither_analysed_nor_w
     assert near is not None and (near.stream, near.reference) == ("main", key_frame)
     await world.status("yard")
     assert world.pipeline.key_frames.near(key_frame) is None, "the camera was removed"
+
+
+async def test_of_a_camera_on_call_every_frame_is_wanted_while_somebody_is_there(world: World) -> None:
+    await world.status("gate", "yard", frames="key-frames-when-quiet")
+    await world.watch(14.0, NOTHING)
+    assert world.pipeline.every_frame() == []
+    await world.watch(0.4, person(1, 2))
+    assert world.pipeline.every_frame() == ["gate"]
+    await world.watch(14.0, NOTHING)
+    assert world.pipeline.every_frame() == []
+    await world.watch(0.4, person(1, 2))
+    await world.status("gate", "yard")
+    assert world.pipeline.every_frame() == []

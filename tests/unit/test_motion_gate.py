@@ -22,7 +22,7 @@ from safetygear_inference.gating.gate import (
     MotionGate,
     largest_change,
 )
-from safetygear_inference.gating.gates import MotionGates
+from safetygear_inference.gating.gates import BUSY_FOR_S, MotionGates
 from safetygear_inference.picture import Picture
 from safetygear_inference.pixels import luma_sketch
 
@@ -296,6 +296,36 @@ def test_a_camera_may_have_none_or_be_the_only_one_with_it() -> None:
     assert (site.gated() > 0, sum(not site.analysed("crane") for _ in range(60))) == (True, 0)
     site = Site(enabled=False, cameras={"crane": True})
     assert (site.gated(), sum(not site.analysed("crane") for _ in range(60)) > 0) == (0, True)
+
+
+def test_of_a_camera_on_call_every_frame_is_wanted_while_it_is_not_quiet() -> None:
+    site = Site(enabled=False)
+    site.gates.on_call = {"gate", "yard"}
+    assert site.gates.wanted(0.0) == []
+    assert site.gated(5) == 0, "without a gate of its own all that comes is analysed"
+    assert site.gates.wanted(site.now_s) == ["gate"], "its first picture may show anything"
+    site.gated(60)
+    assert site.gates.wanted(site.now_s) == []
+    site.quiet = False
+    assert site.gates.wanted(site.now_s) == ["gate", "yard"]
+    site.analysed()
+    site.quiet = True
+    assert site.gates.wanted(site.now_s + BUSY_FOR_S - 0.1) == ["gate"]
+    assert site.gates.wanted(site.now_s + BUSY_FOR_S) == []
+    site.gates.forget("gate")
+    assert site.gates.on_call == {"yard"}
+
+
+def test_something_that_moves_wakes_a_camera_on_call() -> None:
+    site = Site(enabled=False)
+    site.gates.on_call = {"gate"}
+    site.gated(80)
+    assert site.gates.wanted(site.now_s) == []
+    look = site.gates.look("gate", site.now_s + 2.0, always=False)
+    assert look is not None
+    somebody = with_person(yard(), 320, 180, tall_px=40, contrast=40)
+    assert not look.closes(i420(shot(somebody, np.random.default_rng(0))))
+    assert site.gates.wanted(site.now_s + 2.0) == ["gate"]
 
 
 def test_a_camera_that_was_removed_begins_anew() -> None:

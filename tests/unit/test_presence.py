@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from safetygear.errors import FrameError
-from safetygear.frames.presence import ReaderBeat, ReaderPresence, ReaderWatch
+from safetygear.frames.presence import READERS_FOLDER, ReaderBeat, ReaderPresence, ReaderWatch, ReaderWishes
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,44 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
 def test_shards_are_names(tmp_path: Path, shard: str) -> None:
     with pytest.raises(ValueError, match="not a shard name"):
         ReaderBeat(tmp_path, shard, "a")
+
+
+def test_a_reader_wants_every_frame_of_the_cameras_it_names(tmp_path: Path) -> None:
+    watch, beat = ReaderWatch(tmp_path, "default"), ReaderBeat(tmp_path, "default", "a")
+    assert not watch.wants("gate", 0.0), "nobody reads"
+    beat.beat(["yard", "gate"])
+    watch.present(1.0)
+    assert (watch.wants("gate", 1.0), watch.wants("crane", 1.0)) == (True, False)
+    beat.beat()
+    watch.present(2.0)
+    assert not watch.wants("gate", 2.0)
+    beat.beat(["gate"])
+    watch.present(3.0)
+    assert (watch.wants("gate", 7.9), watch.wants("gate", 8.0)) == (True, False), "a dead reader wants nothing"
+
+
+def test_of_several_readers_each_counts() -> None:
+    wishes = ReaderWishes()
+    wishes.heard("a", ["gate"], 0.0)
+    wishes.heard("b", [], 1.0)
+    assert wishes.wants("gate", 1.0)
+    wishes.heard("a", [], 2.0)
+    assert not wishes.wants("gate", 2.0)
+
+
+def test_a_reader_that_does_not_say_it_gets_all_there_is(tmp_path: Path) -> None:
+    watch = ReaderWatch(tmp_path, "default")
+    (tmp_path / READERS_FOLDER).mkdir()
+    (tmp_path / READERS_FOLDER / "default").write_text("old 7\n")
+    assert watch.present(0.0)
+    assert watch.wants("gate", 0.0)
+
+
+@pytest.mark.parametrize("half", [b"", b"a 2", b"a 2\nevery-fra", b"a 2\nevery-frame yard"])
+def test_a_beat_that_is_half_written_changes_no_wish(tmp_path: Path, half: bytes) -> None:
+    watch, beat = ReaderWatch(tmp_path, "default"), ReaderBeat(tmp_path, "default", "a")
+    beat.beat(["gate"])
+    watch.present(0.0)
+    (tmp_path / READERS_FOLDER / "default").write_bytes(half)
+    watch.present(0.5)
+    assert (watch.wants("gate", 0.5), watch.wants("yard", 0.5)) == (True, False)

@@ -170,11 +170,15 @@ class CaptureApp:
     def _missing(self, shard: str) -> str | None:
         return self._readers.missing(shard, self._clock.monotonic_s())
 
+    def _wants_every_frame(self, shard: str, camera: str) -> bool:
+        return self._readers.wants_every_frame(shard, camera, self._clock.monotonic_s())
+
     async def _watch(self) -> None:
         while True:
             for fleet in self._fleets:
                 fleet.readers(self._missing)
                 fleet.watch()
+            self._fleet.attend(self._wants_every_frame)
             if self._fleet.hanging() > MOST_HANGING:
                 raise CameraError(
                     f"more than {MOST_HANGING} calls into the video library hang; restarting frees them",

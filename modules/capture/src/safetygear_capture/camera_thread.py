@@ -142,10 +142,14 @@ class _Play:
         self._capture_clock = CaptureClock()
         self._lag = LagMeter()
         self._catching_up = False
+        self._between = False
 
     def run(self) -> None:
         """Until the thread is to end. Raises CameraError."""
         while not self._ended.is_set():
+            if self._desk.every_frame != self._between and self._desk.config.frames == "key-frames-when-quiet":
+                self._between = self._desk.every_frame
+                self._source.decode_between(self._between)
             try:
                 frames = self._source.read()
             except CameraError as exc:

@@ -66,9 +66,10 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     frames: Annotated[
         DecodedFrames,
         Meta(
-            description="Which pictures are decoded. key-frames costs little, for cameras where seldom something "
-            "happens: one picture per key frame of the camera is handed over, at analysedFps at most, and where key "
-            "frames are more than 2 s apart, health says that the camera is blind in between."
+            description="Which pictures are decoded. key-frames-when-quiet: key frames alone, at analysedFps at most, "
+            "until inference sees something move or somebody; then all, from the last key frame on. key-frames: never "
+            "others, which shows that somebody is there, but is too seldom for most rules. Where key frames are more "
+            "than 2 s apart, health says that the camera is blind in between."
         ),
     ] = "all"
     decode: Annotated[

@@ -46,6 +46,8 @@ class CameraDesk:
         self._decoded_times_s: deque[float] = deque()
         self._size: tuple[int, int] | None = None
         self._codec: str | None = None
+        self.every_frame = config.frames == "all"
+        """Whether all pictures are to be decoded; the event loop changes it where the configuration leaves it open."""
         self.decoding = SOFTWARE
         """Of the newest stream."""
         self._frozen_s = earlier.seconds_frozen if earlier else 0.0
@@ -206,6 +208,7 @@ class CameraDesk:
                 seconds_frozen=round(self._frozen_s, 3),
                 priority=self.config.priority,
                 frames=self.config.frames,
+                every_frame=self.every_frame,
                 decoder=self.decoding.decoder if streaming else None,
                 decoder_reason=self.decoding.reason if streaming else "",
             )

@@ -151,6 +151,13 @@ class Fleet:
             if run.desk.no_reader != why:
                 run.desk.reader(why)
 
+    def attend(self, wanted: Callable[[str, str], bool]) -> None:
+        """Decode every frame, or key frames alone, of the cameras whose configuration leaves it open: `wanted` says it
+        by shard and camera."""
+        for camera_id, run in self._runs.items():
+            if run.desk.config.frames == "key-frames-when-quiet":
+                run.desk.every_frame = wanted(run.desk.config.reader, camera_id)
+
     def watch(self) -> None:
         """The watchdog, to be called about twice a second: stalls are named even while a call does not return."""
         for run in self._runs.values():
@@ -242,7 +249,8 @@ class Fleet:
             open_timeout_s=min(OPEN_TIMEOUT_S, config.stall_budget_s),
             # FFmpeg notices silence after one to two of these.
             read_timeout_s=config.stall_budget_s / 2,
-            key_frames_apart_s=(1 - TOLERANCE) / config.analysed_fps if config.frames == "key-frames" else None,
+            key_frames_apart_s=None if config.frames == "all" else (1 - TOLERANCE) / config.analysed_fps,
+            keeps_between=config.frames == "key-frames-when-quiet",
             decode=config.decode,
         )
 

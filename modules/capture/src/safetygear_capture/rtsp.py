@@ -27,6 +27,7 @@ from safetygear.errors import CameraError
 from safetygear_capture.coded_pictures import carries_slice
 from safetygear_capture.decoding import NO_DECODER, Decoding
 from safetygear_capture.ffmpeg_errors import NEARLY, open_failure, read_failure
+from safetygear_capture.kept_packets import KeptPackets
 from safetygear_capture.reasons import explain
 from safetygear_capture.source import DecodedFrame, Planes, SourceRequest
 from safetygear_capture.vaapi import accelerator
@@ -63,6 +64,8 @@ class RtspSource:
         self._closed = False
         self._key_frames_apart_s = request.key_frames_apart_s
         self._key_frame_s = -math.inf
+        self._between = False
+        self._kept: KeptPackets[Packet[VideoStream]] | None = KeptPackets() if request.keeps_between else None
         self._camera_s: OrderedDict[int, float] = OrderedDict()
         self._read_timeout_s = request.read_timeout_s
         started_s = time.monotonic()
@@ -108,8 +111,12 @@ class RtspSource:
         self.bytes_read += packet.size
         self._interrupted = False
         waited = time.monotonic() - asked_s >= WAITED_S
-        if self._key_frames_apart_s is not None:
+        if self._kept is not None and not self._between:
+            self._kept.take(packet, packet.size, keyframe=packet.is_keyframe)
+        if self._key_frames_apart_s is not None and not self._between:
             return self._key_frame(packet, waited, self._key_frames_apart_s)
+        if self._kept is not None and not self._begun:
+            return self._begin_between(packet)
         self._remember_time(packet)
         if not self._begun:
             self._begun = packet.is_keyframe
@@ -128,8 +135,34 @@ class RtspSource:
         return [self._frame(frame, waited) for frame in decoded if isinstance(frame, VideoFrame)]
 
     def key_frames_only(self, only: bool) -> None:
-        if self._key_frames_apart_s is None:
+        if self._key_frames_apart_s is None or self._between:
             self._stream.codec_context.skip_frame = "NONKEY" if only else "DEFAULT"
+
+    def decode_between(self, wanted: bool) -> None:
+        if self._kept is not None and wanted != self._between:
+            self._between, self._begun = wanted, False
+            self._stream.codec_context.skip_frame = "DEFAULT"
+            self._stream.codec_context.flush_buffers()
+            if not wanted:
+                self._kept.clear()
+
+    def _begin_between(self, packet: Packet[VideoStream]) -> list[DecodedFrame]:
+        assert self._kept is not None
+        self._kept.take(packet, packet.size, keyframe=packet.is_keyframe)
+        newest: list[DecodedFrame] = []
+        self.awaits_key_frame = not len(self._kept)
+        for kept in self._kept.all():
+            self._begun = True
+            self._remember_time(kept)
+            try:
+                decoded = [frame for frame in kept.decode() if isinstance(frame, VideoFrame)]
+            except av.FFmpegError:
+                self.decode_errors += 1
+                continue
+            # The older ones are as late as the last key frame is old: to hand them over would look like a lag.
+            newest = [self._frame(decoded[-1], waited=True)] if decoded else newest
+        self._kept.clear()
+        return newest
 
     def close(self) -> None:
         if not self._closed:

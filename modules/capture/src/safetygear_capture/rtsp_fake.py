@@ -66,13 +66,17 @@ def picture(
 class ScriptedSource:
     """Gives one step per `read`, and `end-of-stream` after the last."""
 
-    def __init__(self, steps: Sequence[Step], key_frames_apart_s: float | None = None) -> None:
+    def __init__(
+        self, steps: Sequence[Step], key_frames_apart_s: float | None = None, *, keeps_between: bool = False
+    ) -> None:
         self.codec = "h264"
         self.decoding = SOFTWARE
         self.decode_errors = 0
         self.awaits_key_frame = False
         self.only_key_frames = False
         self.closed = False
+        self.between = False
+        self._keeps_between = keeps_between
         self._key_frames_apart_s = key_frames_apart_s
         self._key_frame_pts_s = -math.inf
         self._steps: Iterator[Step] = iter(steps)
@@ -92,13 +96,16 @@ class ScriptedSource:
         if step is None:
             self.decode_errors += 1
             return []
-        if self._key_frames_apart_s is not None:
+        if self._key_frames_apart_s is not None and not self.between:
             self.awaits_key_frame = not self._due(step, self._key_frames_apart_s)
             return [] if self.awaits_key_frame else [step]
         return [] if self.only_key_frames and not step.keyframe else [step]
 
     def key_frames_only(self, only: bool) -> None:
         self.only_key_frames = only
+
+    def decode_between(self, wanted: bool) -> None:
+        self.between = wanted and self._keeps_between
 
     def _due(self, frame: DecodedFrame, apart_s: float) -> bool:
         pts_s = frame.pts_s if frame.pts_s is not None else math.inf
@@ -128,7 +135,7 @@ class ScriptedCamera:
         attempt = next(self._attempts, Fails("refused-connection"))
         if isinstance(attempt, Fails):
             raise CameraError(explain(attempt.code), code=attempt.code)
-        source = ScriptedSource(attempt, request.key_frames_apart_s)
+        source = ScriptedSource(attempt, request.key_frames_apart_s, keeps_between=request.keeps_between)
         source.decoding = SOFTWARE if request.decode == "software" else self._accelerated
         self.sources.append(source)
         return source

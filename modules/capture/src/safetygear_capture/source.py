@@ -38,6 +38,8 @@ class SourceRequest:
     key_frames_apart_s: float | None = None
     """Not None: only key frames are decoded, each for itself, and of those that arrive closer together than this only
     the first. Nothing is done with any other packet."""
+    keeps_between: bool = False
+    """With `key_frames_apart_s`: the coded pictures since the last key frame are kept, for `decode_between`."""
     decode: Decode = "software"
 
 
@@ -115,6 +117,11 @@ class FrameSource(Protocol):
 
     def key_frames_only(self, only: bool) -> None:
         """Skip everything but key frames, to catch up. Says nothing where no other is decoded anyway."""
+        ...
+
+    def decode_between(self, wanted: bool) -> None:
+        """Where only key frames are decoded, and what lies between is kept: decode that too, from the last key frame
+        on, or no longer. Of the pictures that were kept, the newest is given."""
         ...
 
     def close(self) -> None: ...

@@ -149,6 +149,7 @@ class InferenceApp:
             hub=hub,
             problems=self.problems,
             clock=clock,
+            every_frame=self._pipeline.every_frame,
         )
         self.methods = Methods()
         self.methods.add("ping", self._ping)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from safetygear.clock import Clock
@@ -16,6 +17,7 @@ from safetygear_inference.problems import Problems
 
 READERS_OUTPUT = "readers"
 BEAT_S = 1.0
+LOOK_EVERY_S = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +35,14 @@ class Heartbeat:
         hub: HubPort,
         problems: Problems,
         clock: Clock,
+        every_frame: Callable[[], Sequence[str]] = tuple,
     ) -> None:
+        """`every_frame`: the cameras of which key frames alone will not do now."""
         self._beats = [ReaderBeat(folder, shard, instance) for shard in shards] if transport == "ring" else []
-        self._message = ReadersMessage(instance=instance, shards=list(shards))
+        self._instance = instance
+        self._shards = list(shards)
+        self._every_frame = every_frame
+        self._told: tuple[str, ...] = ()
         self._hub = hub
         self._problems = problems
         self._clock = clock
@@ -43,30 +50,33 @@ class Heartbeat:
     async def run(self) -> None:
         """Beat until cancelled. A frames folder that can't be written is a named problem, tried again each second."""
         try:
+            due_s = self._clock.monotonic_s()
             while True:
-                if self._hub.connected:
-                    await self.beat()
-                await self._clock.sleep(BEAT_S)
+                now_s = self._clock.monotonic_s()
+                # At once where a camera is wanted: each frame of somebody who has just come is one to judge him by.
+                if now_s >= due_s or tuple(self._every_frame()) != self._told:
+                    due_s = now_s + BEAT_S
+                    if self._hub.connected:
+                        await self.beat()
+                await self._clock.sleep(LOOK_EVERY_S)
         finally:
             for beat in self._beats:
                 beat.close()
 
     async def beat(self) -> None:
         """One beat now."""
+        self._told = tuple(self._every_frame())
         if not self._beats:
-            message = OutgoingMessage(
-                READERS_OUTPUT,
-                encode(self._message),
-                {"schema": self._message.schema, "instance": self._message.instance},
-            )
+            beat = ReadersMessage(instance=self._instance, shards=self._shards, every_frame=list(self._told))
+            message = OutgoingMessage(READERS_OUTPUT, encode(beat), {"schema": beat.schema, "instance": beat.instance})
             try:
                 await self._hub.send(message)
             except HubError as exc:
                 log.debug("a reader's heartbeat was not sent: %s", exc)
             return
         try:
-            for beat in self._beats:
-                beat.beat()
+            for file in self._beats:
+                file.beat(self._told)
         except FrameError as exc:
             self._problems.raised("frames", exc.code, str(exc))
         else:

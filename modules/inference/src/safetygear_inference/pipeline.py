@@ -100,6 +100,10 @@ class Pipeline:
         """The twin has changed: from the next frame on."""
         self.config, self._gates.config = config, config.motion_gate
 
+    def every_frame(self) -> list[str]:
+        """Cameras of which key frames alone will not do now."""
+        return self._gates.wanted(self._clock.monotonic_s())
+
     def waiting(self) -> int:
         """Frames that wait for a worker: at most one per camera."""
         return self._scheduler.waiting()
@@ -127,6 +131,8 @@ class Pipeline:
         self._judging.cameras(message, removed)
         for status in message.cameras:
             self._scheduler.prioritise(status.camera, status.priority)
+            on_call = status.frames == "key-frames-when-quiet"
+            (self._gates.on_call.add if on_call else self._gates.on_call.discard)(status.camera)
         for camera in removed:
             self._gates.forget(camera)
             self._scheduler.forget(camera)

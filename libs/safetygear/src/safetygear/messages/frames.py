@@ -17,7 +17,7 @@ are decoded."""
 CameraState = Literal[
     "idle", "connecting", "streaming", "stalled", "backing-off", "refused", "paused", "silent", "stopped"
 ]
-DecodedFrames = Literal["all", "key-frames"]
+DecodedFrames = Literal["all", "key-frames", "key-frames-when-quiet"]
 Decoder = Literal["software", "vaapi"]
 
 CAMERA_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -127,6 +127,8 @@ class CameraStatus(Message, frozen=True, kw_only=True):
     """Its share of the analyses where there are not enough for all, as configured."""
     frames: DecodedFrames = "all"
     """Which of the stream's pictures are decoded, as configured."""
+    every_frame: bool = True
+    """Whether all of them are decoded now."""
     decoder: Decoder | None = None
     """What decodes them; null while it does not stream."""
     decoder_reason: str = ""
@@ -161,3 +163,6 @@ class ReadersMessage(Message, frozen=True, kw_only=True):
     """Who reads: the inference instance's name."""
     shards: list[str]
     """The shards it reads."""
+    every_frame: list[CameraId] | None = None
+    """Cameras that are not quiet: something moves, somebody is followed, or an episode is open. Of the others, key
+    frames will do. null, as from versions that did not say it: nothing is known of that."""

@@ -9,6 +9,7 @@ threshold follows it, up to a limit, as long as nobody is found.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import Final
 
@@ -40,7 +41,8 @@ class MotionGate:
     def __init__(self) -> None:
         self._reference: Sketch | None = None
         self._analysed_s = 0.0
-        self._moved_s = 0.0
+        self.moved_s = -math.inf
+        """When something has moved last, or a frame was analysed whatever has."""
         self._seen: tuple[Sketch, float | None] | None = None
         self._quiet_changes: deque[float] = deque(maxlen=CHANGES_KEPT)
 
@@ -59,10 +61,8 @@ class MotionGate:
         if self._reference is not None and self._reference.shape == sketch.shape:
             change = largest_change(self._reference, sketch)
         if change is None or change > self.threshold:
-            self._moved_s = now_s
-        closed = (
-            change is not None and now_s - self._moved_s >= HOLD_S and now_s - self._analysed_s < floor_s
-        )
+            self.moved_s = now_s
+        closed = change is not None and now_s - self.moved_s >= HOLD_S and now_s - self._analysed_s < floor_s
         self._seen = (sketch, change)
         if closed and change is not None:
             self._quiet_changes.append(change)
@@ -80,7 +80,7 @@ class MotionGate:
     def busy(self, now_s: float) -> None:
         """A frame is analysed whatever has moved. What the gate compares with is old from now on."""
         self._reference = self._seen = None
-        self._moved_s = now_s
+        self.moved_s = now_s
 
 
 def largest_change(before: Sketch, after: Sketch) -> float:
