@@ -101,6 +101,52 @@ def test_frames_lie_in_the_ring_where_their_references_say(camera: RunningCamera
         assert process.reported()["$version"] == version, "each change of a reported property costs quota"
 
 
+def test_a_quiet_camera_is_decoded_by_key_frames_until_its_reader_wants_more(
+    camera: RunningCamera, tmp_path: Path
+) -> None:
+    """The clip has 10 pictures a second, of which each tenth is a key frame."""
+    wanted: set[str] = set()
+    cameras = {
+        "gate": {"url": camera.url("gate"), "frames": "key-frames-when-quiet", "analysedFps": 10, "decode": "vaapi"}
+    }
+
+    def gate(process: CaptureProcess) -> dict[str, Any]:
+        found: dict[str, Any] = process.status()["cameras"]["gate"]
+        return found
+
+    def numbers(process: CaptureProcess, count: int) -> list[int]:
+        """Of the pictures in the camera's next references, as decoded from the slots."""
+        reader, seen = FrameRingReader(process.frames), list[int]()
+        while len(seen) < count:
+            before = len(process.references("gate"))
+            wait_until(lambda before=before: len(process.references("gate")) > before, 30, "the next frame")  # type: ignore[misc]  # bound per loop
+            view = reader.view(decode_reference(process.references("gate")[-1]))
+            seen.append(read_number(view.planes[0]))
+            view.check()
+        return seen
+
+    with (
+        capturing(tmp_path, cameras) as (_, process),
+        reading(process.frames, every_frame=wanted),
+    ):
+        assert all(number % 10 == 0 for number in numbers(process, 3)), "key frames only"
+        status = gate(process)
+        assert (status["frames"], status["everyFrame"]) == ("key-frames-when-quiet", False)
+        assert status["decoder"] in ("software", "vaapi")
+        if status["decoder"] == "software":
+            assert process.reported()["cameras"]["gate"]["decoderReason"] == status["decoderReason"] != ""
+        wanted.add("gate")
+        wait_until(lambda: bool(gate(process)["everyFrame"]), 10, "every frame")
+        decoded = gate(process)["framesDecoded"]
+        assert any(number % 10 for number in numbers(process, 8))
+        assert gate(process)["framesDecoded"] - decoded >= 8
+        wanted.clear()
+        wait_until(lambda: not gate(process)["everyFrame"], 10, "key frames again")
+        numbers(process, 1)
+        assert all(number % 10 == 0 for number in numbers(process, 2))
+        assert gate(process)["reason"] == "ok"
+
+
 def test_a_camera_is_restarted_by_a_method(camera: RunningCamera, tmp_path: Path) -> None:
     cameras = {name: {"url": camera.url(name)} for name in ("gate", "yard")}
     with capturing(tmp_path, cameras) as (runtime, process), reading(process.frames):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +105,16 @@ def running_capture(
 
 
 @contextlib.contextmanager
-def reading(frames: Path, *shards: str) -> Iterator[None]:
-    """Show the heartbeat of a reader of `shards` (`default` where none is named) each half second."""
+def reading(frames: Path, *shards: str, every_frame: Collection[str] = ()) -> Iterator[None]:
+    """Show the heartbeat of a reader of `shards` (`default` where none is named) each half second, and the cameras of
+    which it wants every frame; the caller may change the collection."""
     beats = [ReaderBeat(frames, shard, "test-reader") for shard in shards or ("default",)]
     done = threading.Event()
 
     def beat() -> None:
         while not done.wait(0.5):
             for one in beats:
-                one.beat()
+                one.beat(every_frame)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
