@@ -207,7 +207,9 @@ class TrainingProject:
         counts = {tag["name"]: tag["imageCount"] for tag in self.tag_list()}
         few = [name for name, count in counts.items() if count < self.limits.images_a_tag]
         if few or not counts:
-            raise RefusalError(400, "BadRequestDetectionTrainingValidationFailed", "Not enough images for training")
+            raise RefusalError(
+                400, "BadRequestDetectionTrainingValidationFailed", "Not enough images per tag for training"
+            )
         state = repr(sorted((image.sha256, sorted(map(_edges, image.regions))) for image in self.images.values()))
         state += repr((self.domain["id"], kind))
         if not force and state in self.trained_on.values():
@@ -258,7 +260,7 @@ class TrainingProject:
             raise RefusalError(400, "BadRequestProjectUnsupportedExportPlatform", "Unsupported export platform")
         there = self.exports.setdefault(iteration_id, [])
         if any((one["platform"], one["flavor"]) == (platform, flavor) and one["status"] != "Failed" for one in there):
-            raise RefusalError(400, "BadRequestExportAlreadyInProgress", "Export already exists")
+            raise RefusalError(400, "BadRequestExportAlreadyInProgress", f"{iteration_id} is already queued for export")
         if self.limits.exports < 1:
             raise RefusalError(400, "BadRequestExceededQuota", "The number of exports of this month is exceeded")
         self.limits.exports -= 1

@@ -175,6 +175,21 @@ def test_an_answer_that_is_lost_costs_no_second_export(
     assert server.project.limits.exports == 1
 
 
+def test_an_export_that_somebody_else_orders_meanwhile(
+    server: TrainingServer, examples: Path, tmp_path: Path, capsys: Output
+) -> None:
+    arguments = trained(server, examples, capsys)
+    iteration = server.project.iterations[0]["id"]
+
+    async def ordered_elsewhere(request: Any, handler: Any) -> Any:
+        server.project.order_export(iteration, "ONNX", None)
+        return await handler(request)
+
+    server.faults = [("export?platform", ordered_elsewhere)]
+    assert main(["learn", "pull", *arguments, "-o", str(tmp_path / "a.zip"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["export"]["reused"] is True
+
+
 def test_an_iteration_without_figures_is_pulled(
     server: TrainingServer, examples: Path, tmp_path: Path, capsys: Output
 ) -> None:

@@ -24,7 +24,6 @@ PLATFORM: Final = "ONNX"
 FLAVORS: Final = (None, "ONNXFloat16")
 """Of the exports there are, the first is taken: float32 is what a processor computes in anyway."""
 EXPORTING, DONE = "Exporting", "Done"
-_PRESENT: Final = ("BadRequestExportAlreadyInProgress",)
 _SPENT: Final = "BadRequestExceededQuota"
 
 
@@ -112,7 +111,8 @@ class ProjectPull:
         try:
             return self._patience.call(order)
         except TrainingServiceError as exc:
-            if exc.said in _PRESENT and (there := choose_export(self._exports(iteration))) is not None:
+            # "… is already queued for export": somebody was faster. Which code comes with it is documented nowhere.
+            if not exc.retryable and (there := choose_export(self._exports(iteration))) is not None:
                 return there, True
             if exc.said == _SPENT:
                 raise UserError(

@@ -23,7 +23,6 @@ OVERLAP: Final = 0.3
 """What the portal shows at first."""
 COMPLETED, FAILED = "Completed", "Failed"
 _UNCHANGED: Final = ("BadRequestTrainingNotNeeded", "BadRequestTrainingNotNeededButTrainingPipelineUpdated")
-_RUNNING: Final = "BadRequestTrainingAlreadyInProgress"
 _HINTS: Final = {
     "BadRequestDetectionTrainingValidationFailed": "At least 15 pictures must have each tag: tag more of them.",
     "BadRequestExceedIterationPerProjectLimit": "Delete an iteration in the portal, under Performance.",
@@ -107,10 +106,10 @@ class ProjectTraining:
         except TrainingServiceError as exc:
             if exc.said in _UNCHANGED:
                 return None
-            if exc.said == _RUNNING and (running := self._running()) is not None:
-                return running
             if exc.said in _HINTS:
                 raise UserError(f"{exc}.", hint=_HINTS[exc.said], code=exc.code) from exc
+            if not exc.retryable and (running := self._running()) is not None:
+                return running
             raise
 
     def _running(self) -> Iteration | None:
