@@ -9,7 +9,8 @@ from safetygear_workbench.learn.stored_examples import StoredExample
 from safetygear_workbench.learn.training_service import PICTURES_A_BATCH
 
 BATCH_BYTES: Final = 16 * 2**20
-"""Of JPEG; base64 makes a third more of it. What a cut line loses, and what is held in memory."""
+"""Of JPEG; base64 makes a third more of it. What a cut line loses, and what is held in memory. From some 55 MB on the
+service has timed out (github.com/microsoft/Cognitive-CustomVision-Windows/issues/13)."""
 
 
 def batches(examples: Iterable[StoredExample]) -> Iterator[list[StoredExample]]:
