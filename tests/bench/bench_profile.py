@@ -1,4 +1,5 @@
-"""Where a module's processor time goes: `python tests/bench/bench_profile.py MODULE STREAM CAMERAS` (inference sub 4).
+"""Where a module's processor time goes: `python tests/bench/bench_profile.py MODULE STREAM CAMERAS [MODEL]`, such as
+`inference sub 4 v8n`.
 
 Runs the solution and prints, in ms per analysed frame: processor time by thread (from /proc, exact), and the functions
 that held the interpreter's lock most (py-spy, to be installed by hand; a thread that waits holds none, and neither does
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -22,7 +24,7 @@ from safetygear_workbench.bench.processes import children, parse_stat
 from safetygear_workbench.bench.solution import Solution
 
 SECONDS, RATE, SHOWN = 20, 250, 12
-PY_SPY = str(Path(sys.executable).parent / "py-spy")
+PY_SPY = shutil.which("py-spy") or str(Path(sys.executable).parent / "py-spy")
 
 
 def cpu_by_thread(pid: int) -> dict[int, float]:
@@ -37,9 +39,9 @@ def thread_names(pid: int) -> dict[int, str]:
     return {int(found[1]): found[2] for found in re.finditer(r'^Thread (\d+) \(\w+\): "(.*)"$', dump, re.MULTILINE)}
 
 
-async def main(module: str, stream: str, cameras: int) -> None:
+async def main(module: str, stream: str, cameras: int, model: str = "default") -> None:
     folder = Path(os.environ.get("BENCH_FOLDER", ".safetygear/bench"))
-    wanted = case(stream, "default", folder=folder, manifest=Path("deployment.template.json"), environ=os.environ)
+    wanted = case(stream, model, folder=folder, manifest=Path("deployment.template.json"), environ=os.environ)
     wanted = replace(wanted, cameras=cameras)
     raw = folder / f"profile-{module}.txt"
     with CameraSite(alike(wanted.clip, cameras), wanted.state.with_suffix(".cameras.log")) as site:
@@ -68,4 +70,4 @@ async def main(module: str, stream: str, cameras: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), *sys.argv[4:]))

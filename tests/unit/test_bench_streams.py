@@ -32,7 +32,7 @@ def test_drops_are_summed_over_cameras_and_health_messages() -> None:
         return {"body": {"schema": "safetygear.health/1", "cameras": [{"dropped": one} for one in by_camera]}}
 
     records = [
-        health({"stale": 2}, {"superseded": 1}),
+        health({"stale": 2, "above-rate": 900}, {"superseded": 1}),
         {"body": {"schema": "safetygear.event/1"}},
         health({"stale": 3}),
     ]

@@ -11,6 +11,8 @@ from safetygear_workbench.bench.figures import fit
 
 Record = Mapping[str, Any]
 HEALTH: Final = "safetygear.health/1"
+NOT_DUE: Final = "above-rate"
+"""Decoded, and not wanted at the analysed rate: no drop."""
 
 
 def distinct(detections: Sequence[Record]) -> set[tuple[str, int, str]]:
@@ -28,7 +30,7 @@ def dropped(records: Sequence[Record]) -> dict[str, int]:
         if body.get("schema") == HEALTH:
             for camera in body["cameras"]:
                 counts.update(camera["dropped"])
-    return dict(sorted(counts.items()))
+    return {reason: count for reason, count in sorted(counts.items()) if reason != NOT_DUE}
 
 
 def memory_slope(rss_bytes: Sequence[tuple[float, int]]) -> dict[str, Any]:
