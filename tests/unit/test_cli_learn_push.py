@@ -15,7 +15,7 @@ import pytest
 from safetygear_workbench.cli.main import main
 from safetygear_workbench.evaluate.reading import open_truth
 from support.learn_commands import an_export, assert_one_line, pushed
-from support.stored_examples import Box, write_example, write_examples
+from support.stored_examples import Box, jpeg, write_example, write_examples
 from support.training_project import TrainingProject
 from support.training_server import KEY, TrainingServer, serving
 
@@ -68,6 +68,20 @@ def test_one_picture_under_two_names_is_sent_once(server: TrainingServer, exampl
     write_example(examples, 100, BOXES, picture=next(examples.glob("*.jpg")).read_bytes())
     pushed(server, examples)
     assert len(server.project.images) == 16
+
+
+def test_a_copy_of_a_container_has_a_folder_for_each_device(
+    server: TrainingServer, examples: Path, tmp_path: Path, capsys: Output
+) -> None:
+    copied = tmp_path / "container"
+    shutil.copytree(examples, copied / "box-1")
+    write_example(copied / "box-2", 200, BOXES)
+    assert main(["learn", "push", str(copied), "--project", server.project.id]) == 0
+    assert len(server.project.images) == 17
+    write_example(copied / "box-2", 0, BOXES, picture=jpeg(999), id=sorted(examples.glob("*.jpg"))[0].stem)
+    capsys.readouterr()
+    assert main(["learn", "push", str(copied), "--coco", str(tmp_path / "coco")]) == 2
+    assert_one_line(capsys, "another example has that id")
 
 
 def test_refused_pictures_are_named(server: TrainingServer, examples: Path, capsys: Output) -> None:
@@ -152,7 +166,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "two of one id": (two_of_one_id, "says that it describes"),
     "no JSON": (not_json, "Example: "),
     "another form": (other_form, "safetygear.example/2"),
-    "a stray JSON": (stray, "notes.json is not named as an example is"),
+    "a stray JSON": (stray, "notes.json: it is not named as an example is"),
     "an empty folder": (empty, "holds no examples"),
     "no folder": (missing, "can't be read (No such file or directory)"),
     "600 tags": (many_tags, "would have 602 tags; at most 500"),

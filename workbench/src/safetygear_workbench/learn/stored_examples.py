@@ -69,37 +69,51 @@ class StoredExamples:
 
 
 def read_examples(folder: Path, progress: Callable[[int, int], None]) -> StoredExamples:
-    """Everything in `folder`, the oldest first. `progress`: how many of how many have been looked at.
+    """Everything in `folder` and the folders in it, the oldest first. `progress`: how many of how many were looked at.
 
-    Raises UserError where there is no such folder, or no example in it.
+    A copy of a container has a folder for each device. Raises UserError where there is no such folder, or no example.
     """
-    names = _descriptions(folder)
-    whole: dict[str, StoredExample] = {}
+    descriptions = _descriptions(folder)
+    by_picture: dict[str, StoredExample] = {}
+    ids: set[str] = set()
     repeated: list[str] = []
     broken: dict[str, str] = {}
-    for number, name in enumerate(names, 1):
+    for number, path in enumerate(descriptions, 1):
         try:
-            found = _stored(folder, name)
+            found = _stored(path.parent, path.stem)
+            if found.sha256 not in by_picture and found.id in ids:
+                raise UserError("another example has that id")
         except (MessageError, OSError, UserError) as exc:
-            broken[name] = exc.strerror or type(exc).__name__ if isinstance(exc, OSError) else str(exc)
+            broken[str(path.relative_to(folder))] = _why(exc)
         else:
-            if found.sha256 in whole:
-                repeated.append(name)
+            ids.add(found.id)
+            if found.sha256 in by_picture:
+                repeated.append(found.id)
             else:
-                whole[found.sha256] = found
-        progress(number, len(names))
-    return StoredExamples(tuple(whole.values()), tuple(repeated), broken)
+                by_picture[found.sha256] = found
+        progress(number, len(descriptions))
+    return StoredExamples(tuple(by_picture.values()), tuple(repeated), broken)
 
 
-def _descriptions(folder: Path) -> list[str]:
+def _why(exc: Exception) -> str:
+    return exc.strerror or type(exc).__name__ if isinstance(exc, OSError) else str(exc)
+
+
+def _descriptions(folder: Path) -> list[Path]:
+    """Paths of the JSON files, sorted by their names, which begin with the time."""
     try:
-        names = [entry.name for entry in os.scandir(folder) if entry.is_file()]
+        folders = [folder, *(Path(entry.path) for entry in os.scandir(folder) if entry.is_dir())]
+        found = [
+            Path(entry.path)
+            for one in folders
+            for entry in os.scandir(one)
+            if entry.name.endswith(DESCRIPTION_SUFFIX) and entry.is_file()
+        ]
     except OSError as exc:
         raise UserError(f"{folder} can't be read ({exc.strerror}).", hint=_HINT) from exc
-    ids = sorted(name.removesuffix(DESCRIPTION_SUFFIX) for name in names if name.endswith(DESCRIPTION_SUFFIX))
-    if not ids:
+    if not found:
         raise UserError(f"{folder} holds no examples.", hint=_HINT)
-    return ids
+    return sorted(found, key=lambda path: path.name)
 
 
 _HINT: Final = "Give the folder with the examples' .jpg and .json, a copy of the device's learning/examples."
@@ -107,7 +121,7 @@ _HINT: Final = "Give the folder with the examples' .jpg and .json, a copy of the
 
 def _stored(folder: Path, name: str) -> StoredExample:
     if not is_example_id(name):
-        raise UserError(f"{name}{DESCRIPTION_SUFFIX} is not named as an example is")
+        raise UserError("it is not named as an example is")
     example = read_example(folder, name)
     path = picture_path(folder, name)
     try:
