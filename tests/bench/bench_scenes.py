@@ -15,6 +15,7 @@ import asyncio
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,23 +74,30 @@ async def live(stories: list[str], folder: Path, at_once: int) -> dict[str, Any]
             async with Solution(
                 site.urls, folder / "state", manifest=ROOT / "deployment.template.json", inference=twin
             ) as solution:
-                records = list(await solution.follow(longest_s + SETTLE_S))
+                records = list(await solution.follow(2 * longest_s + SETTLE_S))
         for name in group:
             story = scenes.truth(name)
             bodies = [one["body"] for one in records if one.get("body", {}).get("camera") == name]
             frames = [body for body in bodies if body["schema"] == "safetygear.detections/1"]
-            # The camera plays its clip from the first picture on when the module connects.
-            began_s = epoch_s(frames[0]["capturedAt"]) - (frames[0]["frameNumber"] - 1) / story["fps"]
+            # The camera plays its clip from the first picture on when capture connects, and inference may still be
+            # starting then; the clip comes again without a pause, and that time all of it is watched.
+            played_s = epoch_s(frames[0]["capturedAt"]) - (frames[0]["frameNumber"] - 1) / story["fps"]
+            began_s = played_s + story["duration_s"]
+            in_pass = [body for body in bodies if began_s <= _at_s(body) < began_s + story["duration_s"]]
             opened = {
                 body["id"]: body
-                for body in bodies
+                for body in in_pass
                 if body["schema"] == "safetygear.event/1" and body["state"] == "open"
-                and epoch_s(body["openedAt"]) - began_s < story["duration_s"]
             }  # fmt: skip
             score.take(name, story, list(opened.values()), began_s)
-            analysed += sum(epoch_s(frame["capturedAt"]) - began_s < story["duration_s"] for frame in frames)
+            analysed += sum(body["schema"] == "safetygear.detections/1" for body in in_pass)
             film_s += story["duration_s"]
     return score.as_json() | {"stories": len(stories), "analysed_fps": round(analysed / film_s, 2)}
+
+
+def _at_s(body: Mapping[str, Any]) -> float:
+    """When what a message tells of was in the picture; -1 for those that tell of no moment."""
+    return epoch_s(body.get("openedAt") or body["capturedAt"]) if {"openedAt", "capturedAt"} & body.keys() else -1.0
 
 
 def main() -> None:
