@@ -143,7 +143,7 @@ _HEALTH = HealthMessage(
             seconds_blurred=1.4,
             frames_in=1355,
             analysed=271,
-            dropped={"superseded": 3},
+            dropped={"shed": 3},
             latency_ms=LatencyPercentiles(p50=104.6, p95=148.2),
         )
     ],
@@ -237,7 +237,7 @@ _CAMERAS = CamerasMessage(
     ],
 )
 
-_READERS = ReadersMessage(instance="inference", shards=["default"])
+_READERS = ReadersMessage(instance="inference", shards=["default"], every_frame=["loading-bay"])
 
 _FRAMES = FramesMessage(
     shard="default",

@@ -120,6 +120,9 @@ CAPTURE = TwinEntry(
                 "username": "viewer",
                 "password": "file:gate-2",
                 "analysedFps": 5,
+                "frames": "key-frames-when-quiet",
+                "decode": "auto",
+                "priority": 2,
             },
             "loading-bay": {"url": "rtsps://10.0.7.13/live", "tlsVerify": False, "stallBudgetS": 15},
         },
@@ -139,6 +142,9 @@ CAPTURE = TwinEntry(
                 "state": "streaming",
                 "reason": "ok",
                 "since": "2026-11-25T08:59:14.102Z",
+                "frames": "key-frames-when-quiet",
+                "decoder": "software",
+                "decoderReason": "no-render-node",
                 "mainStream": {"state": "streaming", "reason": "ok", "since": "2026-11-25T08:59:14.390Z"},
             },
             "loading-bay": {"state": "refused", "reason": "auth-failed", "since": "2026-11-25T08:59:13.877Z"},
@@ -154,6 +160,11 @@ CAPTURE = TwinEntry(
         "cameras.<id>.reason": "`ok`, or why not ([below](#camera-states)).",
         "cameras.<id>.since": "When the state was entered (RFC 3339, UTC). A camera that flaps is told of about once a "
         "minute, since each change costs a message.",
+        "cameras.<id>.frames": "Which pictures are decoded, as configured; absent: all.",
+        "cameras.<id>.decoder": "What decodes, where that is not just software as configured.",
+        "cameras.<id>.decoderReason": "Why it is software: `no-render-node`, `render-node-not-permitted`, "
+        "`vaapi-not-built`, `vaapi-no-device`, `vaapi-no-decoder`, `vaapi-failed` "
+        "([deploy.md](deploy.md#decoding-on-a-gpu)).",
         "cameras.<id>.mainStream": "The same of its main stream, where it is opened beside the sub-stream. Whatever "
         "happens to it, the fields above are of the stream that is analysed.",
         "cameras.<id>.mainStream.state": "What its connection does.",
@@ -179,6 +190,10 @@ CAPTURE = TwinEntry(
         (
             "Leave a camera's main stream closed, where the network has no room for both streams",
             {"cameras": {"gate-2": {"mainStream": "off"}}},
+        ),
+        (
+            "Look at key frames of a camera until somebody comes",
+            {"cameras": {"gate-2": {"frames": "key-frames-when-quiet"}}},
         ),
         ("Take a camera out", {"cameras": {"gate-2": None}}),
         ("Disconnect one for a while and keep its configuration", {"cameras": {"gate-2": {"enabled": False}}}),
@@ -311,6 +326,10 @@ INFERENCE = TwinEntry(
                     }
                 }
             },
+        ),
+        (
+            "No analysis of pictures in which nothing moves, but for one camera",
+            {"motionGate": {"enabled": True, "cameras": {"gate-2": False}}},
         ),
         ("Keep pictures that the detector found hard", {"learning": {"enabled": True, "perHour": 10}}),
     ),

@@ -78,7 +78,7 @@ def _words(node: inspect.Type) -> WireType:
 
 def _plural(name: str) -> str:
     first, of, rest = name.partition(" of ")
-    return f"{first}s{of}{rest}"
+    return name if " or " in first else f"{first}s{of}{rest}"
 
 
 def _range(node: inspect.IntType | inspect.FloatType) -> str:
