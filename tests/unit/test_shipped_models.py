@@ -15,9 +15,12 @@ import pytest
 from safetygear.geometry import as_xyxy, iou
 from safetygear_inference.detectors import open_model
 from safetygear_inference.picture import Picture
+from safetygear_inference.second_look.crops import crops
+from safetygear_inference.second_look.network import SecondLookNetwork
 
 MODELS = Path(__file__).parents[2] / "modules" / "inference" / "models"
 GOLDEN = json.loads((Path(__file__).parent / "golden_boxes.json").read_text(encoding="utf-8"))
+GOLDEN_LOOKS = json.loads((Path(__file__).parent / "golden_looks.json").read_text(encoding="utf-8"))
 LEAST_IOU = {"float": 0.98, "int8": 0.80}
 """Float differs in the last bits between processors. In int8 a side may move by some quantisation steps."""
 
@@ -44,3 +47,15 @@ def test_it_sees_the_golden_boxes(name: str) -> None:
         assert overlap.max(initial=0) >= LEAST_IOU["int8" if "int8" in name else "float"], box
         assert abs(float(found.probability[same][int(np.argmax(overlap))]) - box["probability"]) <= 0.1
     assert abs(len(found) - len(expected)) <= (1 if "int8" in name else 0)
+
+
+def test_the_second_look_gives_the_golden_answers() -> None:
+    network = SecondLookNetwork(MODELS / "second_look.onnx")
+    with av.open(str(files("safetygear_workbench") / "demo" / "site_scene_demo.mp4")) as container:
+        frame = next(islice(container.decode(video=0), GOLDEN_LOOKS["frame"], None))
+    picture = Picture.from_bgr(frame.to_ndarray(format="bgr24"))
+    squares = [tuple(one["square_px"]) for one in GOLDEN_LOOKS["looks"]]
+    found = network.chances(crops(picture, squares, network.side_px))
+    assert {one["truth"] for one in GOLDEN_LOOKS["looks"]} == {"helmet yes", "helmet no", "vest yes", "vest no"}
+    for one, chances in zip(GOLDEN_LOOKS["looks"], found, strict=True):
+        assert chances == pytest.approx(np.array(one["chances"]), abs=0.02), one["truth"]

@@ -19,7 +19,7 @@ from safetygear_training.second_look.crops import GEARS, NO, YES, Crop
 from safetygear_training.second_look.scores import Network, logits_of
 
 WRONG = 0.05
-"""As many labels of the held-back heads are wrong themselves or matters of taste (2 to 3 %), so less asks for silence."""
+"""Labels of the held-back heads are wrong or matters of taste in 2 to 3 %: to allow less would ask for silence."""
 HEAD_PX = (8.0, 11.0, 15.0, 22.0)
 TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(4), 61))
 LEAST, MOST = 0.55, 0.98
@@ -61,12 +61,12 @@ def calibrate(network: Network, crops: Sequence[Crop]) -> Calibration:
 
 
 def even(crops: Sequence[Crop]) -> NDArray[np.float64]:
-    """(n,) weights by which both answers count the same, 1 in all."""
+    """(n,) weights by which both answers count the same, 1 in all (also where all are of one kind)."""
     counts = Counter((crop.answer, crop.source) for crop in crops)
     weights = np.array([counts[(crop.answer, crop.source)] ** -0.5 for crop in crops])
     answers = np.array([crop.answer for crop in crops])
     totals = np.bincount(answers, weights, minlength=2)
-    return np.asarray(0.5 * weights / np.maximum(totals, 1e-9)[answers])
+    return np.asarray(weights / np.maximum(totals, 1e-9)[answers] / max(1, (totals > 0).sum()))
 
 
 def best_temperature(logits: NDArray[np.float32], answers: NDArray[np.intp], weights: NDArray[np.float64]) -> float:
