@@ -19,7 +19,7 @@ from safetygear.messages.detections import (
     Status,
 )
 from safetygear.messages.frames import CamerasMessage
-from safetygear.messages.health import BudgetHealth
+from safetygear.messages.health import BudgetHealth, LearningDrift, LearningHealth
 from safetygear_inference.compliance.kpi import KpiHour
 from safetygear_inference.live import LiveState
 from safetygear_inference.pixels import decode_picture
@@ -270,6 +270,25 @@ def test_a_violation_is_listed_while_it_is_open_and_after(browser: Browser, serv
         expect(over).to_contain_text("gear put on")
         page.wait_for_timeout(1200)
         expect(over.locator(".duration")).to_have_text("1 min 23 s")
+        clean(findings)
+
+
+def test_examples_are_told_where_they_are_kept(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feeds(Scene())
+    with open_page(browser, served.url, viewport={"width": 1280, "height": 860}) as (page, findings):
+        expect_box(page)
+        expect(page.locator("#learning")).to_be_hidden()
+        drift = [
+            LearningDrift(camera="gate", label="helmet", stability_index=0.3),
+            LearningDrift(camera="gate", label="vest", stability_index=0.2),
+        ]
+        health = LearningHealth(
+            examples=1143, bytes=1, awaiting_verdict=0, taken={"random": 2, "drift": 5}, refused={}, failed={},
+            evicted={}, drift=drift,
+        )  # fmt: skip
+        served.do(lambda live, _: live.learning(health))
+        expect(page.locator("#examples")).to_have_text("1,143 \u00b7 7 new \u00b7 1 drifting", timeout=WAIT_MS)
+        expect(page.locator("#examples")).to_have_attribute("title", "gate: helmet")
         clean(findings)
 
 

@@ -14,6 +14,7 @@ from safetygear.messages.codec import BoundingBox
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity, Person
 from safetygear.messages.event import CloseReason, EventMessage, Evidence
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
+from safetygear.messages.health import LearningHealth
 from safetygear_inference.compliance.kpi import ComplianceKpi
 from safetygear_inference.coverage import Coverage
 from safetygear_inference.live import (
@@ -450,6 +451,16 @@ def test_the_lists_of_episodes_are_bounded_and_the_newest_come_first() -> None:
     assert (shown.open_in_all, live.episodes.left_out) == (OPEN_KEPT, 3)
     assert [one.id for one in shown.closed] == [f"closed-{CLOSED_KEPT + 2 - number}" for number in range(CLOSED_SHOWN)]
     assert len(live.episodes.closed()) == CLOSED_KEPT
+
+
+def test_what_is_kept_for_labelling_is_shown_where_it_is_wanted() -> None:
+    live = LiveState()
+    assert view_of(live).learning is None
+    health = LearningHealth(
+        examples=3, bytes=1, awaiting_verdict=0, taken={"random": 3}, refused={}, failed={}, evicted={}, drift=[]
+    )
+    live.learning(health)
+    assert view_of(live).learning == health
 
 
 def test_the_outbox_is_unknown_until_it_was_asked() -> None:

@@ -294,7 +294,9 @@ class InferenceApp:
             )
             self._metrics.evidence(self.evidence.health())
             self._metrics.key_frames(self._pipeline.key_frames.outcomes)
-            self._metrics.learning(self.learning.health())
+            learning = self.learning.health()
+            self._metrics.learning(learning)
+            self.live.learning(learning)
             self._metrics.second_looks(self._second_look.outcomes)
             self._metrics.prediction(self.prediction.outcomes)
             if self._clock.monotonic_s() - released_s >= RINGS_RELEASED_EVERY_S:

@@ -15,7 +15,7 @@ from safetygear.clock import epoch_s
 from safetygear.messages.detections import DetectionsMessage
 from safetygear.messages.event import EventMessage
 from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
-from safetygear.messages.health import BudgetHealth
+from safetygear.messages.health import BudgetHealth, LearningHealth
 from safetygear_inference.compliance.kpi import KpiHour, Verdict
 from safetygear_inference.coverage import COVERS_S, SILENT_AFTER_S, percentiles
 from safetygear_inference.live_episodes import LiveEpisodes
@@ -121,6 +121,7 @@ class LiveState:
         """The newest last."""
         self.episodes = LiveEpisodes()
         self.newest_outbox: OutboxCount | None = None
+        self.newest_learning: LearningHealth | None = None
         """None: it could not be asked yet."""
         self.verdict_of: Callable[[str], Verdict | None] = lambda _: None
         """What a person last said of an episode."""
@@ -208,6 +209,10 @@ class LiveState:
     def outbox(self, depth: int, newest_sequence: int | None) -> None:
         """How many events wait, and which is the newest."""
         self.newest_outbox = OutboxCount(depth, newest_sequence)
+
+    def learning(self, health: LearningHealth | None) -> None:
+        """Pictures kept for labelling; None: none are taken."""
+        self.newest_learning = health
 
     def compliance(self, hour: Iterable[KpiHour]) -> None:
         """The person-seconds of the hour that runs, one entry per zone."""

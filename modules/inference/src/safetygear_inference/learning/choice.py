@@ -65,7 +65,7 @@ class Chooser:
             order = budget.rarest({wish.reason for wish in wishes})
             ranked = sorted(wishes, key=lambda wish: (order.index(wish.reason), -wish.score))
             for first in ranked:
-                no = budget.refusal(
+                why = budget.refusal(
                     frame.camera,
                     first.reason,
                     wall_s,
@@ -73,8 +73,7 @@ class Chooser:
                     per_day=config.per_day,
                     reasons=config.reasons,
                 )
-                why = why or no
-                if no is None:
+                if why is None:
                     of, seen = before if first.earlier and before is not None else (frame, observed)
                     return _choice(of, seen, first, ranked, budget, wall_s)
         assert why is not None

@@ -10,7 +10,7 @@ import msgspec
 from safetygear.clock import rfc3339
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, Person
 from safetygear.messages.event import CloseReason, EventMessage, Severity
-from safetygear.messages.health import BudgetHealth
+from safetygear.messages.health import BudgetHealth, LearningHealth
 from safetygear_inference.compliance.kpi import Verdict
 from safetygear_inference.evidence.picture_id import picture_of_uri
 from safetygear_inference.live import LiveCamera, LiveState, since_epoch_s
@@ -146,6 +146,8 @@ class StateView(_View, frozen=True, kw_only=True):
     episodes: EpisodesView
     outbox: OutboxView | None
     """Null: it could not be asked yet."""
+    learning: LearningHealth | None
+    """Null: no pictures are kept for labelling."""
     hour: list[HourView]
     """Zones with the most violations first."""
     budget: BudgetHealth | None
@@ -181,6 +183,7 @@ def state_view(live: LiveState, *, version: str, page: PageCounts, now_s: float,
         ],
         episodes=_episodes(live),
         outbox=_outbox(live),
+        learning=live.newest_learning,
         hour=[
             HourView(
                 camera=row.camera,

@@ -10,6 +10,7 @@ import { LEGEND, STATUSES, labelled, lasting, milliseconds, number, soon, time }
 const LOST_AFTER_MS = 3000;
 const SHOWN_WITHIN_MS = 300;
 const AGE_EVERY_MS = 500;
+const MUCH_HAS_CHANGED = 0.25;
 
 const at = (id) => document.getElementById(id);
 const tiles = new Map();
@@ -110,6 +111,14 @@ function showFacts(state) {
   if (state.outbox) {
     const newest = state.outbox.newestSequence;
     at("outbox").textContent = `${number(state.outbox.depth)}${newest === null ? "" : ` \u00b7 newest #${newest}`}`;
+  }
+  at("learning").hidden = !state.learning;
+  if (state.learning) {
+    const drifting = state.learning.drift.filter((one) => one.stabilityIndex > MUCH_HAS_CHANGED);
+    const taken = Object.values(state.learning.taken).reduce((sum, count) => sum + count, 0);
+    at("examples").textContent = `${number(state.learning.examples)} \u00b7 ${number(taken)} new`
+      + (drifting.length ? ` \u00b7 ${number(drifting.length)} drifting` : "");
+    at("examples").title = drifting.map((one) => `${one.camera}: ${one.label}`).join("\n");
   }
   if (!budget) return;
   const percent = Math.min(100, (100 * budget.usedBlocks) / Math.max(1, budget.dailyBlocks));
