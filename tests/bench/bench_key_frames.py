@@ -4,8 +4,8 @@
 
 A real RTSP server plays the clip from a process of its own; a camera's thread, in this one, reads it for so long: key
 frames only, into a ring as capture does, and then every picture, as if the main stream were the one that is analysed.
-Percent of a core is this process's processor time; memory is what it gains, without the ring. Without `--clip`: 1080p at
-25 fps, a key frame every 2 s, noisy as a sensor. No assertions: this tells figures.
+Percent of a core is this process's processor time; memory is what it gains, without the ring. Without `--clip`: 1080p
+at 25 fps, a key frame every 2 s, noisy as a sensor. No assertions: this tells figures.
 """
 
 from __future__ import annotations

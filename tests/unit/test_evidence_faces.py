@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from safetygear.geometry import as_xyxy
 from safetygear_inference.compliance.best_view import sharpness_share, view_score
-from safetygear_inference.evidence.faces import face_regions, left_over
+from safetygear_inference.evidence.faces import HELMET_FROM, face_regions, left_over
 from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.pixels import CELLS_ACROSS, detail, make_unrecognisable, sharpness
 
@@ -23,14 +23,18 @@ SHELL = (620.0, 297.0, 660.0, 312.0)
 Box = tuple[float, float, float, float]
 
 
-def regions(*rows: tuple[str, Box], also: list[Box] | None = None) -> np.ndarray:
+def regions(
+    *rows: tuple[str, Box], also: list[Box] | None = None, bare: list[Box] | None = None, probability: float = 1.0
+) -> np.ndarray:
     """In px."""
     scale = np.array([*SIZE, *SIZE], np.float32)
     boxes = LabelledBoxes(
-        as_xyxy([box for _, box in rows]) / scale, tuple(label for label, _ in rows), np.ones(len(rows), np.float32)
+        as_xyxy([box for _, box in rows]) / scale,
+        tuple(label for label, _ in rows),
+        np.full(len(rows), probability, np.float32),
     )
-    extra = None if also is None else as_xyxy(also) / scale
-    return face_regions(boxes, picture_size_px=SIZE, expected_norm=extra) * scale
+    extra, known = (None if given is None else as_xyxy(given) / scale for given in (also, bare))
+    return face_regions(boxes, picture_size_px=SIZE, expected_norm=extra, bare_norm=known) * scale
 
 
 def covered(found: np.ndarray, box: Box) -> float:
@@ -54,6 +58,19 @@ def test_a_worn_helmet_stays_visible_and_the_face_below_its_brim_does_not() -> N
     found = regions(("person", PERSON), ("helmet", HELMET), ("vest", VEST))
     assert (covered(found, FACE), covered(found, SHELL)) == (1.0, 0.0)
     assert covered(found, (610, 370, 670, 445)) == 0.0, "the vest"
+
+
+@pytest.mark.parametrize(
+    ("bare", "probability", "shell"),
+    [
+        (None, 1.0, 0.0), ([], 1.0, 0.0), ([PERSON], 1.0, 1.0), ([moved(PERSON, 300)], 1.0, 0.0),
+        (None, HELMET_FROM, 0.0), (None, HELMET_FROM - 0.01, 1.0),
+    ],
+    ids=["believed", "nobody is bare", "the votes say none", "somebody else's none", "as sure as shown", "too unsure"],
+)  # fmt: skip
+def test_what_may_be_no_helmet_is_covered_whole(bare: list[Box] | None, probability: float, shell: float) -> None:
+    found = regions(("person", PERSON), ("helmet", HELMET), bare=bare, probability=probability)
+    assert (covered(found, FACE), covered(found, SHELL)) == (1.0, shell)
 
 
 def test_a_helmet_box_that_holds_the_whole_head_is_covered_from_its_middle() -> None:

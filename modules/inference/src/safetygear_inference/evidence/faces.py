@@ -1,9 +1,10 @@
 """Where faces are in a picture: what has to be blurred so that nobody can be recognised. Pure.
 
-It fails closed. Every bare head is covered, and below the brim of every helmet the face; a person on whom neither is
-found is covered where a head may be, and so is what is above a torso without a head. A box too much costs a patch of
-the picture, a box too little somebody's privacy: so boxes of low probability, and people who were seen a moment ago,
-should be given too.
+It fails closed. Every bare head is covered, and below the brim of every helmet the face; what looks like a helmet on
+somebody who by the votes wears none, or is too unsure to be shown, is covered as a bare head is. A person on whom
+neither is found is covered where a head may be, and so is what is above a torso without a head. A box too much costs a
+patch of the picture, a box too little somebody's privacy: so boxes of low probability, and people who were seen a
+moment ago, should be given too.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ SHELL_ASPECT, HEAD_ASPECT = 1.4, 1.0
 SHELL_BRIM, HEAD_BRIM = 0.55, 0.35
 """How far down each kind of box the face begins. The default detector's boxes are of the first kind and have the brim
 at 0.76 to 0.87; what is less is for a hood, a cap or a bare head taken for a helmet, whose eyes must not show."""
+HELMET_FROM: Final = 0.35
+"""The default detector's own threshold. A box of less may be of a hood or a cap."""
 CHIN: Final = 1.6
 """How far down the face goes, per height of a helmet's box: 1.24 to 1.37 for the default detector's."""
 HEAD_SHARE_DOWN: Final = 0.2
@@ -55,12 +58,17 @@ _TORSO = ("vest", *lack_labels("vest"))
 
 
 def face_regions(
-    boxes: LabelledBoxes, *, picture_size_px: tuple[int, int], expected_norm: Boxes | None = None
+    boxes: LabelledBoxes,
+    *,
+    picture_size_px: tuple[int, int],
+    expected_norm: Boxes | None = None,
+    bare_norm: Boxes | None = None,
 ) -> Boxes:
     """What to cover: (n, 4) xyxy in 0..1 of the picture.
 
     `boxes`: with canonical labels, in 0..1 of the picture. `expected_norm`: (m, 4) likewise, of people whom no box
-    shows: `left_over` says who they are.
+    shows: `left_over` says who they are. `bare_norm`: (k, 4) likewise, of people on whose heads there is no helmet,
+    whatever a box says.
     """
     scale = np.array([*picture_size_px, *picture_size_px], float)
     xyxy_px = np.asarray(boxes.xyxy_norm, float).reshape(-1, 4) * scale
@@ -71,6 +79,7 @@ def face_regions(
     heads = np.concatenate((bare, helmets))
     fit = bodies.on_head(heads, np.full(people.shape, np.nan)) if len(heads) else np.zeros((len(people), 0))
     regions = [_bare_head(head) for head in bare]
+    doubted = _doubted(boxes, helmets, bare_norm, picture_size_px)
     for number, helmet in enumerate(helmets):
         wearers = fit[:, len(bare) + number] >= LEAST_FIT
         # A helmet that is being lifted off leaves the face further below it.
@@ -78,7 +87,9 @@ def face_regions(
             initial=0
         )
         on_wide = bool((wearers & (bodies.wide > WIDE)).any())
-        regions.append(_below_brim(helmet, on_wide=on_wide, least_bottom=float(least_bottom)))
+        regions.append(
+            _below_brim(helmet, on_wide=on_wide, least_bottom=float(least_bottom), is_one=not doubted[number])
+        )
     sure = fit.copy()
     sure[:, len(bare) :] *= _on_axis(bodies, helmets, torsos)
     located = _located(people, sure)
@@ -130,11 +141,24 @@ def _bare_head(head: Array) -> tuple[float, ...]:
     return left - aside, top - ASIDE * height, right + aside, bottom + BELOW_HEAD * height
 
 
-def _below_brim(helmet: Array, *, on_wide: bool, least_bottom: float) -> tuple[float, ...]:
+def _doubted(boxes: LabelledBoxes, helmets: Array, bare_norm: Boxes | None, picture_size_px: tuple[int, int]) -> Mask:
+    """(helmets,): whether what looks like a helmet is hardly one."""
+    rows = [row for row, label in enumerate(boxes.label) if label == "helmet"]
+    doubted = np.asarray(boxes.probability[rows] < HELMET_FROM)
+    if bare_norm is None or not len(bare_norm) or not len(helmets):
+        return doubted
+    scale = np.array([*picture_size_px, *picture_size_px], float)
+    bare = Bodies.of(np.asarray(bare_norm, float).reshape(-1, 4) * scale, picture_size_px)
+    on_bare = bare.on_head(helmets, np.full(bare.xyxy_px.shape, np.nan)) >= LEAST_FIT
+    return np.asarray(doubted | on_bare.any(axis=0))
+
+
+def _below_brim(helmet: Array, *, on_wide: bool, least_bottom: float, is_one: bool) -> tuple[float, ...]:
+    """The face below a helmet; the whole head where it may be none."""
     left, top, right, bottom = helmet.tolist()
     width, height = right - left, max(bottom - top, 1e-6)
     shell = min(1.0, max(0.0, (width / height - HEAD_ASPECT) / (SHELL_ASPECT - HEAD_ASPECT)))
-    brim = HEAD_BRIM + (SHELL_BRIM - HEAD_BRIM) * shell
+    brim = HEAD_BRIM + (SHELL_BRIM - HEAD_BRIM) * shell if is_one else -ASIDE
     # Of somebody who bends the face is in front of the helmet rather than below it.
     aside, chin = (0.6, CHIN + 0.4) if on_wide else (ASIDE, CHIN)
     lowest = max(top + chin * height, min(least_bottom, bottom + 2 * height))

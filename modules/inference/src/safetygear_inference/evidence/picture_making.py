@@ -7,13 +7,13 @@ frame's own analysis saw counts as well; a face is left visible only where neith
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from safetygear.errors import FrameError
-from safetygear.geometry import Boxes, area, iou
+from safetygear.geometry import Boxes, area, as_xyxy, iou
 from safetygear_inference.compliance.best_view import sharpness_share
 from safetygear_inference.detectors import Detector, Model
 from safetygear_inference.detectors.nms import keep_best
@@ -50,6 +50,8 @@ class PictureOrder:
     faces: Faces
     max_side_px: int
     quality: int
+    bare_norm: Boxes = field(default_factory=lambda: as_xyxy([]))
+    """(n, 4) likewise: people who by the votes wear no helmet."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,10 @@ def _cover_faces(
     seen = both(detector.look(model, bgr) if looked is None else looked, _in_part(order))
     size_px = bgr.shape[1], bgr.shape[0]
     expected_norm = order.part.inside(order.expected_norm)
-    make_unrecognisable(bgr, face_regions(seen, picture_size_px=size_px, expected_norm=expected_norm))
+    bare_norm = order.part.inside(order.bare_norm)
+    make_unrecognisable(
+        bgr, face_regions(seen, picture_size_px=size_px, expected_norm=expected_norm, bare_norm=bare_norm)
+    )
 
 
 def _made(jpeg: bytes, bgr: Bgr, order: PictureOrder) -> MadePicture:
