@@ -24,6 +24,7 @@ from safetygear_inference.prediction.answers import (
 )
 from safetygear_inference.prediction.model_source import ModelSource, Served
 from safetygear_inference.prediction.routes import Task
+from safetygear_inference.thread_priority import give_way
 
 WAITING: Final = 8
 """Requests that may be under way, from the first byte of the picture on; one more is told to come again."""
@@ -58,9 +59,9 @@ class Place:
 class Predictor:
     """Answers pictures with predictions. A detector detects, a classifier classifies.
 
-    `share`: of one core that the thread uses at most, on average; it rests after each picture for so long. It does not
-    run at a lower priority: where the processor is full, it would wait for it with the interpreter's lock in its hand,
-    and everything of the process with it.
+    `share`: of the time in which the thread may be at work; it rests after each picture, and gives way. By the clock, not
+    by processor time: where the processor is full a picture takes several times as long, and for all of it the thread
+    keeps coming for the interpreter's lock, which the cameras' event loop waits for then.
     """
 
     def __init__(self, source: ModelSource, *, share: float = 1.0) -> None:
@@ -68,7 +69,8 @@ class Predictor:
         self._share = share
         self._rested_s = 0.0
         self._closing = threading.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prediction")
+        low = give_way if share < 1 else None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="prediction", initializer=low)
         self._under_way = 0
         self._made: tuple[Served, Callable[[Picture], list[dict[str, Any]]]] | None = None
 
@@ -128,11 +130,12 @@ class Predictor:
     def _in_turn(self, served: Served, image: bytes) -> Predicted:
         """In the thread, once it has rested."""
         self._closing.wait(max(0.0, self._rested_s - time.monotonic()))
-        began_s = time.thread_time()
+        began_s = time.monotonic()
         try:
             return self._answer(served, image)
         finally:
-            self._rested_s = time.monotonic() + rest_s(time.thread_time() - began_s, self._share)
+            ended_s = time.monotonic()
+            self._rested_s = ended_s + rest_s(ended_s - began_s, self._share)
 
     def _answer(self, served: Served, image: bytes) -> Predicted:
         try:
@@ -155,7 +158,7 @@ class Predictor:
 
 
 def rest_s(worked_s: float, share: float) -> float:
-    """For how long a thread rests that has worked so long (processor time) and may have that share of a core."""
+    """For how long a thread rests that has worked so long and may be at work for that share of the time."""
     return worked_s * (1 / share - 1)
 
 
