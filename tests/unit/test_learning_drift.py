@@ -94,6 +94,16 @@ def test_little_says_nothing() -> None:
     assert watched.index() is not None
 
 
+def test_what_is_seldom_shown_has_a_longer_reference() -> None:
+    drift = Drift()
+    box = SeenBox("helmet", 0.8, 0.35, BOX, None, False)
+    for number in range(LEAST_BOXES + 50):
+        now_s = number * REFERENCE_S / 10
+        drift.look(Observed("gate", now_s, "a", (box,)), wall_s=1.8e9 + now_s, reference_s=REFERENCE_S)
+    (history,) = drift.state().histories
+    assert sum(history.reference) == LEAST_BOXES
+
+
 def test_frames_that_follow_each_other_are_one_sample() -> None:
     drift = Drift()
     box = SeenBox("helmet", 0.8, 0.35, BOX, None, False)

@@ -33,6 +33,7 @@ class Candidates:
         self._off_loop = off_loop
         self._kept: dict[str, Candidate] = {}
         self._refused: set[str] = set()
+        self._writing = asyncio.Lock()
 
     async def begin(self) -> int:
         """Take over what earlier processes have kept; how many half-written pictures were removed."""
@@ -47,11 +48,15 @@ class Candidates:
         """The frame in which these episodes opened."""
         candidate = Candidate(example=example, episodes=list(episodes))
         quota_bytes = int(QUOTA_SHARE * config.quota_bytes)
-        await self._off_loop(
-            lambda: self.store.put(example.id, jpeg, quota_bytes=quota_bytes, description=encode(candidate))
-        )
-        self._kept[example.id] = candidate
-        self._forget_the_gone()
+
+        def write() -> set[str]:
+            self.store.put(example.id, jpeg, quota_bytes=quota_bytes, description=encode(candidate))
+            return set(self.store.names())
+
+        async with self._writing:
+            here = await self._off_loop(write)
+            self._kept[example.id] = candidate
+            self._keep_only(here)
 
     async def follow(self, verdict_of: VerdictOf) -> None:
         """Let go of pictures whose events somebody has judged, but for those that were false."""
@@ -91,10 +96,13 @@ class Candidates:
     async def expire(self, config: LearningConfig, now_s: float) -> None:
         """Let go of what nobody has judged in time. `now_s`: wall clock."""
         quota_bytes = int(QUOTA_SHARE * config.quota_bytes)
-        await self._off_loop(
-            lambda: self.store.expire(now_s=now_s, quota_bytes=quota_bytes, retention_days=config.verdict_days)
-        )
-        self._forget_the_gone()
+
+        def expire() -> set[str]:
+            self.store.expire(now_s=now_s, quota_bytes=quota_bytes, retention_days=config.verdict_days)
+            return set(self.store.names())
+
+        async with self._writing:
+            self._keep_only(await self._off_loop(expire))
 
     async def _promote(self, example: Example, episode: str, config: LearningConfig, now_s: float) -> None:
         jpeg = await self._off_loop(self.store.read, example.id)
@@ -114,8 +122,7 @@ class Candidates:
         self._kept.pop(name, None)
         self._refused.discard(name)
 
-    def _forget_the_gone(self) -> None:
-        here = set(self.store.names())
+    def _keep_only(self, here: set[str]) -> None:
         self._kept = {name: candidate for name, candidate in self._kept.items() if name in here}
         self._refused &= here
 

@@ -47,7 +47,8 @@ class ExampleLibrary:
         """By episode: the example's id, and what is written in it."""
         self._random = random
         self._off_loop = off_loop
-        self._adding = asyncio.Lock()
+        self._writing = asyncio.Lock()
+        """Whoever writes is alone until what is known here says the same as the disk."""
 
     async def begin(self, now_s: float) -> int:
         """Take over what earlier processes have kept; how many half-written pictures were removed. `now_s`: wall
@@ -84,23 +85,24 @@ class ExampleLibrary:
 
         `instead_of_twins`: then those go.
         """
-        async with self._adding:
+        async with self._writing:
             twins = self._twins_of(fingerprint_in(example), config)
             if twins and not instead_of_twins:
                 return False
             state = self._state()
 
-            def write() -> None:
+            def write() -> set[str]:
                 # First that it was taken: whatever happens next, no more than the budget allows are.
                 self._state_file.save(state)
                 self.place(example.id)
                 self.examples.put(example.id, jpeg, quota_bytes=config.quota_bytes, description=encode(example))
                 for twin in twins:
                     self.examples.remove(twin)
+                return set(self.examples.names())
 
-            await self._off_loop(write)
+            here = await self._off_loop(write)
             self._remember(example)
-            self._forget_the_gone()
+            self._keep_only(here)
         return True
 
     async def follow(self, verdict_of: VerdictOf) -> None:
@@ -113,16 +115,18 @@ class ExampleLibrary:
 
     async def expire(self, config: LearningConfig, now_s: float) -> None:
         """Remove what is too old or too much. `now_s`: wall clock."""
-        await self._off_loop(
-            lambda: self.examples.expire(
-                now_s=now_s, quota_bytes=config.quota_bytes, retention_days=config.retention_days
-            )
-        )
-        self._forget_the_gone()
+
+        def expire() -> set[str]:
+            self.examples.expire(now_s=now_s, quota_bytes=config.quota_bytes, retention_days=config.retention_days)
+            return set(self.examples.names())
+
+        async with self._writing:
+            self._keep_only(await self._off_loop(expire))
 
     async def save(self) -> None:
         """Keep what is in no picture's description."""
-        await self._off_loop(self._state_file.save, self._state())
+        async with self._writing:
+            await self._off_loop(self._state_file.save, self._state())
 
     def _twins_of(self, picture: Fingerprint, config: LearningConfig) -> list[str]:
         return self._fingerprints.twins_of(picture, minimum_bits=config.minimum_distance_bits)
@@ -146,8 +150,7 @@ class ExampleLibrary:
         if example.event is not None:
             self._of_event[example.event] = example.id, example.verdict
 
-    def _forget_the_gone(self) -> None:
-        here = set(self.examples.names())
+    def _keep_only(self, here: set[str]) -> None:
         for name in self._fingerprints.names() - here:
             self._fingerprints.remove(name)
         self._of_event = {event: one for event, one in self._of_event.items() if one[0] in here}
