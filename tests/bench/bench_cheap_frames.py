@@ -59,8 +59,8 @@ KNOWN = ("person", "helmet", "vest", "head", "no-vest")
 ROUNDS, WARM_UP = 200, 10
 AT_ONCE = 4
 GATED = {"motionGate": {"enabled": True, "floorS": FLOOR_S}}
-EMPTY_STORY, EMPTY_FRAMES = "helmet-taken-off", 20
-"""Nobody is in its first two seconds."""
+EMPTY_STORY, BUSY_STORY = "helmet-taken-off", "caps-and-hoods"
+"""Nobody is in the first picture of the one; the other's clip is small to decode."""
 
 
 @dataclass(frozen=True)
@@ -321,14 +321,11 @@ async def live(seconds: float) -> dict[str, Any]:
 
 
 async def shedding(seconds: float) -> dict[str, Any]:
-    """One worker, and twelve cameras at 10 fps: more than any core analyses."""
-    priorities = {f"cam-{number:03}": priority for number, priority in enumerate((0.5, 1, 1, 1, 2, 2) * 2, 1)}
+    """One worker, and six cameras with people in view at 10 analysed fps: more than any core analyses."""
+    priorities = {f"cam-{number:03}": priority for number, priority in enumerate((0.5, 1, 1, 2, 2, 4), 1)}
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        clip = case("sub", "default", folder=Path(os.environ.get("BENCH_FOLDER", ".safetygear/bench")),
-                    manifest=ROOT / "deployment.template.json", environ=os.environ).clip  # fmt: skip
         window = await run(
-            dict.fromkeys(priorities, clip), seconds, folder, inference={},
+            dict.fromkeys(priorities, scenes.clip(BUSY_STORY)), seconds, Path(name), inference={},
             cameras={camera: {"priority": priority, "analysedFps": 10} for camera, priority in priorities.items()},
             environment={"SAFETYGEAR_WORKERS": "1"},
         )  # fmt: skip
