@@ -16,6 +16,7 @@ from safetygear.messages.frames import FrameReference
 from safetygear.twin.reading import read_desired
 from safetygear_inference.config import InferenceTwin
 from safetygear_inference.detectors import open_model
+from safetygear_inference.detectors.runtimes.choice import Runtime
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.judging.weak_boxes import for_judging, none, split, thresholds_of
@@ -47,9 +48,10 @@ class Seen:
 class Watcher:
     """A detector by its shipped name or its file, at the thresholds that it has live."""
 
-    def __init__(self, name_or_path: str, *, with_weak: bool = True) -> None:
+    def __init__(self, name_or_path: str, *, with_weak: bool = True, runtime: Runtime = "onnxruntime") -> None:
         path = Path(name_or_path)
-        self._model = open_model(path if path.exists() else find_model(name_or_path, (MODELS,)))
+        found = path if path.exists() else find_model(name_or_path, (MODELS,))
+        self._model = open_model(found, runtime=runtime)
         own = {label: self._model.own_threshold(label) for label in self._model.labels}
         thresholds = thresholds_of(own, {}, None)
         self._detector = self._model.detector(thresholds=thresholds.asked)
@@ -62,7 +64,10 @@ class Watcher:
 
     def see(self, t_s: float, bgr: NDArray[np.uint8]) -> Seen:
         """`bgr`: (height, width, 3)."""
-        picture = Picture.from_bgr(bgr)
+        return self.look(t_s, Picture.from_bgr(bgr))
+
+    def look(self, t_s: float, picture: Picture) -> Seen:
+        """The picture in any layout."""
         shown, weak = split(self._detector.detect(picture), self._shown_from)
         boxes = for_judging(shown, weak if self._with_weak else none(), self._model.labels)
         dark = measure(picture.luma()).dark(InferenceTwin().visibility.dark_below)
