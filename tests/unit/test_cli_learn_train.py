@@ -228,6 +228,7 @@ def test_wrong_pulls(
     arguments = trained(server, examples, capsys)
     assert main(["learn", "pull", *arguments, *given]) == code
     assert_one_line(capsys, said)
+    assert server.calls("export?platform") == (1 if code == 1 else 0)
     assert {path.name for path in examples.parent.iterdir()} == {"examples"}
 
 

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from safetygear.errors import UserError
+from safetygear_workbench.cli.shown_progress import shown_progress
 
 if TYPE_CHECKING:
+    from safetygear.secret_references import Secret
     from safetygear_workbench.learn.custom_vision import CustomVision
     from safetygear_workbench.learn.patience import Patience
     from safetygear_workbench.learn.project_training import Waiting
@@ -85,8 +85,10 @@ def push(
 
     Exit codes: 0 sent, 1 the place failed or refused pictures, 2 bad input.
     """
+    from safetygear_workbench.learn.blob_push import container_url
     from safetygear_workbench.learn.stored_examples import read_examples
     from safetygear_workbench.learn.suggestions import Wishes, check_names
+    from safetygear_workbench.learn.target import blob_sas, choose_target
 
     places = [one for one in (project, blob, coco, label_studio) if one is not None]
     if len(places) != 1:
@@ -94,18 +96,18 @@ def push(
     if blob is not None and (mapping or least or weak or no_boxes):
         raise UserError("--map, --least, --weak and --no-boxes change boxes; examples go into --blob as they are.")
     names = dict(_pair(text) for text in mapping or ())
-    with _bar("looking at pictures") as bar:
+    # What is wrong with the place is told before thousands of pictures are looked at.
+    target = choose_target(project, endpoint, key, os.environ) if project is not None else None
+    container = (container_url(blob), blob_sas(os.environ)) if blob is not None else None
+    with shown_progress("looking at pictures") as bar:
         found = read_examples(examples, bar)
     _check(found, with_faces=with_faces, skip_broken=skip_broken)
     check_names(names, (one.example for one in found.whole))
     wishes = Wishes(names=names, least_probability=least, weak=weak, boxes=not no_boxes)
-    if project is not None:
-        from safetygear_workbench.learn.target import choose_target
-
-        target = choose_target(project, endpoint, key, os.environ)
+    if target is not None:
         return _push_to_project(examples, found, wishes, target, dry_run=dry_run, as_json=as_json)
-    if blob is not None:
-        return _push_to_blobs(examples, found, blob, dry_run=dry_run, as_json=as_json)
+    if container is not None:
+        return _push_to_blobs(examples, found, *container, dry_run=dry_run, as_json=as_json)
     return _push_to_folder(found, wishes, coco, label_studio, dry_run=dry_run, as_json=as_json)
 
 
@@ -132,7 +134,10 @@ def train(
     from safetygear_workbench.learn.target import choose_target
     from safetygear_workbench.learn.training_service import Iteration
 
-    with _service(choose_target(project, endpoint, key, os.environ)) as service, _bar("training", counted=False) as bar:
+    with (
+        _service(choose_target(project, endpoint, key, os.environ)) as service,
+        shown_progress("training", counted=False) as bar,
+    ):
         training = ProjectTraining(service, _patience(bar.say), _waiting(every_s, wait_hours * 3600))
         found = training.project()
         pushed = training.pushed_pictures()
@@ -192,15 +197,15 @@ def pull(
     Exit codes: 0 written, 1 the service failed or the export can't be used, 2 bad input.
     """
     from safetygear_workbench.learn.documents import pulled_document, twin_patch
-    from safetygear_workbench.learn.package_pull import check_output, pull_package
+    from safetygear_workbench.learn.package_pull import check_files, pull_package
     from safetygear_workbench.learn.project_pull import ProjectPull
     from safetygear_workbench.learn.target import choose_target
     from safetygear_workbench.model_packing import Wishes
 
-    check_output(out)
+    check_files(out, golden or ())
     target = choose_target(project, endpoint, key, os.environ)
     wishes = Wishes(golden=golden or (), mapping=dict(_pair(text) for text in mapping or ()))
-    with _service(target) as service, _bar("exporting", counted=False) as bar:
+    with _service(target) as service, shown_progress("exporting", counted=False) as bar:
         pulling = ProjectPull(service, _patience(bar.say), _waiting(every_s, wait_minutes * 60))
         found = pulling.find(iteration, may_order=not reuse_only, told=bar.show)
         performance = pulling.performance(found)
@@ -243,7 +248,7 @@ def _push_to_project(
     from safetygear_workbench.learn.journal import Journal
     from safetygear_workbench.learn.project_push import ProjectPush
 
-    with _service(target) as service, Journal(folder, target.place) as journal, _bar("sending") as bar:
+    with _service(target) as service, Journal(folder, target.place) as journal, shown_progress("sending") as bar:
         pushing = ProjectPush(service, _patience(bar.say), wishes)
         plan = pushing.plan(found.whole, journal)
         result = None if dry_run else pushing.run(plan, journal, bar)
@@ -268,16 +273,16 @@ def _push_to_project(
     return 1 if result.refused else 0
 
 
-def _push_to_blobs(folder: Path, found: StoredExamples, url: str, *, dry_run: bool, as_json: bool) -> int:
+def _push_to_blobs(
+    folder: Path, found: StoredExamples, place: str, sas: Secret, *, dry_run: bool, as_json: bool
+) -> int:
     from safetygear.clock import SystemClock
     from safetygear_inference.evidence.blob_container import AzureBlobContainer
-    from safetygear_workbench.learn.blob_push import BlobPush, container_url
+    from safetygear_workbench.learn.blob_push import BlobPush
     from safetygear_workbench.learn.documents import read_document
     from safetygear_workbench.learn.journal import Journal
-    from safetygear_workbench.learn.target import blob_sas
 
-    place, sas = container_url(url), blob_sas(os.environ)
-    with Journal(folder, place) as journal, _bar("sending") as bar:
+    with Journal(folder, place) as journal, shown_progress("sending") as bar:
         before = sum(journal.state(one.sha256) == "done" for one in found.whole)
         added = 0
         if not dry_run:
@@ -308,50 +313,13 @@ def _push_to_folder(
     if not dry_run:
         write: Callable[[Path, tuple[StoredExample, ...], Wishes, Callable[[int, int], None]], int]
         write = write_coco if coco is not None else write_label_studio
-        with _bar("copying") as bar:
+        with shown_progress("copying") as bar:
             boxes = write(folder, found.whole, wishes, bar)
     if as_json:
         _print_json({**read_document(found), "folder": str(folder), "boxes": boxes, "dryRun": dry_run})
     else:
         _say(f"{folder} {'would have' if dry_run else 'has'} {len(found.whole)} pictures with {boxes} boxes.")
     return 0
-
-
-class _Bar:
-    """Progress on a terminal; lines that somebody should read, also without one."""
-
-    def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress = progress
-        self._task = task
-
-    def __call__(self, done: int, of: int | None) -> None:
-        self._progress.update(self._task, completed=done, total=of)
-
-    def fetched(self, have_bytes: int, of_bytes: int | None) -> None:
-        """Of a download whose length may not be told."""
-        of = f" of {of_bytes / 2**20:.0f}" if of_bytes else ""
-        self.show(f"fetching: {have_bytes / 2**20:.0f}{of} MiB")
-
-    def show(self, text: str) -> None:
-        """What is done now."""
-        self._progress.update(self._task, description=text)
-
-    def say(self, text: str) -> None:
-        """For whoever reads the log, too."""
-        if self._progress.disable:
-            sys.stderr.write(f"safetygear: {text}\n")
-        else:
-            self._progress.console.print(text, markup=False, highlight=False)
-
-
-@contextmanager
-def _bar(text: str, *, counted: bool = True) -> Iterator[_Bar]:
-    """`counted`: False for a wait whose end nobody knows."""
-    shown = (BarColumn(), MofNCompleteColumn()) if counted else (SpinnerColumn(),)
-    columns = (TextColumn("{task.description}", markup=False), *shown, TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as progress:
-        yield _Bar(progress, progress.add_task(text, total=None))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,8 +15,9 @@ from safetygear_workbench.learn.training_service import Performance, TagPerforma
 from safetygear_workbench.model_packing import Verified, Wishes, pack
 
 
-def check_output(out: Path) -> None:
-    """Raises UserError where `out` can't become a package that a twin's address may name."""
+def check_files(out: Path, golden: Sequence[Path]) -> None:
+    """Before an export is spent: raises UserError where `out` can't become a package that a twin's address may name, or
+    a golden picture is not there."""
     if out.suffix.lower() != ".zip" or file_name(f"file:///{out.name}") is None:
         raise UserError(
             f"--output is {out.name!r}:",
@@ -24,6 +25,9 @@ def check_output(out: Path) -> None:
         )
     if not out.parent.is_dir():
         raise UserError(f"--output: there is no folder {out.parent}.")
+    absent = next((picture for picture in golden if not picture.is_file()), None)
+    if absent is not None:
+        raise UserError(f"--golden: there is no file {absent}.")
 
 
 def pull_package(
