@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -34,141 +34,37 @@ from av.video.frame import VideoFrame
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from safetygear.clock import rfc3339  # noqa: E402  # the path above
-from safetygear.twin.reading import read_desired  # noqa: E402
-from safetygear_inference.config import InferenceTwin  # noqa: E402
-from safetygear_inference.gating.gates import MotionGates  # noqa: E402
-from safetygear_inference.judging.judges import Judges  # noqa: E402
 from safetygear_inference.judging.observation import LabelledBoxes  # noqa: E402
 from safetygear_inference.model_change.config import DEFAULT_MODEL  # noqa: E402
-from safetygear_inference.picture import Picture  # noqa: E402
 from safetygear_workbench.bench.camera_site import CameraSite, alike  # noqa: E402
 from safetygear_workbench.bench.cases import case  # noqa: E402
 from safetygear_workbench.bench.clips import NOISE_SEED, NOISE_SIGMA  # noqa: E402
 from safetygear_workbench.bench.solution import Solution, Window  # noqa: E402
 from support import scenes  # noqa: E402
-from support.judged_clip import perfect_boxes  # noqa: E402
+from support.cheap_frames import FLOOR_S, GATED, Frame, film, i420, judged, on_call  # noqa: E402
 from support.watching import Watcher  # noqa: E402
 
 FPS = (2, 5, 10)
-FLOOR_S = 5.0
-WOKEN_AFTER_S = 0.5
-"""From a key frame with somebody in it to all pictures being decoded: message, analysis, beat, capture's next look."""
 TOLD = ("due", "right", "precision", "recall", "open_delay_s", "false", "again", "missed")
-KNOWN = ("person", "helmet", "vest", "head", "no-vest")
 ROUNDS, WARM_UP = 200, 10
 AT_ONCE = 4
-GATED = {"motionGate": {"enabled": True, "floorS": FLOOR_S}}
 EMPTY_STORY, BUSY_STORY = "helmet-taken-off", "caps-and-hoods"
 """Nobody is in the first picture of the one; the other's clip is small to decode."""
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Of a story: when, its planes, and what is seen in it by the truth and by the detector."""
-
-    t_s: float
-    planes: Picture
-    empty: bool
-    perfect: LabelledBoxes
-    detected: LabelledBoxes
-    dark: bool
-
-
-def i420(frame: VideoFrame) -> Picture:
-    arrays = [
-        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width].copy()
-        for plane in frame.planes
-    ]
-    return Picture(tuple(arrays), frame.width, frame.height, "i420")
-
-
 def watched(name: str, watcher: Watcher) -> list[Frame]:
     """Every frame of a story; the detector looks once at each."""
-    story, frames = scenes.truth(name), []
+    frames = []
     with av.open(str(scenes.clip(name))) as container:
-        for number, decoded in enumerate(container.decode(video=0)):
-            t_s = number / story["fps"]
-            seen = watcher.see(t_s, decoded.to_ndarray(format="bgr24"))
-            boxes, _ = perfect_boxes(story, story["frames"][number])
-            empty = not story["frames"][number]["persons"]
-            frames.append(Frame(t_s, i420(decoded), empty, boxes, seen.boxes, seen.dark))
+        for frame, decoded in zip(film(name), container.decode(video=0), strict=True):
+            seen = watcher.see(frame.t_s, decoded.to_ndarray(format="bgr24"))
+            frames.append(replace(frame, detected=seen.boxes, dark=seen.dark))
     return frames
 
 
-def judged(
-    story: Mapping[str, Any], frames: list[Frame], boxes: Callable[[Frame], LabelledBoxes], counts: Counter[str],
-    *, gate: bool,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """The episodes that open, and in `counts` which frames were analysed."""
-    judges, found, began_s = Judges(origin="bench", token="t"), [], scenes.start_s(story)
-    desired = {"zones": {"cam": scenes.zones(story)}} | (GATED if gate else {})
-    twin = read_desired(InferenceTwin, desired, last_good=None)
-    assert not twin.errors, twin.errors
-    judges.configure(twin.config, now_s=0.0)
-    judges.model(KNOWN)
-    gates = MotionGates(judges.quiet)
-    gates.config = twin.config.motion_gate
-    for frame in frames:
-        counts["frames"] += 1
-        counts["empty"] += frame.empty
-        look = gates.look("cam", frame.t_s, always=False)
-        if look is not None and look.closes(frame.planes):
-            continue
-        counts["analysed"] += 1
-        counts["empty_analysed"] += frame.empty
-        size_px = (story["width"], story["height"])
-        wall_s = began_s + frame.t_s
-        result = judges.judge(
-            "cam", boxes(frame), now_s=frame.t_s, wall_s=wall_s, dark=frame.dark, frame_size_px=size_px
-        )
-        gates.analysed("cam", frame.t_s)
-        found += [
-            {"rule": one.rule, "zone": one.zone, "reason": one.reason, "openedAt": rfc3339(wall_s)}
-            for one in result.changes
-            if one.state == "open"
-        ]
-    return found
-
-
-def on_call(
-    story: Mapping[str, Any], frames: list[Frame], boxes: Callable[[Frame], LabelledBoxes], counts: Counter[str],
-    *, key_frames_apart_s: float, fps: int = 5,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """The episodes that open where all pictures are decoded, and `fps` of them analysed, only while it is not quiet."""
-    judges, found, began_s = Judges(origin="bench", token="t"), [], scenes.start_s(story)
-    twin = read_desired(InferenceTwin, {"zones": {"cam": scenes.zones(story)}}, last_good=None)
-    judges.configure(twin.config, now_s=0.0)
-    judges.model(KNOWN)
-    gates = MotionGates(judges.quiet)
-    gates.on_call = {"cam"}
-    awake_from_s: float | None = None
-    for number, frame in enumerate(frames):
-        key_frame = number % round(key_frames_apart_s * story["fps"]) == 0
-        awake = awake_from_s is not None and frame.t_s >= awake_from_s
-        counts["frames"] += number % (story["fps"] // fps) == 0
-        counts["decoded"] += key_frame or awake
-        counts["pictures"] += 1
-        if key_frame or (awake and number % (story["fps"] // fps) == 0):
-            counts["analysed"] += 1
-            look = gates.look("cam", frame.t_s, always=False)
-            if look is not None:
-                look.closes(frame.planes)
-            wall_s, size_px = began_s + frame.t_s, (story["width"], story["height"])
-            result = judges.judge(
-                "cam", boxes(frame), now_s=frame.t_s, wall_s=wall_s, dark=frame.dark, frame_size_px=size_px
-            )
-            gates.analysed("cam", frame.t_s)
-            found += [
-                {"rule": one.rule, "zone": one.zone, "reason": one.reason, "openedAt": rfc3339(wall_s)}
-                for one in result.changes
-                if one.state == "open"
-            ]
-        if not gates.wanted(frame.t_s):
-            awake_from_s = None
-        elif awake_from_s is None:
-            awake_from_s = frame.t_s + WOKEN_AFTER_S
-    return found
+def detected(frame: Frame) -> LabelledBoxes:
+    assert frame.detected is not None
+    return frame.detected
 
 
 def events(stories: list[str]) -> dict[str, Any]:
@@ -187,10 +83,10 @@ def events(stories: list[str]) -> dict[str, Any]:
     for kind, boxes in sees.items():
         for title, every_s, gate in ways:
             score, counts = scenes.SceneScore(), Counter[str]()
-            for name, film in films.items():
+            for name, frames in films.items():
                 story = scenes.truth(name)
                 step = round(every_s * story["fps"])
-                opened = judged(story, film[::step], boxes, counts, gate=gate)
+                opened = judged(story, frames[::step], boxes, counts, gate=gate)
                 score.take(name, story, opened, scenes.start_s(story))
             result.setdefault(title, {})[kind] = {
                 **{key: told for key, told in score.as_json().items() if key in TOLD},
@@ -199,9 +95,9 @@ def events(stories: list[str]) -> dict[str, Any]:
             }
         for apart_s in (2, 4):
             score, counts = scenes.SceneScore(), Counter[str]()
-            for name, film in films.items():
+            for name, frames in films.items():
                 story = scenes.truth(name)
-                opened = on_call(story, film, boxes, counts, key_frames_apart_s=apart_s)
+                opened = on_call(story, frames, boxes, counts, key_frames_apart_s=apart_s)
                 score.take(name, story, opened, scenes.start_s(story))
             result.setdefault(f"key frames {apart_s} s apart when quiet, else 5 fps", {})[kind] = {
                 **{key: told for key, told in score.as_json().items() if key in TOLD},

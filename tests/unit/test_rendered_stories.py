@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from support import scenes
+from support.cheap_frames import film, judged, on_call
 
 PROMISED = {
     "compliant", "bare-head", "no-vest", "helmet-put-on", "crossing", "behind-container", "zone-edge", "shift-end",
@@ -29,3 +31,33 @@ def test_a_story_is_told_as_it_is(name: str, fps: int, tmp_path: Path) -> None:
     assert (score.missed, score.false, score.again) == ([], [], [])
     assert score.right == sum(event["due"] for event in story["events"])
     assert all(delay_s <= OPENED_WITHIN_S for delay_s in score.delays_s)
+
+
+@pytest.mark.parametrize("name", scenes.names())
+def test_frames_that_are_spared_lose_nothing_of_a_story(name: str) -> None:
+    """With a motion gate each violation is told at the same moment; with key frames until somebody comes, within the
+    two seconds between them."""
+    story, frames = scenes.truth(name), film(name)
+    told, counts = [], [Counter[str]() for _ in range(3)]
+    for number, opened in enumerate(
+        (
+            judged(story, frames[::2], lambda frame: frame.perfect, counts[0], gate=False),
+            judged(story, frames[::2], lambda frame: frame.perfect, counts[1], gate=True),
+            on_call(story, frames, lambda frame: frame.perfect, counts[2], key_frames_apart_s=2.0),
+        )
+    ):
+        score = scenes.SceneScore()
+        score.take(name, story, opened, scenes.start_s(story))
+        assert (score.missed, score.false, score.again) == ([], [], [])
+        told.append((score.right, score.delays_s))
+        assert counts[number]["analysed"] <= counts[0]["analysed"]
+    assert told[1] == told[0]
+    assert told[2][0] == told[0][0]
+    assert all(late <= plain + 2.5 for late, plain in zip(told[2][1], told[0][1], strict=True))
+
+
+def test_empty_stretches_are_spared() -> None:
+    counts = Counter[str]()
+    for name in ("compliant", "glare", "helmet-taken-off"):
+        judged(scenes.truth(name), film(name)[::2], lambda frame: frame.perfect, counts, gate=True)
+    assert counts["empty_analysed"] <= 0.6 * counts["empty"]
