@@ -7,6 +7,7 @@ import asyncio
 import base64
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 from safetygear.clock import FakeClock
+from safetygear.geometry import as_xyxy
 from safetygear.messages.detections import ModelIdentity
 from safetygear.messages.event import EventMessage, EventState
 from safetygear_inference.evidence.config import EvidenceConfig
@@ -25,11 +27,13 @@ from safetygear_inference.evidence.snapshot import KEY_FRAME_FRESH_S, Snapshots
 from safetygear_inference.evidence.taking import SLOT_COUNTS
 from safetygear_inference.frame_listeners import SeenFrame
 from safetygear_inference.intake import Arrival
+from safetygear_inference.judging.camera_judge import Verdict
+from safetygear_inference.judging.observation import JudgedPerson
 from safetygear_inference.key_frames.newest import KeyFrames
 from safetygear_inference.pixels import decode_jpeg, detail, encode_jpeg
 from safetygear_inference.problems import Problems
 from safetygear_inference.side_analysis import SideAnalysis
-from support.evidence import HEAD, HEIGHT, WIDTH, Seeing, noise, seen_frame, wish
+from support.evidence import HEAD, HEIGHT, PERSON, WIDTH, Seeing, noise, seen_frame, wish
 from support.outbox import inline
 
 EPISODE = wish(1).episode
@@ -207,6 +211,44 @@ async def test_a_picture_of_the_same_view_from_the_main_stream_replaces_the_firs
     site.key_frame(at="2026-11-25T08:59:58.500Z")
     _, third = await site.stored(seen_frame(seeing(), wishes=[wish(1, 0.6)]), "update")
     assert third == second, "a frame would have to show far more"
+
+
+def at(captured_at: str, model: Seeing, *, track: str | None = "t1", wishes: Any = ()) -> SeenFrame:
+    """A frame of that moment, in which that person was followed."""
+    frame = seen_frame(model, wishes=wishes)
+    reference = msgspec.structs.replace(frame.arrival.reference, captured_at=captured_at)
+    person = JudgedPerson(track, as_xyxy([PERSON])[0], {}, {}, {}) if track is not None else None
+    people = (Verdict(person, "violation", "missing-helmet"),) if person is not None else ()
+    return replace(
+        frame,
+        arrival=replace(frame.arrival, reference=reference),
+        judged=replace(frame.judged, people=people),
+    )
+
+
+@pytest.mark.parametrize(
+    ("track", "seconds", "times"),
+    [("t1", "01.900", TIMES), ("t2", "01.900", 1), (None, "01.900", 1), ("t1", "02.100", 1)],
+)
+async def test_an_opening_has_the_key_frame_of_a_moment_before_where_it_shows_the_same_person(
+    site: Site, track: str | None, seconds: str, times: int
+) -> None:
+    site.key_frame()
+    model = seeing()
+    site.desk.seen(at("2026-11-25T09:00:00.000Z", model, track=track))
+    shown, _ = await site.stored(at(f"2026-11-25T09:00:{seconds}Z", model, wishes=[wish(1)]))
+    assert shown.shape[0] == pytest.approx(times * SLOT_HEIGHT_PX, abs=4)
+
+
+async def test_what_was_seen_before_is_for_the_first_picture_only(site: Site) -> None:
+    model = seeing()
+    _, first = await site.stored(at("2026-11-25T08:59:59.000Z", model, wishes=[wish(1, 0.1)]))
+    await site.clock.advance(60)
+    site.key_frame()
+    site.desk.seen(at("2026-11-25T09:00:00.000Z", model))
+    shown, second = await site.stored(at("2026-11-25T09:00:01.000Z", model, wishes=[wish(1, 0.9)]), "update")
+    assert first != second
+    assert shown.shape[0] == pytest.approx(SLOT_HEIGHT_PX, abs=4)
 
 
 @pytest.mark.parametrize("faces", ["blurred", "clear"])

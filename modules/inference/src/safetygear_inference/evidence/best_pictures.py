@@ -66,6 +66,11 @@ class BestPictures:
         looked = self._episodes.get(episode)
         return looked is not None and score > looked.score
 
+    def has_one(self, episode: str) -> bool:
+        """Whether a picture was taken of the episode."""
+        looked = self._episodes.get(episode)
+        return looked is not None and looked.score > 0
+
     def taken(self, episode: str, candidate: Candidate | None, now_s: float) -> None:
         """The look is over; None: what was seen is no better."""
         looked = self._episodes.get(episode)

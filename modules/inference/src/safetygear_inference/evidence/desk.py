@@ -254,7 +254,8 @@ class EvidenceDesk:
     async def _look(self, sight: Sight, wishes: Sequence[PictureWish]) -> None:
         episodes = [wish.episode for wish in wishes]
         try:
-            made = await self._taker.take(sight, wishes, self._config, self._best.better)
+            first = not any(self._best.has_one(episode) for episode in episodes)
+            made = await self._taker.take(sight, wishes, self._config, self._best.better, first=first)
         except SafetyGearError as exc:
             self._fail(episodes, exc.code)
         except Exception:

@@ -9,7 +9,7 @@ their times say.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -31,7 +31,7 @@ from safetygear_inference.evidence.picture_making import (
 from safetygear_inference.frame_listeners import SeenFrame
 from safetygear_inference.intake import Arrival
 from safetygear_inference.judging.judges import Judges
-from safetygear_inference.key_frames.newest import KeyFrames, same_view
+from safetygear_inference.key_frames.newest import KeyFrames, apart_s, same_view
 from safetygear_inference.picture import Bgr
 from safetygear_inference.side_analysis import BUSY, SideAnalysis
 
@@ -39,6 +39,10 @@ PURPOSE: Final = "evidence"
 SLOT_COUNTS: Final = 0.6
 """What a picture from the analysed stream counts, to one of the same view from the main stream, while key frames of
 that one come: a few seconds later a picture may have two to three times the pixels across."""
+EARLIER_S: Final = 2.0
+"""So long before the frame in which an episode opens its first picture may have been taken: the person has been in
+violation for the minimum duration by then, which is as long by default."""
+CAMERAS_KEPT: Final = 256
 USED, NOT_THERE = "picture", "person-not-there"
 """Outcomes of key frames; others are codes of FrameError."""
 
@@ -51,6 +55,8 @@ class Sight:
     key_frame: Arrival | None
     counts: float
     """What a picture of the frame counts, to the score of the wish for it."""
+    earlier: Sight | None = None
+    """Where no key frame shows this frame: the newest frame of which one does, a moment ago."""
 
 
 def sight_of(frame: SeenFrame, key_frames: KeyFrames, judges: Judges) -> Sight:
@@ -73,10 +79,22 @@ class PictureTaker:
         self._judges = judges
         self._key_frames = key_frames
         self._detector = detector
+        self._with_key_frame: dict[str, Sight] = {}
+        """By camera, the newest; the pixels of its key frame are still in their ring for some seconds."""
 
     def sight(self, frame: SeenFrame) -> Sight:
-        """As `sight_of`."""
-        return sight_of(frame, self._key_frames, self._judges)
+        """Which key frame shows the frame's moment, or else a moment before."""
+        sight = sight_of(frame, self._key_frames, self._judges)
+        earlier = self._with_key_frame.pop(frame.camera, None)
+        if sight.key_frame is None:
+            if earlier is None or apart_s(earlier.frame.arrival.reference, frame.arrival.reference) > EARLIER_S:
+                return sight
+            self._with_key_frame[frame.camera] = earlier
+            return replace(sight, earlier=earlier)
+        self._with_key_frame[frame.camera] = sight
+        while len(self._with_key_frame) > CAMERAS_KEPT:
+            del self._with_key_frame[next(iter(self._with_key_frame))]
+        return sight
 
     async def take(
         self,
@@ -84,14 +102,20 @@ class PictureTaker:
         wishes: Sequence[PictureWish],
         config: EvidenceConfig,
         better: Callable[[str, float], bool],
+        *,
+        first: bool,
     ) -> dict[str, Candidate | None]:
-        """One person's picture, by each of his episodes; None where it is no `better` (episode, score) one.
+        """One person's picture, by each of his episodes; None where it is no `better` (episode, score) one. The `first`
+        one may be of a moment before the frame.
 
         Raises FrameError (the frame is gone, `side-busy`), ModelError.
         """
-        if sight.key_frame is not None:
+        shown, then = sight, wishes
+        if first and sight.earlier is not None:
+            shown, then = sight.earlier, _as_seen_in(sight.earlier.frame, wishes)
+        if shown.key_frame is not None and then:
             try:
-                made = await self._from(sight.key_frame, sight.frame, wishes, config, better, counts=1.0)
+                made = await self._from(shown.key_frame, shown.frame, then, config, better, counts=1.0)
             except FrameError as exc:
                 if exc.code == BUSY:
                     raise
@@ -159,3 +183,13 @@ class PictureTaker:
             max_side_px=config.max_side_px,
             quality=config.quality,
         )
+
+
+def _as_seen_in(frame: SeenFrame, wishes: Sequence[PictureWish]) -> list[PictureWish]:
+    """The wishes with the box that their person had in an earlier frame; none where he was not seen in it."""
+    (track,) = {wish.track for wish in wishes}
+    for one in frame.judged.people:
+        if one.person.track == track:
+            left, top, right, bottom = (float(value) for value in one.person.xyxy_norm)
+            return [replace(wish, xyxy_norm=(left, top, right, bottom)) for wish in wishes]
+    return []
