@@ -58,6 +58,10 @@ def test_a_box_near_its_threshold_is_uncertain(probabilities: Sequence[float], f
     assert [wish.focus_norm for wish in wishes] == ([] if focus is None else [places[focus]])
 
 
+def test_somebody_whom_the_frame_cuts_is_doubtful_for_another_reason() -> None:
+    assert Uncertainty().look(frame(box(probability=0.36, xyxy=AT_EDGE), box(probability=0.9))) == []
+
+
 def test_where_much_is_uncertain_only_the_most_uncertain_frames_count() -> None:
     uncertainty, random = Uncertainty(), Random(1)
     scores = [random.uniform(0.3, 0.4) for _ in range(4000)]
