@@ -15,6 +15,7 @@ from safetygear.twin.reading import FieldError
 from safetygear_capture.config import CaptureTwin
 from safetygear_capture.reporting import reported as capture_reported
 from safetygear_inference.config import InferenceTwin
+from safetygear_inference.detectors.runtimes.choice import Choice, Variant
 from safetygear_inference.detectors.runtimes.providers import Placement
 from safetygear_inference.model_change.comparison import Comparison, Times
 from safetygear_inference.model_change.state import InUse, ModelState
@@ -242,6 +243,12 @@ INFERENCE = TwinEntry(
                 "yolox",
                 package="4c1d5f0e7b6a39281706f5e4d3c2b1a09f8e7d6c5b4a39281706f5e4d3c2b1a0",
                 placement=Placement(("openvino",), "cpu", "this build of ONNX Runtime has no openvino; it has cpu"),
+                choice=Choice(
+                    Variant(network="int8"),
+                    {Variant(): 7.3, Variant(network="int8"): 5.65},
+                    {Variant("openvino"): "the optional extra `openvino` is not installed"},
+                    "the fastest here",
+                ),
             ),
             phase="rolled-back",
             wanted_package="e7d0c2b5a8f1469310254768a9bcdef0123456789abcdef0fedcba9876543210",
@@ -278,6 +285,13 @@ INFERENCE = TwinEntry(
         "model.hardware.requested": "What was asked for, best first.",
         "model.hardware.used": "`cpu`, `openvino`, `cuda` or `tensorrt`.",
         "model.hardware.reason": "Why it is not the first.",
+        "model.runtime": "What runs it on the CPU, chosen by trying once per model and machine; absent where "
+        "SAFETYGEAR_PROVIDERS names other hardware. Variants are `onnxruntime`, `openvino`, and either with ` int8`: "
+        "the quantised network that the model names.",
+        "model.runtime.used": "The variant in use.",
+        "model.runtime.reason": "Why that one.",
+        "model.runtime.timed": "Processor time of one run, median, of each variant that was timed, as {variant, ms}.",
+        "model.runtime.passedOver": "Why others can't be used, as {variant, reason}.",
         "model.wantedSha256": "`model.sha256` of the twin, until that package is in use.",
         "model.comparison": "The wanted model (new) beside the one in use (old) on the same live frames.",
         "model.comparison.frames": "How many frames both looked at.",

@@ -9,7 +9,7 @@ import msgspec
 
 from safetygear.hub.port import Json
 from safetygear.messages.detections import ModelIdentity
-from safetygear_inference.detectors.runtimes.choice import Choice, Variant
+from safetygear_inference.detectors.runtimes.choice import Choice
 from safetygear_inference.detectors.runtimes.providers import ON_CPU, Placement
 from safetygear_inference.model_change.comparison import Comparison
 
@@ -84,19 +84,15 @@ def runtime(choice: Choice | None) -> dict[str, Json]:
     """What was chosen to run the network, and from what."""
     if choice is None:
         return {}
+    # Lists: a variant's name has a space, which IoT Hub takes in no property's name.
     return {
         "runtime": {
             "used": str(choice.used),
             "reason": choice.reason,
-            "ms": {_key(variant): ms for variant, ms in choice.ms.items()},
-            "passedOver": {_key(variant): why for variant, why in choice.passed_over.items()},
+            "timed": [{"variant": str(variant), "ms": ms} for variant, ms in choice.ms.items()],
+            "passedOver": [{"variant": str(variant), "reason": why} for variant, why in choice.passed_over.items()],
         }
     }
-
-
-def _key(variant: Variant) -> str:
-    """As a property's name, in which IoT Hub takes no space."""
-    return str(variant).replace(" ", "-")
 
 
 def progress_percent(have_bytes: int, total_bytes: int | None) -> int:
