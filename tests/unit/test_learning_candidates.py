@@ -170,7 +170,9 @@ async def test_an_event_whose_person_is_seen_later_is_kept_then_and_not_for_ever
     assert waiting(made) == 1
     await made.see(probability=0.9, changes=opens(TWO), people=())
     await made.see(probability=0.9, people=people("t1"))
-    assert (waiting(made), made.desk._openings.missed) == (1, 1), "five seconds later it may be about somebody else"
+    health = made.desk.health()
+    assert health is not None
+    assert (waiting(made), health.refused) == (1, {"event-missed": 1}), "five seconds later it may be about another"
 
 
 async def test_without_that_reason_nothing_waits(made: Desk) -> None:

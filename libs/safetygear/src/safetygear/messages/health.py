@@ -110,7 +110,8 @@ class LearningHealth(Message, frozen=True, kw_only=True):
     """Pictures taken, by their first reason."""
     refused: dict[str, int]
     """Frames that were worth it and were not taken: `near-duplicate`; `pause` (the camera's), `busy` (another one was
-    being made), `hour` and `day` (the budget's), with `-camera` or `-reason` where the room left is kept for others."""
+    being made), `hour` and `day` (the budget's), with `-camera` or `-reason` where the room left is kept for others;
+    `event-missed`: no frame of an event could be kept for a verdict."""
     failed: dict[str, int]
     """Pictures that could not be made, stored or uploaded, by reason."""
     evicted: dict[str, int]

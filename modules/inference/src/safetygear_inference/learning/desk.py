@@ -41,6 +41,7 @@ TURN_S: Final = 1.0
 EXPIRED_EVERY_S: Final = 60.0
 SAVED_EVERY_S: Final = 300.0
 INTERNAL: Final = "internal"
+MISSED: Final = "event-missed"
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class LearningDesk:
             bytes=self.library.examples.size_bytes + self.candidates.store.size_bytes,
             awaiting_verdict=self.candidates.store.count,
             taken=dict(sorted(self.taken.items())),
-            refused=dict(sorted(self._chooser.refused.items())),
+            refused=dict(sorted((self._chooser.refused + Counter({MISSED: self._openings.missed})).items())),
             failed=dict(sorted(self.failed.items())),
             evicted=dict(sorted(evicted.items())),
             drift=self.library.selection.drifting(),
