@@ -76,6 +76,7 @@ class RuntimeChooser:
         if known is not None:
             try:
                 opened = self._open(case.path_of(known.used), runtime=known.used.runtime)
+                log.info("%s is run by %s, as chosen before: %s", path.name, known.used, known.reason)
                 return replace(opened, choice=known)
             except ModelError as exc:
                 log.warning("%s is not run by %s any more: %s", path.name, known.used, exc)
