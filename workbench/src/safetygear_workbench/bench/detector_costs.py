@@ -10,6 +10,8 @@ import numpy as np
 
 from safetygear.errors import ModelError, UserError
 from safetygear_inference.detectors import open_model
+from safetygear_inference.detectors.runtimes.choice import Runtime
+from safetygear_inference.detectors.runtimes.openvino import openvino_version
 from safetygear_inference.model_store import SECOND_LOOK
 from safetygear_inference.picture import Picture
 from safetygear_workbench.bench.interleaved import costs
@@ -18,13 +20,19 @@ SIZE = (1280, 720)
 
 
 def measure(models: Mapping[str, Path], *, rounds: int) -> list[dict[str, Any]]:
-    """Median milliseconds for preparing, running and decoding a grey 720p picture; `ratio` of the run to the first
-    model's. Raises UserError where a model is refused."""
+    """Median milliseconds for preparing, running and decoding a grey 720p picture, in each runtime that is installed;
+    `ratio` of the run to the first model's. Raises UserError where a model is refused."""
     picture = Picture.from_bgr(np.full((SIZE[1], SIZE[0], 3), 114, np.uint8))
     work: dict[str, Callable[[], Any]] = {}
-    for name, path in models.items():
+    runtimes: list[Runtime] = ["onnxruntime"] if openvino_version() is None else ["onnxruntime", "openvino"]
+    rows = {
+        f"{name}, {runtime}": (path, runtime)
+        for name, path in models.items()
+        for runtime in (runtimes if path.suffix == ".onnx" else runtimes[:1])
+    }
+    for name, (path, runtime) in rows.items():
         try:
-            detector = open_model(path).detector()
+            detector = open_model(path, runtime=runtime).detector()
         except ModelError as exc:
             raise UserError(f"{name}: {exc}", code=exc.code) from exc
         tensor, letterbox = detector.prepare(picture)
@@ -33,11 +41,10 @@ def measure(models: Mapping[str, Path], *, rounds: int) -> list[dict[str, Any]]:
         work[f"{name} run"] = lambda d=detector, t=tensor: d.run(t)  # type: ignore[misc]
         work[f"{name} decode"] = lambda d=detector, o=outputs, b=letterbox: d.decode(o, b)  # type: ignore[misc]
     took = costs(work, rounds=rounds)
-    return [_entry(name, models, took) for name in models]
+    return [_entry(name, next(iter(rows)), took) for name in rows]
 
 
-def _entry(name: str, models: Mapping[str, Path], took: Mapping[str, Any]) -> dict[str, Any]:
-    first = next(iter(models))
+def _entry(name: str, first: str, took: Mapping[str, Any]) -> dict[str, Any]:
     parts = {part: took[f"{name} {part}"].p50_ms for part in ("prepare", "run", "decode")}
     return {
         "model": name,

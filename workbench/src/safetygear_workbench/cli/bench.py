@@ -201,7 +201,8 @@ def detector(
     folder: Folder = FOLDER,
     as_json: AsJson = False,
 ) -> int:
-    """What each network costs in one thread. Without --model: all that are shipped, and v8n."""
+    """What each network costs in one thread, in each runtime that is installed. Without --model: all that are shipped,
+    and v8n."""
     _positive(rounds=rounds)
     from safetygear_workbench.bench import detector_costs
     from safetygear_workbench.bench.cases import model_file
