@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av
@@ -25,6 +25,7 @@ FLOOR_S = 5.0
 GATED = {"motionGate": {"enabled": True, "floorS": FLOOR_S}}
 WOKEN_AFTER_S = 0.5
 """From a key frame with somebody in it to all pictures being decoded: message, analysis, beat, capture's next look."""
+QUIET_BEFORE_S = 30.0
 KNOWN = ("person", "helmet", "vest", "head", "no-vest")
 
 
@@ -95,24 +96,35 @@ def judged(
 
 def on_call(
     story: Mapping[str, Any], frames: list[Frame], boxes: Callable[[Frame], LabelledBoxes], counts: Counter[str],
-    *, key_frames_apart_s: float, fps: int = 5,
+    *, key_frames_apart_s: float, first_key_frame_s: float = 0.0, fps: int = 5,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """The episodes that open where all pictures are decoded, and `fps` of them analysed, only while it is not quiet."""
+    """The episodes that open where all pictures are decoded, and `fps` of them analysed, only while it is not quiet.
+
+    Before the story, its camera has shown the empty place for `QUIET_BEFORE_S`, so that it begins asleep. `counts` are
+    of the story alone.
+    """
     judges, found, began_s = Judges(origin="bench", token="t"), [], scenes.start_s(story)
     twin = read_desired(InferenceTwin, {"zones": {"cam": scenes.zones(story)}}, last_good=None)
-    judges.configure(twin.config, now_s=0.0)
+    judges.configure(twin.config, now_s=-QUIET_BEFORE_S)
     judges.model(KNOWN)
     gates = MotionGates(judges.quiet)
     gates.on_call = {"cam"}
     awake_from_s: float | None = None
-    for number, frame in enumerate(frames):
-        key_frame = number % round(key_frames_apart_s * story["fps"]) == 0
+    empty = next(frame for frame in frames if frame.empty)
+    before = [
+        replace(empty, t_s=-number / story["fps"]) for number in range(round(QUIET_BEFORE_S * story["fps"]), 0, -1)
+    ]
+    apart, first = round(key_frames_apart_s * story["fps"]), round(first_key_frame_s * story["fps"])
+    for number, frame in enumerate((*before, *frames), -len(before)):
+        key_frame = (number - first) % apart == 0
         awake = awake_from_s is not None and frame.t_s >= awake_from_s
-        counts["frames"] += number % (story["fps"] // fps) == 0
-        counts["decoded"] += key_frame or awake
-        counts["pictures"] += 1
-        if key_frame or (awake and number % (story["fps"] // fps) == 0):
-            counts["analysed"] += 1
+        due = number % (story["fps"] // fps) == 0
+        if number >= 0:
+            counts["frames"] += due
+            counts["analysed"] += key_frame or (awake and due)
+            counts["pictures"] += 1
+            counts["decoded"] += key_frame or awake
+        if key_frame or (awake and due):
             look = gates.look("cam", frame.t_s, always=False)
             if look is not None:
                 look.closes(frame.planes)
