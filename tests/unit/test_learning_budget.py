@@ -126,6 +126,13 @@ def test_what_came_to_nothing_is_given_back() -> None:
     assert budget.taken() == []
 
 
+def test_the_same_frame_once_more_gives_back_its_own_place_only() -> None:
+    budget = Budget()
+    budget.take("x", "a", "random", START_S)
+    budget.give_back(budget.take("x", "a", "asked", START_S + 1))
+    assert [(one.id, one.reason) for one in budget.taken()] == [("x", "random")]
+
+
 @pytest.mark.parametrize(("taken_s", "free_after_s"), [(START_S - 3000, 600), (START_S + 9e8, 3600)])
 def test_a_picture_of_the_future_counts_for_one_window_and_not_for_ever(taken_s: float, free_after_s: float) -> None:
     budget = Budget()

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from safetygear.errors import ModelError
+from safetygear.hub.methods import MethodError
 from safetygear.learning.folder import picture_path, read_example
 from safetygear_inference.evidence.faces import RECOGNISABLE_ABOVE
 from safetygear_inference.frame_listeners import SeenFrame
 from safetygear_inference.learning.config import LearningConfig
+from safetygear_inference.learning.take_example import TakeExample
 from safetygear_inference.picture_folder import PictureFolderError
 from safetygear_inference.pixels import decode_jpeg, detail
 from support.evidence import HEAD, PERSON, noise, seen_frame
@@ -262,6 +264,51 @@ async def test_a_picture_is_counted_on_the_disk_before_it_is_there(
     monkeypatch.setattr(made.desk.library.examples, "put", look)
     await made.see()
     assert counted == [True]
+
+
+async def test_what_somebody_asks_for_is_taken_whatever_it_shows(made: Desk, tmp_path: Path) -> None:
+    answer = TakeExample(made.desk, lambda: {"gate", "yard"}).answer
+    wanted = msgspec.structs.replace(ON, reasons=("asked",))
+    made.desk.configure(wanted)
+
+    async def refused(camera: str = "gate") -> tuple[int, str]:
+        with pytest.raises(MethodError) as caught:
+            await answer({"camera": camera})
+        return caught.value.status, caught.value.code
+
+    await made.see(probability=0.9)
+    taken = await answer({"camera": "gate"})
+    assert taken == {"id": made.stored()[0], "camera": "gate"}
+    example = read_example(tmp_path / "learning" / "examples", made.stored()[0])
+    assert (example.reasons, example.picture.faces_blurred) == (["asked"], True)
+    assert await refused() == (409, "near-duplicate")
+    assert await refused("yard") == (409, "no-frame")
+    assert await refused("elsewhere") == (404, "unknown-camera")
+    await made.see(probability=0.9)
+    made.model.fails = ModelError("no", code="model-failed")
+    assert await refused() == (409, "model-failed")
+    made.model.fails = None
+    made.desk.configure(msgspec.structs.replace(wanted, per_hour=1))
+    assert await refused() == (409, "hour")
+    for off in (LearningConfig(), ON):
+        made.desk.configure(off)
+        assert await refused() == (409, "learning-off")
+    await made.clock.advance(11)
+    made.desk.configure(wanted)
+    assert await refused() == (409, "no-frame"), "too old"
+    assert len(made.stored()) == 1
+
+
+async def test_a_disk_that_fails_is_told_to_who_asks(made: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> str:
+        raise PictureFolderError("no space left", code="data-full")
+
+    monkeypatch.setattr(made.desk.library.examples, "put", fail)
+    made.desk.configure(msgspec.structs.replace(ON, reasons=("asked",)))
+    await made.see(probability=0.9)
+    with pytest.raises(MethodError) as caught:
+        await TakeExample(made.desk, lambda: {"gate"}).answer({"camera": "gate"})
+    assert (caught.value.status, caught.value.code) == (503, "data-full")
 
 
 async def test_the_frame_may_be_one_without_a_judgement(made: Desk) -> None:

@@ -130,9 +130,16 @@ class InferenceApp:
             environment, self._side, self._judges, self._pipeline.key_frames, self.live, self.problems, resolver, clock
         )
         self.learning = LearningParts(
-            environment, self._side, self._judges, self._pool, self.evidence.detector, self.problems, resolver, clock
+            environment,
+            self._side,
+            self._judges,
+            self._pool,
+            self.evidence.detector,
+            self.live,
+            self.problems,
+            resolver,
+            clock,
         )
-        self.learning.listen(self._pipeline.listeners)
         self._twin = TwinSession(
             InferenceTwin,
             hub,
@@ -157,6 +164,7 @@ class InferenceApp:
             self.methods.add(name, self._get_status)
         EventMethods(self._events).add_to(self.methods)
         self.evidence.listen(self._pipeline.listeners, self._events, self.methods)
+        self.learning.listen(self._pipeline.listeners, self.methods)
         ModelMethods(self._models).add_to(self.methods)
         self.page_actions = PageActions(self.methods, self._zone_desk())
         self._newest = NewestReport()

@@ -93,6 +93,20 @@ METHODS: Final[Mapping[str, tuple[Method, ...]]] = {
                 503: "`side-busy`: too many pictures are being made; or the detector failed",
             },
         ),
+        Method(
+            "takeExample",
+            "`camera`: its id",
+            "`{id, camera}`: what the camera showed last is kept to be [learned from](learning.md#on-the-device), for "
+            "the reason `asked`; its files are on the disk. It counts in the budget.",
+            example={"camera": "gate-2"},
+            statuses={
+                404: "`unknown-camera`",
+                409: "`learning-off`; `no-frame`: none was analysed in the last 10 s; `near-duplicate`: it is there "
+                "already; `busy`: another one is being made; `hour`, `day`: the budget is used up (with `-camera` or "
+                "`-reason`: its room is kept for others); or why the picture could not be made",
+                503: "the disk fails",
+            },
+        ),
     ),
 }
 """By module, in the order in which they are listed."""

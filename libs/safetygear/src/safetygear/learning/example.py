@@ -17,7 +17,7 @@ from safetygear.messages.frames import CameraId
 EXAMPLES: Final = "learning/examples"
 """Where they are below the data folder."""
 PICTURE_SUFFIX, DESCRIPTION_SUFFIX = ".jpg", ".json"
-Reason = Literal["uncertain", "disagreement", "vote-flip", "rare-class", "judged-false", "drift", "random"]
+Reason = Literal["uncertain", "disagreement", "vote-flip", "rare-class", "judged-false", "drift", "random", "asked"]
 REASONS: Final[tuple[Reason, ...]] = get_args(Reason)
 Verdict = Literal["true", "false", "unsure"]
 PerceptualHash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{16}$", extra_json_schema={"x-unit": "64 bits as hex"})]

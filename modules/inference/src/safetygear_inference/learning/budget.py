@@ -63,10 +63,13 @@ class Window:
         self._count(taken, 1)
 
     def remove(self, example: str) -> None:
-        """Nothing happens where it is not in it any more."""
-        for taken in [one for one in self._taken if one.id == example]:
-            self._taken.remove(taken)
-            self._count(taken, -1)
+        """The newest of that id: the same frame may have been taken before. Nothing happens where it is not in it any
+        more."""
+        for place in range(len(self._taken) - 1, -1, -1):
+            if self._taken[place].id == example:
+                self._count(self._taken[place], -1)
+                del self._taken[place]
+                return
 
     def of_reason(self, reason: Reason) -> int:
         return self._by_reason[reason]

@@ -21,6 +21,8 @@ from safetygear_inference.learning.pace import Pace
 NEAR_DUPLICATE: Final = "near-duplicate"
 PAUSE, BUSY = "pause", "busy"
 CAMERAS_KEPT: Final = 256
+FRESH_S: Final = 10.0
+"""An older frame is not what somebody sees who asks for it."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,11 @@ class Chooser:
         assert why is not None
         self.refused[why] += 1
         return None
+
+    def newest(self, camera: str, now_s: float) -> tuple[SeenFrame, Observed] | None:
+        """The camera's newest frame; None where it is older than `FRESH_S`, or there is none. `now_s`: monotonic."""
+        frame = self._before.get(camera)
+        return frame if frame is not None and now_s - frame[1].now_s <= FRESH_S else None
 
     def _not_now(self, camera: str, now_s: float, *, busy: bool) -> str | None:
         if not self.pace.may_look(camera, now_s):

@@ -23,12 +23,12 @@ from safetygear_inference.evidence.crop import Polygon
 from safetygear_inference.evidence.picture_making import CautiousDetector, cut_out, finish
 from safetygear_inference.frame_listeners import SeenFrame
 from safetygear_inference.learning.candidates import Candidates
-from safetygear_inference.learning.choice import NEAR_DUPLICATE, Choice, Chooser
+from safetygear_inference.learning.choice import BUSY, FRESH_S, NEAR_DUPLICATE, Choice, Chooser
 from safetygear_inference.learning.config import LearningConfig
-from safetygear_inference.learning.example_making import Chosen, describe, fingerprint_of, order_for
+from safetygear_inference.learning.example_making import Chosen, describe, fingerprint_of, id_of, order_for
 from safetygear_inference.learning.library import ExampleLibrary, VerdictOf
 from safetygear_inference.learning.near_duplicates import Fingerprint
-from safetygear_inference.learning.observed import observe
+from safetygear_inference.learning.observed import observe, union_of
 from safetygear_inference.learning.openings import Openings
 from safetygear_inference.outbox.pump import OffLoop
 from safetygear_inference.picture import Bgr
@@ -41,9 +41,16 @@ TURN_S: Final = 1.0
 EXPIRED_EVERY_S: Final = 60.0
 SAVED_EVERY_S: Final = 300.0
 INTERNAL: Final = "internal"
+ASKED: Final = "asked"
 MISSED: Final = "event-missed"
 
 log = logging.getLogger(__name__)
+
+
+class NotTakenError(SafetyGearError):
+    """A frame that somebody asked for is no example; `code` says why."""
+
+    default_code = NEAR_DUPLICATE
 
 
 class LearningDesk:
@@ -81,7 +88,8 @@ class LearningDesk:
         self._openings = Openings()
         self._verdict_of = verdict_of
         self._ready = False
-        self._job: asyncio.Task[None] | None = None
+        self._job: asyncio.Task[str | None] | None = None
+        """Gives why it came to nothing; None: it did not."""
         self._expired_s = self._saved_s = clock.monotonic_s()
         self._surprised = False
 
@@ -135,6 +143,33 @@ class LearningDesk:
         elif choice is not None:
             self._begin(self._take(choice, config))
 
+    async def take_asked(self, camera: str) -> str:
+        """Take the camera's newest frame because somebody asks for it; the example's id. Raises NotTakenError."""
+        config, now_s, wall_s = self._config, self._clock.monotonic_s(), self._clock.now_s()
+        if not (config.enabled and self._ready and ASKED in config.reasons):
+            message = "learning is off, or `asked` is none of its reasons: learning.enabled and learning.reasons say so"
+            raise NotTakenError(message, code="learning-off")
+        if self._job is not None:
+            raise NotTakenError("another picture is being made", code=BUSY)
+        newest = self._chooser.newest(camera, now_s)
+        if newest is None:
+            raise NotTakenError(f"no frame of it was analysed in the last {FRESH_S:g} s", code="no-frame")
+        frame, observed = newest
+        why = self.library.budget.refusal(
+            camera, ASKED, wall_s, per_hour=config.per_hour, per_day=config.per_day, reasons=config.reasons
+        )
+        if why is not None:
+            self._chooser.refused[why] += 1
+            raise NotTakenError(f"the budget has no room for it now ({why})", code=why)
+        shown = union_of([box.xyxy_norm for box in observed.boxes if not box.weak])
+        taken = self.library.budget.take(id_of(frame), camera, ASKED, wall_s)
+        job = self._begin(self._take(Choice(Chosen(frame, observed, (ASKED,), 1.0, shown), taken), config))
+        # Who asked may go away; the picture is made all the same.
+        why = await asyncio.shield(job)
+        if why is not None:
+            raise NotTakenError(f"it was not taken ({why})", code=why)
+        return taken.id
+
     async def run(self) -> None:
         """Everything that no frame asks for, until cancelled."""
         while True:
@@ -174,10 +209,11 @@ class LearningDesk:
             self._saved_s = now_s
             await self.library.save()
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, work: Coroutine[Any, Any, str | None]) -> asyncio.Task[str | None]:
         self._job = asyncio.get_running_loop().create_task(work, name="learning-picture")
+        return self._job
 
-    async def _take(self, choice: Choice, config: LearningConfig) -> None:
+    async def _take(self, choice: Choice, config: LearningConfig) -> str | None:
         chosen, camera = choice.chosen, choice.chosen.frame.camera
         stored = False
         try:
@@ -187,25 +223,27 @@ class LearningDesk:
                 self.taken[choice.taken.reason] += 1
                 self._chooser.pace.taken(camera, self._clock.monotonic_s(), pause_s=config.camera_pause_s)
                 self._problems.solved("learning")
-            else:
-                self._chooser.refused[NEAR_DUPLICATE] += 1
-                self._chooser.pace.nothing_new(camera, self._clock.monotonic_s())
+                return None
+            self._chooser.refused[NEAR_DUPLICATE] += 1
+            self._chooser.pace.nothing_new(camera, self._clock.monotonic_s())
+            return NEAR_DUPLICATE
         except Exception as exc:  # noqa: BLE001 - what is no error of ours is logged in _fail
-            self._fail(exc, camera)
             self._chooser.pace.failed(camera, self._clock.monotonic_s())
+            return self._fail(exc, camera)
         finally:
             if not stored:
                 self.library.budget.give_back(choice.taken)
             self._job = None
 
-    async def _keep(self, chosen: Chosen, episodes: Sequence[str], config: LearningConfig) -> None:
+    async def _keep(self, chosen: Chosen, episodes: Sequence[str], config: LearningConfig) -> str | None:
         """For a verdict that may come."""
         try:
             made = await self._made(chosen, config, unless_known=False)
             if made is not None:
                 await self.candidates.keep(*made, episodes, config)
+            return None
         except Exception as exc:  # noqa: BLE001 - likewise
-            self._fail(exc, chosen.frame.camera)
+            return self._fail(exc, chosen.frame.camera)
         finally:
             self._job = None
 
@@ -228,11 +266,13 @@ class LearningDesk:
         made = await self._side.run(lambda: finish(bgr, order, frame.model, self._detector), purpose=PURPOSE)
         return describe(chosen, made, fingerprint, order), made.jpeg
 
-    def _fail(self, exc: Exception, camera: str) -> None:
-        """A picture less, and nothing else."""
-        self.failed[exc.code if isinstance(exc, SafetyGearError) else INTERNAL] += 1
+    def _fail(self, exc: Exception, camera: str) -> str:
+        """A picture less, and nothing else. The reason."""
+        why = exc.code if isinstance(exc, SafetyGearError) else INTERNAL
+        self.failed[why] += 1
         if isinstance(exc, PictureFolderError):
             self._problems.raised("learning", exc.code, str(exc))
         elif not isinstance(exc, SafetyGearError) and not self._surprised:
             self._surprised = True
             log.error("camera %s: unexpected error in the making of an example", camera, exc_info=exc)
+        return why

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from safetygear.clock import Clock
+from safetygear.hub.methods import Methods
 from safetygear.hub.port import Json
 from safetygear.messages.health import LearningHealth
 from safetygear.secret_references import SecretResolver
@@ -20,6 +21,8 @@ from safetygear_inference.frame_listeners import FrameListeners
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.learning.config import LearningConfig
 from safetygear_inference.learning.desk import LearningDesk
+from safetygear_inference.learning.take_example import TakeExample
+from safetygear_inference.live import LiveState
 from safetygear_inference.problems import Problems
 from safetygear_inference.side_analysis import SideAnalysis
 
@@ -36,6 +39,7 @@ class LearningParts:
         judges: Judges,
         pool: AnalysisPool,
         detector: CautiousDetector,
+        live: LiveState,
         problems: Problems,
         resolver: SecretResolver | None,
         clock: Clock,
@@ -64,9 +68,12 @@ class LearningParts:
         )
         self.desk.library.place = self.uploads.place
         self._uploading = asyncio.Event()
+        self._cameras = lambda: {camera.name for camera in live.all_cameras()}
 
-    def listen(self, frames: FrameListeners) -> None:
+    def listen(self, frames: FrameListeners, methods: Methods) -> None:
+        """Look at frames, answer `takeExample`."""
         frames.add(self.desk.seen)
+        TakeExample(self.desk, self._cameras).add_to(methods)
 
     def configure(self, config: LearningConfig) -> None:
         self.desk.configure(config)
