@@ -102,16 +102,11 @@ class ProjectPull:
         return self._patience.call(lambda _: self._service.exports(iteration.id))
 
     def _order(self, iteration: Iteration) -> tuple[Export, bool]:
-        def order(again: bool) -> tuple[Export, bool]:
-            # An answer that was lost must not cost a second export.
-            if again and (there := choose_export(self._service.exports(iteration.id))) is not None:
-                return there, False
-            return self._service.export(iteration.id, PLATFORM), False
-
         try:
-            return self._patience.call(order)
+            return self._patience.call(lambda _: self._service.export(iteration.id, PLATFORM)), False
         except TrainingServiceError as exc:
-            # "… is already queued for export": somebody was faster. Which code comes with it is documented nowhere.
+            # "… is already queued for export", by somebody else or by an attempt of ours whose answer was lost. Which
+            # code comes with it is documented nowhere.
             if not exc.retryable and (there := choose_export(self._exports(iteration))) is not None:
                 return there, True
             if exc.said == _SPENT:

@@ -96,18 +96,14 @@ class ProjectTraining:
     def _begin(self, budget_hours: int | None, force: bool) -> Iteration | None:
         """None: nothing has changed since the last one. One that runs already is joined."""
 
-        def train(again: bool) -> Iteration | None:
-            if again and (running := self._running()) is not None:
-                return running
-            return self._service.train(budget_hours=budget_hours, force=force)
-
         try:
-            return self._patience.call(train)
+            return self._patience.call(lambda _: self._service.train(budget_hours=budget_hours, force=force))
         except TrainingServiceError as exc:
             if exc.said in _UNCHANGED:
                 return None
             if exc.said in _HINTS:
                 raise UserError(f"{exc}.", hint=_HINTS[exc.said], code=exc.code) from exc
+            # By somebody else, or by an attempt of ours whose answer was lost.
             if not exc.retryable and (running := self._running()) is not None:
                 return running
             raise
