@@ -28,6 +28,7 @@ from safetygear_capture.main_streams import KEY_FRAMES_FPS, main_stream_of
 from safetygear_capture.rtsp_fake import Calls, ScriptedSource, Step, picture
 from safetygear_capture.source import FrameMoment, FrameSource, Planes, SourceRequest
 from support.capture_app import running
+from support.runtime import wait_until
 
 TIMEOUT_S = 10.0
 MAIN, SUB = "rtsp://gate/main", "rtsp://gate/sub"
@@ -132,6 +133,29 @@ def newest_status(stage: Any) -> dict[str, Any]:
     """The newest status of the camera that was sent."""
     found = [camera for message in stage.sent("cameras") for camera in message["cameras"]]
     return found[-1] if found else {}
+
+
+async def test_the_main_stream_is_opened_only_while_the_analysed_one_streams(
+    tmp_path: Path, hold: threading.Event
+) -> None:
+    refused, begin = threading.Event(), threading.Event()
+    sub = playing(hold, picture())
+
+    def refuse_first(request: SourceRequest) -> FrameSource:
+        if not begin.is_set():
+            refused.set()
+            raise CameraError("no", code="server-error")
+        return sub(request)
+
+    cameras = TwoStreams(main=playing(hold, picture()), sub=refuse_first)
+    async with running(tmp_path, GATE, cameras) as stage:
+        await stage.until(refused.is_set, "the refusal")
+        await stage.until(lambda: newest_status(stage).get("reason") == "server-error", "its reason")
+        assert cameras.requests(MAIN) == [], "the same password would be refused again"
+        assert newest_status(stage)["mainStream"]["reason"] == "starting"
+        begin.set()
+        await asyncio.to_thread(wait_until, lambda: cameras.requests(MAIN), TIMEOUT_S, "the main stream")
+        hold.set()
 
 
 @pytest.mark.parametrize(("code", "state"), [("auth-failed", "refused"), ("timeout", "backing-off")])

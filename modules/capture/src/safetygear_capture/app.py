@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -83,7 +83,7 @@ class CaptureApp:
             clock=clock,
         )
 
-        def fleet(stream: Stream) -> Fleet:
+        def fleet(stream: Stream, may_open: Callable[[str], bool]) -> Fleet:
             return Fleet(
                 open_source=open_source,
                 resolver=resolver,
@@ -92,12 +92,14 @@ class CaptureApp:
                 clock=clock,
                 on_change=self._status.changed,
                 stream=stream,
+                may_open=may_open,
             )
 
-        self._fleet = fleet("analysed")
+        self._fleet = fleet("analysed", lambda camera_id: True)
         self._fleets = [self._fleet]
         if self._ring:
-            self._fleets.append(fleet("main"))
+            # A wrong password is not tried twice as often, and a camera's last free session is not the main stream's.
+            self._fleets.append(fleet("main", self._fleet.streams))
         self._main_streams = MainStreams(self._fleets[1] if self._ring else None)
         self._reported = ReportedCameras()
         self._twin = TwinSession(CaptureTwin, hub, clock, apply=self._apply, report=self._report)

@@ -22,6 +22,8 @@ from safetygear_capture.sampler import Sampler, phase_of
 from safetygear_capture.source import DecodedFrame, FrameMoment, FrameSource, OpenSource, Planes, SourceRequest
 from safetygear_capture.timestamps import CaptureClock, LagMeter, PtsValidator
 
+LOOK_AGAIN_S: Final = 0.1
+"""Between two questions whether the stream may be opened."""
 UNDECODED: Final = frozenset({"wrong-codec", "corrupt"})
 """How an attempt ends in which packets come and no sound picture."""
 
@@ -50,7 +52,9 @@ class CameraThread(threading.Thread):
         sink: FrameSink,
         put: Callable[[Handover], None],
         clock: Clock,
+        may_open: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`may_open` is asked before each attempt, which waits until it may."""
         name = "camera" if desk.stream == "analysed" else "main-stream"
         super().__init__(name=f"{name}-{desk.camera_id}", daemon=True)
         self._desk = desk
@@ -59,6 +63,7 @@ class CameraThread(threading.Thread):
         self._sink = sink
         self._put = put
         self._clock = clock
+        self._may_open = may_open
         self._ended = threading.Event()
         self._hardware_failed = False
 
@@ -76,6 +81,9 @@ class CameraThread(threading.Thread):
     def run(self) -> None:
         try:
             while not self._ended.is_set():
+                if not self._may_open():
+                    self._ended.wait(LOOK_AGAIN_S)
+                    continue
                 reason, detail = self._attempt()
                 if self._ended.is_set():
                     break

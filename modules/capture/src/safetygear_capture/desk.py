@@ -180,6 +180,11 @@ class CameraDesk:
         with self._lock:
             self._dropped[reason] += 1
 
+    def streams(self) -> bool:
+        """Whether pictures come, even if nobody takes them."""
+        with self._lock:
+            return self._camera.snapshot(self._clock.monotonic_s()).state in ("streaming", "paused")
+
     def status(self) -> CameraStatus:
         """For the message that goes out each second."""
         with self._lock:

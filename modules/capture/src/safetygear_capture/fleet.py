@@ -74,7 +74,8 @@ class _Ending:
 
 
 class Fleet:
-    """Belongs to the event loop; nothing in it blocks. `stream`: which of the cameras' streams its are."""
+    """Belongs to the event loop; nothing in it blocks. `stream`: which of the cameras' streams its are. `may_open` is
+    asked, from any thread, before each attempt to open a camera's."""
 
     def __init__(
         self,
@@ -86,8 +87,10 @@ class Fleet:
         clock: Clock,
         on_change: Callable[[], None],
         stream: Stream = "analysed",
+        may_open: Callable[[str], bool] = lambda camera_id: True,
     ) -> None:
         self._stream: Stream = stream
+        self._may_open = may_open
         self._open_source = open_source
         self._resolver = resolver
         self._make_sink = make_sink
@@ -181,6 +184,11 @@ class Fleet:
             found[run.desk.config.reader].append(run.desk.status())
         return dict(found)
 
+    def streams(self, camera_id: str) -> bool:
+        """Whether pictures of the camera come. From any thread."""
+        run = self._runs.get(camera_id)
+        return run is not None and run.desk.streams()
+
     def detail(self, camera_id: str, reason: str) -> str:
         """One line about the camera's attempt that ended for `reason`, if it was the last one; else empty."""
         run = self._runs.get(camera_id)
@@ -215,6 +223,7 @@ class Fleet:
             sink=self._make_sink(desk.camera_id, config),
             put=self._put,
             clock=self._clock,
+            may_open=lambda: self._may_open(desk.camera_id),
         )
         self.starts[desk.camera_id] += 1
         run.thread.start()
