@@ -30,8 +30,9 @@ DOUBTFUL: Final = 0.1
 LOWER_QUALITIES: Final = (75, 60, 45)
 SMALLER: Final = 0.75
 LEAST_WIDTH_PX: Final = 160
-THERE_IOU, THERE_FROM = 0.4, 0.2
-"""How far the box of somebody who is found again must overlap that of before, and how sure it must be."""
+THERE_IOU, THERE_FROM = 0.5, 0.2
+"""How far the box of somebody who is found again must overlap that of before, and how sure it must be. Moved aside by a
+third of its width, which is as much, he is whole in a part with the margin of 0.25, but for a hand."""
 SAME_IOU: Final = 0.5
 """Two boxes of one label that overlap by more, one of each look at the frame, are of one thing."""
 
