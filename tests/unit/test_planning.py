@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,16 @@ def test_every_frame_is_a_message_under_policy_all() -> None:
     assert needs.blocks_per_day == needs.messages_per_day, "each fits one block"
     assert needs.s1_units == 2, "433,440 a day are more than one unit has"
     assert needs.disk_mb == 0
+
+
+@pytest.mark.parametrize(
+    ("stream", "cameras", "percent"),
+    [("sub", 8, 63), ("sub", 12, 85), ("sub", 18, 134), ("main", 4, 61), ("main", 6, 92), ("main", 9, 142)],
+)
+def test_the_plan_gives_what_was_measured(stream: Literal["main", "sub"], cameras: int, percent: float) -> None:
+    """`bench streams` on measured.MACHINE, docs/benchmarks.md: one line does for all of them, within a tenth."""
+    site = replace(ONE, cameras=cameras, stream=stream, key_frames=False)
+    assert plan(site).cpu_percent == pytest.approx(percent, rel=0.1)
 
 
 def test_a_health_message_of_many_cameras_is_billed_by_its_blocks() -> None:
