@@ -19,7 +19,7 @@ from safetygear_inference.prediction.url_fetch import PictureFetcher
 from safetygear_inference.problems import Problems
 
 SHARE: Final = 0.25
-"""Of the time, for all callers together: some eight pictures a second with the default model, fewer on a full box."""
+"""Of the time, for all callers together: twenty pictures a second with the default model, fewer on a full box."""
 CONNECTIONS: Final = 32
 REFUSED_AFTER_S: Final = 0.25
 """Each open connection gets four refusals a second at most: 128 a second in all, a few percent of a core."""

@@ -59,9 +59,9 @@ class Place:
 class Predictor:
     """Answers pictures with predictions. A detector detects, a classifier classifies.
 
-    `share`: of the time in which the thread may be at work; it rests after each picture, and gives way. By the clock, not
-    by processor time: where the processor is full a picture takes several times as long, and for all of it the thread
-    keeps coming for the interpreter's lock, which the cameras' event loop waits for then.
+    `share`: of the time in which the thread may be at work; it rests after each picture, and gives way. By the clock,
+    not by processor time: where the processor is full a picture takes several times as long, and for all of it the
+    thread keeps coming for the interpreter's lock, which the cameras' event loop waits for then.
     """
 
     def __init__(self, source: ModelSource, *, share: float = 1.0) -> None:
