@@ -57,3 +57,25 @@ async def test_the_beat_file_of_each_shard_says_it(tmp_path: Path) -> None:
     for watch in watches:
         assert watch.present(BEAT_S)
         assert not watch.wants("gate", BEAT_S)
+
+
+async def test_nobody_looks_between_two_beats_where_no_camera_sends_key_frames_alone(tmp_path: Path) -> None:
+    clock, hub, looks = FakeClock(), FakeHub(), 0
+
+    def every_frame() -> None:
+        nonlocal looks
+        looks += 1
+
+    heart = Heartbeat(
+        folder=tmp_path, shards=("default",), instance="inference", transport="jpeg", hub=hub, problems=Problems(),
+        clock=clock, every_frame=every_frame,
+    )  # fmt: skip
+    await hub.open(HubHandlers())
+    task = asyncio.create_task(heart.run())
+    for _ in range(50):
+        await clock.advance(0.1)
+    assert len(hub.sent) == 6
+    assert looks == 12, "before each beat, and in it"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

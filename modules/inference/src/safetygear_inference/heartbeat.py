@@ -35,9 +35,10 @@ class Heartbeat:
         hub: HubPort,
         problems: Problems,
         clock: Clock,
-        every_frame: Callable[[], Sequence[str]] = tuple,
+        every_frame: Callable[[], Sequence[str] | None] = lambda: None,
     ) -> None:
-        """`every_frame`: the cameras of which key frames alone will not do now."""
+        """`every_frame`: the cameras of which key frames alone will not do now; None: no camera sends key frames alone,
+        and nobody has to look between two beats."""
         self._beats = [ReaderBeat(folder, shard, instance) for shard in shards] if transport == "ring" else []
         self._instance = instance
         self._shards = list(shards)
@@ -53,19 +54,20 @@ class Heartbeat:
             due_s = self._clock.monotonic_s()
             while True:
                 now_s = self._clock.monotonic_s()
+                wanted = self._every_frame()
                 # At once where a camera is wanted: each frame of somebody who has just come is one to judge him by.
-                if now_s >= due_s or tuple(self._every_frame()) != self._told:
+                if now_s >= due_s or tuple(wanted or ()) != self._told:
                     due_s = now_s + BEAT_S
                     if self._hub.connected:
                         await self.beat()
-                await self._clock.sleep(LOOK_EVERY_S)
+                await self._clock.sleep(LOOK_EVERY_S if wanted is not None else BEAT_S)
         finally:
             for beat in self._beats:
                 beat.close()
 
     async def beat(self) -> None:
         """One beat now."""
-        self._told = tuple(self._every_frame())
+        self._told = tuple(self._every_frame() or ())
         if not self._beats:
             beat = ReadersMessage(instance=self._instance, shards=self._shards, every_frame=list(self._told))
             message = OutgoingMessage(READERS_OUTPUT, encode(beat), {"schema": beat.schema, "instance": beat.instance})

@@ -100,9 +100,9 @@ class Pipeline:
         """The twin has changed: from the next frame on."""
         self.config, self._gates.config = config, config.motion_gate
 
-    def every_frame(self) -> list[str]:
-        """Cameras of which key frames alone will not do now."""
-        return self._gates.wanted(self._clock.monotonic_s())
+    def every_frame(self) -> list[str] | None:
+        """Cameras of which key frames alone will not do now; None where none sends key frames alone."""
+        return self._gates.wanted(self._clock.monotonic_s()) if self._gates.on_call else None
 
     def waiting(self) -> int:
         """Frames that wait for a worker: at most one per camera."""
