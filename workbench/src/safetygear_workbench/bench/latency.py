@@ -17,7 +17,13 @@ WARM_UP_S = 10.0
 
 
 async def measure(
-    case: Case, stream: Stream, cameras: Sequence[int], *, seconds: float, say: Callable[[str], None]
+    case: Case,
+    stream: Stream,
+    cameras: Sequence[int],
+    *,
+    seconds: float,
+    warm_up_s: float = WARM_UP_S,
+    say: Callable[[str], None],
 ) -> list[dict[str, Any]]:
     """One entry for each number of cameras. Raises SafetyGearError."""
     results = []
@@ -33,7 +39,7 @@ async def measure(
                 fps=one.fps,
                 environment=one.environment(),
             ) as solution:
-                await solution.warm_up(WARM_UP_S)
+                await solution.warm_up(warm_up_s)
                 window = await solution.watch(seconds)
         messages = [travelled(record) for record in window.detections()]
         results.append(

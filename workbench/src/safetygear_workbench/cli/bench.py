@@ -134,6 +134,9 @@ def latency(
     stream: Streams = None,
     model: Models = None,
     seconds: Seconds = 60.0,
+    warm_up: Annotated[
+        float, typer.Option(help="Seconds before it; caches fill for minutes, which looks like growth.")
+    ] = 10.0,
     fps: Fps = 5.0,
     runtime: Runtimes = "onnxruntime",
     manifest: Manifest = TEMPLATE,
@@ -146,7 +149,7 @@ def latency(
     whether each is the picture that the message's time claims.
     """
     numbers = _numbers(cameras, "--cameras", "1,4")
-    _positive(seconds=seconds, fps=fps)
+    _positive(seconds=seconds, warm_up=warm_up, fps=fps)
     from dataclasses import replace
 
     from safetygear_workbench.bench import latency as measuring
@@ -156,7 +159,10 @@ def latency(
     results: list[dict[str, Any]] = []
     for case in _cases(stream or ["main"], model or ["v8n"], folder, manifest):
         wanted = replace(case, fps=fps, runtime=_runtime(runtime))
-        results += asyncio.run(measuring.measure(wanted, STREAMS[case.stream], numbers, seconds=seconds, say=_say))
+        measured = measuring.measure(
+            wanted, STREAMS[case.stream], numbers, seconds=seconds, warm_up_s=warm_up, say=_say
+        )
+        results += asyncio.run(measured)
     rows = [
         [
             one["stream"],
