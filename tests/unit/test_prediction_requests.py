@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import struct
 import zlib
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from safetygear_inference import http_listening
 from safetygear_inference.detectors import Model, open_model
 from safetygear_inference.prediction import picture_body
 from safetygear_inference.prediction.answers import LARGEST_IMAGE_BYTES
@@ -213,6 +215,25 @@ async def test_too_many_connections_are_turned_away_in_the_same_shape(detector: 
         assert (answer.status, answer.content["code"]) == (503, "ErrorPredictionServiceUnavailable")
         for _, writer in holders:
             writer.close()
+
+
+@pytest.mark.parametrize("said", [b"", b"POST /image HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_connection_that_comes_to_no_request_is_ended(
+    detector: Model, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(http_listening, "FIRST_REQUEST_S", 0.2)
+    async with serving(fixed(detector)) as api:
+        talker_reader, talker = await asyncio.open_connection("127.0.0.1", api.port)
+        talker.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await talker_reader.readline()).split()[1] == b"200"
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(said)
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 10) == b""
+        talker.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"200 OK" in await talker_reader.read()
+        for one in (writer, talker):
+            one.close()
 
 
 async def test_a_refusal_beside_cameras_takes_its_time(detector: Model) -> None:

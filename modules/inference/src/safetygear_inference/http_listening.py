@@ -9,9 +9,12 @@ from typing import Final
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
+from aiohttp.typedefs import Handler
 
 from safetygear.listen import Listen
 
+FIRST_REQUEST_S: Final = 10.0
+"""For the head of a connection's first request: one that says nothing would hold its place for ever."""
 SHUTDOWN_S: Final = 1.0
 KEEPALIVE_S: Final = 30.0
 LINGERING_S: Final = 2.0
@@ -45,6 +48,8 @@ async def serve_http(
     """Serve `application`. A connection more than `connections` is answered 503, with the body `turned_away`, and
     closed. Raises OSError where the address can't be had.
     """
+    heard = _Heard()
+    application.middlewares.append(heard.middleware)
     runner = web.AppRunner(
         application,
         access_log=None,
@@ -60,7 +65,7 @@ async def serve_http(
     def connection() -> asyncio.BaseProtocol:
         server = runner.server
         assert server is not None
-        return _TurnedAway(turned_away) if len(server.connections) >= connections else server()
+        return _TurnedAway(turned_away) if len(server.connections) >= connections else heard.expect(server())
 
     try:
         server = await asyncio.get_running_loop().create_server(connection, listen.host, listen.port)
@@ -79,6 +84,30 @@ def _quiet_log(name: str) -> logging.Logger:
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+class _Heard:
+    """Ends connections that have not come to a request in time."""
+
+    def __init__(self) -> None:
+        self._silent: set[web.RequestHandler] = set()
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._silent.discard(request.protocol)
+        return await handler(request)
+
+    def expect(self, protocol: web.RequestHandler) -> web.RequestHandler:
+        self._silent.add(protocol)
+        asyncio.get_running_loop().call_later(FIRST_REQUEST_S, self._end, protocol)
+        return protocol
+
+    def _end(self, protocol: web.RequestHandler) -> None:
+        if protocol not in self._silent:
+            return
+        self._silent.discard(protocol)
+        if protocol.transport is not None:
+            protocol.transport.abort()
 
 
 @dataclass(eq=False)
