@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from safetygear_inference.gating.gate import LEAST_CHANGE, largest_change
+from safetygear_inference.picture import Picture
+from safetygear_inference.pixels import luma_sketch
 from support import scenes
 from support.cheap_frames import film, judged, on_call
 
@@ -54,6 +60,31 @@ def test_frames_that_are_spared_lose_nothing_of_a_story(name: str) -> None:
     assert told[1] == told[0]
     assert told[2][0] == told[0][0]
     assert all(late <= plain + 2.5 for late, plain in zip(told[2][1], told[0][1], strict=True))
+
+
+@pytest.mark.parametrize("name", scenes.names())
+def test_their_people_open_a_gate_from_twenty_pixels_on(name: str) -> None:
+    """Each picture with one whole person in it is shrunk until he is 20 pixels tall, and put into the empty place."""
+    frames = film(name)
+    empty = next(frame for frame in frames if frame.empty).planes.planes[0]
+    for frame, truth in zip(frames[::3], scenes.truth(name)["frames"][::3], strict=True):
+        people = truth["persons"]
+        if len(people) != 1 or people[0]["in_frame"] < 0.9 or people[0]["visible_fraction"] < 0.8:
+            continue
+        scale = 20 / (people[0]["box"][3] - people[0]["box"][1])
+        without, with_him = (embedded(empty, shrunk(luma, scale)) for luma in (empty, frame.planes.planes[0]))
+        assert largest_change(luma_sketch(without), luma_sketch(with_him)) > LEAST_CHANGE, frame.t_s
+
+
+def shrunk(luma: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(luma, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def embedded(place: NDArray[np.uint8], window: NDArray[np.uint8]) -> Picture:
+    luma = place.copy()
+    luma[200 : 200 + window.shape[0], 400 : 400 + window.shape[1]] = window
+    grey = np.full((place.shape[0] // 2, place.shape[1] // 2), 128, np.uint8)
+    return Picture((luma, grey, grey), place.shape[1], place.shape[0], "i420")
 
 
 def test_empty_stretches_are_spared() -> None:

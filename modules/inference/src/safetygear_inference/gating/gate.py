@@ -21,9 +21,9 @@ Sketch = NDArray[np.uint8]
 
 SKETCH_WIDTH: Final = 160
 """Cells across: 4 pixels each of the 640 that a detector's input has."""
-LEAST_CHANGE: Final = 6.0
-"""Grey levels, mean over 3 x 3 cells. What H.264 and noise make of a still scene stays below 3, also at night; a person
-of 8 x 20 pixels who is 10 levels darker or lighter than what is behind makes 6.7."""
+LEAST_CHANGE: Final = 4.5
+"""Grey levels, mean over 3 x 3 cells. What H.264 and noise make of a still scene stays below 3 in the rendered stories,
+also at night; their people, shrunk to 20 pixels, make 5.0 and more wherever they stand."""
 MOST_CHANGE: Final = 16.0
 """However much the weather moves: the same person with 24 levels of contrast opens the gate."""
 HEADROOM: Final = 1.5
