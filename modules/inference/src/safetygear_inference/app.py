@@ -35,6 +35,7 @@ from safetygear_inference.metrics import InferenceMetrics
 from safetygear_inference.model_keeper import keep_models
 from safetygear_inference.model_methods import ModelMethods
 from safetygear_inference.outbox.newest_report import NewestReport, seen_in
+from safetygear_inference.overload import name_overload
 from safetygear_inference.pipeline import Pipeline
 from safetygear_inference.prediction.beside_cameras import PredictionBesideCameras
 from safetygear_inference.prediction.model_source import LiveModel
@@ -246,6 +247,7 @@ class InferenceApp:
     def _close_period(self, now_s: float) -> None:
         period_s = self._health.elapsed_s(now_s)
         cameras = self._coverage.close_period(now_s)
+        name_overload(cameras, self.problems)
         message = self._health.close(
             cameras=cameras,
             queued=self._queued(),

@@ -20,5 +20,6 @@ Part = Literal[
     "learning-upload",
     "prediction",
     "second-look",
+    "capacity",
 ]
 Problems = safetygear.problems.Problems[Part]
