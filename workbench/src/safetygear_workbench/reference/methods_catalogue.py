@@ -85,8 +85,8 @@ METHODS: Final[Mapping[str, tuple[Method, ...]]] = {
             "`camera`: its id; `maxWidthPx`, which may be left out: 160 to 1920, 960 by default",
             "`{camera, capturedAt, width, height, blurred, jpeg}`: what the camera shows now, as a JPEG in base64. Its "
             "faces are blurred unless the twin says `evidence.faces` = `clear`; privacy zones are black. It has at "
-            "most 90 KB: a picture that does not fit has less quality, then fewer pixels. Where a main stream is opened "
-            "for key frames, it is one of these, up to 3 s older than the newest frame; `capturedAt` says when it was.",
+            "most 90 KB: a picture that does not fit has less quality, then fewer pixels. Where a main stream is "
+            "opened for key frames, it is one of these, up to 3 s older than the newest frame: `capturedAt` tells.",
             example={"camera": "gate-2", "maxWidthPx": 640},
             statuses={
                 404: "`unknown-camera`",
