@@ -14,7 +14,7 @@ import pytest
 
 from safetygear.messages.codec import decode
 from safetygear.messages.detections import DetectionsMessage
-from safetygear.messages.health import HealthMessage
+from safetygear.messages.health import CameraHealth, HealthMessage
 from support.inference_process import InferenceProcess, cameras, until
 from support.runtime import RunningRuntime, minimal_manifest, start_runtime
 
@@ -82,6 +82,26 @@ async def test_frames_become_messages_through_a_kill_and_a_stop(runtime: Running
         assert process.stop() == 0, process.log()
         assert time.monotonic() - started_s < 10
         assert "Traceback" not in process.log()
+    finally:
+        process.end()
+
+
+async def test_a_still_picture_is_watched_without_being_analysed(runtime: RunningRuntime, tmp_path: Path) -> None:
+    runtime.patch_desired("inference", {"motionGate": {"enabled": True, "floorS": 30}})
+    process = InferenceProcess(runtime, tmp_path, "inference", "north")
+    try:
+        async with cameras(runtime, tmp_path, ("gate", "north")):
+
+            def gated() -> list[CameraHealth]:
+                healths = [decode(body, HealthMessage) for body in bodies(runtime, "inference", "health")]
+                return [one for health in healths for one in health.cameras if one.gated and not one.analysed]
+
+            (quiet, *_) = await until(gated, 40, process.log)
+            assert quiet.seconds_blind == pytest.approx(0.0, abs=0.5)
+            before = len(detections(runtime))
+            runtime.patch_desired("inference", {"motionGate": {"enabled": False}})
+            await until(lambda: len(detections(runtime)) >= before + 5, 20, process.log)
+            assert [message.sequence for message in detections(runtime)] == list(range(1, len(detections(runtime)) + 1))
     finally:
         process.end()
 

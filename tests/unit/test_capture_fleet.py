@@ -279,6 +279,27 @@ def test_of_a_quiet_camera_only_key_frames_are_asked_for(tmp_path: Path) -> None
     assert (status.frames_decoded, status.frames, status.priority) == (4, "key-frames", 3.0)
 
 
+@pytest.mark.parametrize(("level", "reason"), [(7, "frozen"), (None, "ok")])
+def test_key_frames_far_apart_show_a_frozen_picture_and_are_no_stall(
+    level: int | None, reason: str, tmp_path: Path
+) -> None:
+    """Eight seconds between them, with a stall budget of four; what comes between is a sign of life."""
+
+    def steps(world: World) -> list[Step]:
+        found: list[Step] = []
+        for number in range(6):
+            found.append(picture(number if level is None else level, pts_s=8.0 * number))
+            for second in range(1, 9):
+                between = picture(0, pts_s=8.0 * number + second - 0.5, keyframe=False)
+                found += [Calls(pass_time(world.clock, 1.0)), between]
+        return found
+
+    quiet = CameraConfig(url="rtsp://gate/1", frames="key-frames", stall_budget_s=4.0)
+    world = run(steps, tmp_path, quiet)
+    assert (world.last.state, world.last.reason) == ("streaming", reason)  # type: ignore[attr-defined]
+    assert world.last.frames_decoded == 6  # type: ignore[attr-defined]
+
+
 def test_every_frame_is_decoded_from_when_a_reader_wants_it(tmp_path: Path) -> None:
     pictures: list[Step] = [picture(n, pts_s=n / 25, keyframe=n % 25 == 0) for n in range(150)]
     gates = [Gate() for _ in range(3)]
