@@ -57,8 +57,8 @@ class Device:
 
     def keep(self, number: int) -> str:
         """As the desk does: where it goes, then the picture."""
-        uri = self.uploads.place(name(number))
-        self.store.put(name(number), JPEG, quota_bytes=2**30)
+        with self.uploads.place(name(number)) as uri:
+            self.store.put(name(number), JPEG, quota_bytes=2**30)
         return uri
 
     def stop(self) -> None:
@@ -88,6 +88,33 @@ async def test_a_picture_gets_where_its_event_says(device: Device, cloud: FakeBl
     assert cloud.blobs("site") == {f"box_7_/{name(1).file_name}": JPEG}
     assert (device.uploads.waiting, device.uploads.uploaded) == (0, 1)
     assert device.store.read(name(1)) == JPEG, "the device keeps its copy"
+
+
+async def test_a_picture_that_is_being_stored_is_not_looked_for_yet(device: Device, cloud: FakeBlobContainer) -> None:
+    url = cloud.make("site")
+    device.sas(cloud.sas("site"))
+    await device.start(url)
+    with device.uploads.place(name(1)):
+        await device.clock.advance(2)
+        device.store.put(name(1), JPEG, quota_bytes=2**30)
+    await device.clock.advance(2)
+    assert (list(cloud.blobs("site")), device.uploads.given_up) == ([f"box_7_/{name(1).file_name}"], {})
+
+
+async def test_a_picture_that_could_not_be_stored_waits_for_nothing(device: Device, cloud: FakeBlobContainer) -> None:
+    await device.start(cloud.make("site"))
+    with pytest.raises(OSError, match="full"), device.uploads.place(name(1)):
+        raise OSError("full")
+    assert (device.uploads.waiting, list((device.data / "evidence-uploads").iterdir())) == (0, [])
+
+
+async def test_what_is_stored_while_the_old_ones_are_read_waits_too(
+    device: Device, cloud: FakeBlobContainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = device.uploads._marks.load
+    monkeypatch.setattr(device.uploads._marks, "load", lambda: [load(), device.keep(1)][0])
+    await device.start(cloud.make("site"))
+    assert device.uploads.waiting == 1
 
 
 async def test_without_a_container_nothing_leaves_the_device(device: Device, cloud: FakeBlobContainer) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,8 @@ class Device:
 
     def keep(self, number: int) -> str:
         one = example(number)
-        self.uploads.place(one.id)
-        self.store.put(one.id, JPEG, quota_bytes=2**30, description=encode(one))
+        with self.uploads.place(one.id):
+            self.store.put(one.id, JPEG, quota_bytes=2**30, description=encode(one))
         return one.id
 
 
@@ -102,10 +103,17 @@ async def test_a_restart_between_the_two_files_goes_on(tmp_path: Path, cloud: Fa
 async def test_the_desk_notes_where_a_picture_goes_before_it_is_there(tmp_path: Path) -> None:
     desk, noted = Desk(tmp_path), list[tuple[str, bool]]()
     library = desk.desk.library
-    library.place = lambda name: noted.append((name, library.examples.has(name)))
+
+    @contextlib.contextmanager
+    def place(name: str) -> Iterator[None]:
+        noted.append((name, library.examples.has(name)))
+        yield
+        noted.append((name, library.examples.has(name)))
+
+    library.place = place
     await desk.desk.turn()
     await desk.see()
-    assert noted == [(desk.stored()[0], False)]
+    assert noted == [(desk.stored()[0], False), (desk.stored()[0], True)]
     desk.side.close()
 
 

@@ -11,6 +11,7 @@ import hashlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -59,8 +60,8 @@ class EvidenceDesk:
         self.store = EvidenceStore(data_folder / FOLDER)
         self.uri_of: Callable[[PictureId], str] = lambda picture: picture.page_path
         """Where a picture of an earlier process is found."""
-        self.place: Callable[[PictureId], str] = lambda picture: picture.page_path
-        """Called in a thread right before a picture is stored: makes sure that it will get to the uri that it returns.
+        self.place: Callable[[PictureId], AbstractContextManager[str]] = lambda picture: nullcontext(picture.page_path)
+        """Entered in a thread around the storing of a picture: makes sure that it will get to the uri that it gives.
         Raises PictureFolderError: then it is not stored."""
         self.stored: Counter[str] = Counter()
         """Pictures stored since the start, by `blurred` and `clear`."""
@@ -211,8 +212,8 @@ class EvidenceDesk:
             if last >= PICTURES_PER_EPISODE:
                 return None
             picture = PictureId(episode, last + 1, candidate.blurred)
-            uri = self.place(picture)
-            return uri, self.store.put(picture, candidate.jpeg, quota_bytes=quota_bytes)
+            with self.place(picture) as uri:
+                return uri, self.store.put(picture, candidate.jpeg, quota_bytes=quota_bytes)
 
         try:
             written = await self._off_loop(write)

@@ -7,11 +7,12 @@ An event names the blob before it is there, so that it never waits for the uplin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic
 
@@ -105,18 +106,30 @@ class Uploads(Generic[N]):
             return self._local_uri(picture)
         return f"{config.container_url}/{self._folder_name}/{picture}{PICTURE}"
 
-    def place(self, picture: N) -> str:
-        """In a thread: the same, and it is on the disk that the picture has to go there. Raises PictureFolderError."""
+    @contextlib.contextmanager
+    def place(self, picture: N) -> Iterator[str]:
+        """In a thread, around the storing of a picture: the same, and it is on the disk that the picture has to go
+        there. Raises PictureFolderError."""
         uri = self.uri_of(picture)
-        if self._config is not None:
-            self._marks.add(picture, uri)
-            self._waiting[picture] = uri
-        return uri
+        if self._config is None:
+            yield uri
+            return
+        self._marks.add(picture, uri)
+        try:
+            yield uri
+        except BaseException:
+            with contextlib.suppress(PictureFolderError):
+                self._marks.remove(picture)
+            raise
+        # Not before it is stored: one that is looked for too early would count as gone.
+        self._waiting[picture] = uri
 
     async def begin(self) -> None:
         """Take over what an earlier process had not uploaded."""
         try:
-            self._waiting = await self._off_loop(self._marks.load)
+            kept = await self._off_loop(self._marks.load)
+            # What was placed meanwhile is perhaps not among them.
+            self._waiting = {**kept, **self._waiting}
         except PictureFolderError as exc:
             self._problems.raised(self._problem, exc.code, str(exc))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -38,9 +39,9 @@ class ExampleLibrary:
         self.examples = DescribedFolder(self.folder / EXAMPLES)
         self.budget = Budget()
         self.selection = Selection(random)
-        self.place: Callable[[str], object] = lambda _: None
-        """Called in a thread with an example's id right before it is stored: makes sure that it gets to where it is
-        copied to. Raises PictureFolderError: then it is not stored."""
+        self.place: Callable[[str], AbstractContextManager[object]] = nullcontext
+        """Entered in a thread with an example's id around its storing: makes sure that it gets to where it is copied
+        to. Raises PictureFolderError: then it is not stored."""
         self._state_file = StateFile(self.folder)
         self._fingerprints = NearDuplicates()
         self._of_event: dict[str, tuple[str, Verdict | None]] = {}
@@ -94,8 +95,8 @@ class ExampleLibrary:
             def write() -> set[str]:
                 # First that it was taken: whatever happens next, no more than the budget allows are.
                 self._state_file.save(state)
-                self.place(example.id)
-                self.examples.put(example.id, jpeg, quota_bytes=config.quota_bytes, description=encode(example))
+                with self.place(example.id):
+                    self.examples.put(example.id, jpeg, quota_bytes=config.quota_bytes, description=encode(example))
                 for twin in twins:
                     self.examples.remove(twin)
                 return set(self.examples.names())
