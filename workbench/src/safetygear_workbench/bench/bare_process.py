@@ -50,7 +50,7 @@ def run_bare(program: Program, case: Case, urls: Sequence[str], seconds: float) 
             text=True,
             timeout=seconds + EXTRA_S,
             check=False,
-            env=os.environ | case.environment() | program.environment,
+            env={**os.environ, **case.environment(), **program.environment},
         )
     except subprocess.TimeoutExpired as exc:
         raise SafetyGearError(f"{name} did not end in time", code="bench-process") from exc
