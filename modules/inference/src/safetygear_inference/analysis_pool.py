@@ -70,7 +70,7 @@ class AnalysisPool:
         """(classes): the probability from which on a box of `model` is shown; its own where it is no longer in use."""
         for generation in (self._current, self._before):
             if generation is not None and generation.model is model:
-                return generation.shown_from.tolist()
+                return [float(least) for least in generation.shown_from]
         return [model.own_threshold(label) for label in model.labels]
 
     @property
