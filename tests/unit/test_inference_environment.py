@@ -52,6 +52,8 @@ def test_values_are_read() -> None:
         ("SAFETYGEAR_LOG_LEVEL", "LOUD", "DEBUG, INFO"),
         ("SAFETYGEAR_METRICS_LISTEN", "nowhere", "Or write off"),
         ("SAFETYGEAR_PAGE_LISTEN", "0.0.0.0:http", "Or write off"),
+        ("SAFETYGEAR_PREDICTION_LISTEN", "8081", "Or write off"),
+        ("SAFETYGEAR_PREDICTION_URLS", "https://a.example", "use off, public, or hosts"),
         ("SAFETYGEAR_PAGE_HOSTS", "http://site.example", "separated by commas"),
     ],
 )

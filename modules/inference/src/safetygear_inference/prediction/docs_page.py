@@ -32,7 +32,8 @@ result = client.detect_image("00000000-0000-0000-0000-000000000000", "any", open
 
 def page() -> str:
     """The whole page."""
-    posts = [("POST", route.path, summary(route)) for route in ROUTES]
+    short_first = sorted(ROUTES, key=lambda route: route.group)
+    posts = [("POST", route.path, summary(route)) for route in short_first]
     gets = [("GET", page.path, page.summary) for page in PAGES]
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
