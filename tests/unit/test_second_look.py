@@ -145,7 +145,16 @@ FAR = (500.0, 98.0, 514.0, 112.0)
         ([("helmet", 0.5, HEAD)], None),
         ([("person", 0.9, (300, 100, 400, 200))], None),
     ],
-    ids=["a helmet", "a bare head", "somebody else's", "he has moved", "he is gone", "he has walked at 2 fps", "nobody", "he bends"],
+    ids=[
+        "a helmet",
+        "a bare head",
+        "somebody else's",
+        "he has moved",
+        "he is gone",
+        "he has walked at 2 fps",
+        "nobody",
+        "he bends",
+    ],
 )
 def test_where_a_head_is_looked_at(
     rows: list[tuple[str, float, tuple[float, ...]]], expected: tuple[float, ...] | None
@@ -370,6 +379,17 @@ def test_a_hood_that_passes_for_a_helmet_is_told_by_the_looks() -> None:
     assert set(states[-15:]) == {"missing"} and "worn" not in states
     # Nobody looks while it is settled; the box then contradicts, and somebody looks again.
     assert {*pressing[-10:]} == {True, False}
+
+
+def test_a_look_is_pressing_where_the_boxes_say_nothing() -> None:
+    judge, asked = wearer(), []
+    for number in range(20):
+        shown = [("person", 0.9, BODY)] + ([("helmet", 0.9, HEAD)] if number < 15 else [])
+        judged = judge.judge(
+            boxes(*shown), known=("person", "helmet"), now_s=number / 5, wall_s=0.0, dark=False, frame_size_px=SIZE
+        )
+        asked.append([wish.pressing for wish in judged.look_wishes])
+    assert asked[14] == [False] and asked[15] == [True]
 
 
 def test_nobody_is_asked_for_whose_head_can_not_be_judged() -> None:

@@ -180,7 +180,12 @@ class CameraJudge:
         self, tracked: Sequence[TrackedPerson], found: Mapping[str, Mapping[Gear, GearEvidence]]
     ) -> tuple[LookWish, ...]:
         return tuple(
-            LookWish(person.track, gear, person.xyxy_norm, self._votes.contested(person.track, gear))
+            LookWish(
+                person.track,
+                gear,
+                person.xyxy_norm,
+                evidence.state == "unknown" or self._votes.contested(person.track, gear),
+            )
             for person in tracked
             for gear, evidence in found[person.track].items()
             if evidence.state != "unknown" or evidence.reason not in NOT_TO_BE_SEEN

@@ -88,7 +88,7 @@ class LookWish:
     xyxy_norm: Boxes
     """(4,) float32: where the person was."""
     pressing: bool
-    """The vote is open or contested; else it is settled."""
+    """The vote is open or contested, or this frame said nothing of the gear; else it is settled."""
 
 
 @dataclass(frozen=True)
