@@ -88,4 +88,12 @@ def test_a_description_is_replaced_and_a_picture_removed(folder: PictureFolder[s
     assert folder.read_description("one") == b"[]"
     folder.remove("one")
     folder.remove("one")
+    folder.describe("one", b"{}")
     assert (files(tmp_path), folder.count, folder.size_bytes) == ([], 0, 0)
+
+
+def test_a_picture_that_never_fits_costs_no_other_one(folder: PictureFolder[str]) -> None:
+    folder.put("one", b"x" * 100, quota_bytes=250, description=b"{}")
+    with pytest.raises(PictureFolderError, match=r"raise learning\.quotaBytes") as caught:
+        folder.put("two", b"x" * 249, quota_bytes=250, description=b"{}")
+    assert (caught.value.code, folder.names(), folder.evicted) == ("data-full", ["one"], {})

@@ -91,6 +91,13 @@ class PictureFolder(Generic[N]):
         """
         files = [(PICTURE, jpeg)] + ([(DESCRIPTION, description)] if description is not None else [])
         size_bytes = sum(len(data) for _, data in files)
+        if size_bytes > quota_bytes:
+            # Else all others would go for it, and then it too.
+            raise PictureFolderError(
+                f"a picture of {size_bytes} bytes is larger than the room for all of them ({quota_bytes} bytes): "
+                f"raise {self.quota_setting}",
+                code="data-full",
+            )
         with self._lock, self._errors():
             if self._kept is None:
                 self._take_stock()
@@ -114,9 +121,11 @@ class PictureFolder(Generic[N]):
         return hashlib.sha256(jpeg).hexdigest()
 
     def describe(self, picture: N, description: bytes) -> None:
-        """Put another description in the place of a picture's. Raises PictureFolderError; then the old one stands."""
+        """Put another description in the place of a picture's; nothing happens where it is gone. Raises
+        PictureFolderError; then the old one stands."""
         with self._lock, self._errors():
-            self._write(picture, DESCRIPTION, description)
+            if self.has(picture):
+                self._write(picture, DESCRIPTION, description)
 
     def read(self, picture: N) -> bytes | None:
         """The JPEG; None where there is no such picture any more. Raises PictureFolderError."""

@@ -46,14 +46,18 @@ class DescribedFolder(PictureFolder[str]):
     def descriptions(self, kind: type[M]) -> dict[str, M]:
         """All that can be read, the oldest first; what can't is removed, counted and logged. Raises
         PictureFolderError."""
-        found: dict[str, M] = {}
-        for name in self.names():
-            try:
-                body = self.read_description(name)
-                if body is not None:
-                    found[name] = decode(body, kind)
-            except MessageError as exc:
-                log.warning("the description of %s can't be read, it is removed: %s", name, exc)
-                self.evicted[UNREADABLE] += 1
-                self.remove(name)
-        return found
+        found = ((name, self.description(name, kind)) for name in self.names())
+        return {name: description for name, description in found if description is not None}
+
+    def description(self, name: str, kind: type[M]) -> M | None:
+        """One of them; None where it is gone, or can't be read: then likewise. Raises PictureFolderError."""
+        body = self.read_description(name)
+        if body is None:
+            return None
+        try:
+            return decode(body, kind)
+        except MessageError as exc:
+            log.warning("the description of %s can't be read, it is removed: %s", name, exc)
+            self.evicted[UNREADABLE] += 1
+            self.remove(name)
+            return None

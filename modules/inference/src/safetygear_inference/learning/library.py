@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from safetygear.learning.example import Example, Verdict
-from safetygear.messages.codec import decode, encode
+from safetygear.messages.codec import encode
 from safetygear_inference.learning.budget import DAY_S, Budget, Taken
 from safetygear_inference.learning.config import LearningConfig
 from safetygear_inference.learning.example_folder import EXAMPLES, DescribedFolder
@@ -133,9 +133,9 @@ class ExampleLibrary:
         return self._fingerprints.twins_of(picture, minimum_bits=config.minimum_distance_bits)
 
     def _write_verdict(self, name: str, verdict: Verdict) -> None:
-        body = self.examples.read_description(name)
-        if body is not None:
-            self.examples.describe(name, encode(msgspec.structs.replace(decode(body, Example), verdict=verdict)))
+        example = self.examples.description(name, Example)
+        if example is not None:
+            self.examples.describe(name, encode(msgspec.structs.replace(example, verdict=verdict)))
 
     def _state(self) -> LearningState:
         rare = self.selection.rare_classes
