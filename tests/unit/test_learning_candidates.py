@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from safetygear_inference.judging.camera_judge import Verdict as Judged
 from safetygear_inference.judging.observation import JudgedPerson
 from safetygear_inference.learning.candidates import after_verdicts
 from safetygear_inference.learning.example_folder import Candidate
+from safetygear_inference.picture_folder import PictureFolderError
 from support.evidence import PERSON
 from support.learning import example
 from support.learning_desk import ON, Desk
@@ -145,9 +147,72 @@ async def test_the_newest_word_is_written_down(made: Desk, tmp_path: Path) -> No
     assert read_example(tmp_path / "learning" / "examples", name).verdict == "true"
 
 
-async def test_what_nobody_judges_in_time_goes(made: Desk, tmp_path: Path) -> None:
-    import os
+async def test_what_can_no_longer_be_read_is_removed_and_stops_nothing(made: Desk, tmp_path: Path) -> None:
+    await opened(made, ONE)
+    made.verdicts[ONE] = "false"
+    await made.desk.turn()
+    (name,) = made.stored()
+    (tmp_path / "learning" / "examples" / f"{name}.json").write_text("{")
+    made.verdicts[ONE] = "true"
+    await made.desk.turn()
+    assert (made.stored(), made.desk.library.examples.evicted) == ([], {"unreadable": 1})
 
+
+async def test_clear_faces_stay_where_they_are_once_they_must_be_covered(made: Desk) -> None:
+    made.desk.configure(msgspec.structs.replace(CONFIG, faces="clear"))
+    await opened(made, ONE)
+    made.desk.configure(CONFIG)
+    made.verdicts[ONE] = "false"
+    await made.desk.turn()
+    assert (made.stored(), waiting(made), made.desk._chooser.refused) == ([], 0, {"faces-clear": 1})
+
+
+async def test_a_reason_that_is_wanted_no_more_makes_no_example(made: Desk) -> None:
+    await opened(made, ONE)
+    made.desk.configure(msgspec.structs.replace(CONFIG, reasons=("uncertain",)))
+    made.verdicts[ONE] = "false"
+    await made.desk.turn()
+    assert (made.stored(), waiting(made)) == ([], 1)
+
+
+async def test_a_full_disk_is_tried_again_in_a_minute(made: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[str] = []
+
+    def full(name: str, *_: Any, **__: Any) -> str:
+        tries.append(name)
+        raise PictureFolderError("no space left", code="data-full")
+
+    await opened(made, ONE)
+    made.verdicts[ONE] = "false"
+    with monkeypatch.context() as patch:
+        patch.setattr(made.desk.library.examples, "put", full)
+        for _ in range(3):
+            await made.desk.turn()
+            await made.clock.advance(1)
+    assert (len(tries), made.desk.failed) == (1, {"data-full": 1})
+    assert made.problems.as_document()["learning"]["code"] == "data-full"
+    await made.clock.advance(60)
+    await made.desk.turn()
+    assert (len(made.stored()), made.problems.as_document()) == (1, {})
+
+
+async def test_what_is_too_old_goes_though_nothing_can_be_written(
+    made: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(_: object) -> None:
+        raise PictureFolderError("no space left", code="data-full")
+
+    await opened(made, ONE)
+    for path in (tmp_path / "learning" / "candidates").iterdir():
+        os.utime(path, (0, 0))
+    made.desk.candidates.store.begin()
+    monkeypatch.setattr(made.desk.candidates, "follow", full)
+    await made.clock.advance(60)
+    await made.desk.turn()
+    assert (waiting(made), made.desk.failed) == (0, {"data-full": 1})
+
+
+async def test_what_nobody_judges_in_time_goes(made: Desk, tmp_path: Path) -> None:
     await opened(made, ONE)
     for path in (tmp_path / "learning" / "candidates").iterdir():
         os.utime(path, (0, 0))

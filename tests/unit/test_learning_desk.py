@@ -210,6 +210,16 @@ async def test_a_disk_that_fails_is_said_and_costs_no_more_than_the_picture(
     assert (len(made.stored()), made.problems.as_document()) == (1, {})
 
 
+async def test_what_is_off_has_no_problem(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "nowhere")
+    await desk.desk.turn()
+    assert desk.problems.as_document()["learning"]["code"] == "data-missing"
+    desk.desk.configure(LearningConfig())
+    await desk.desk.turn()
+    assert desk.problems.as_document() == {}
+    desk.side.close()
+
+
 async def test_a_volume_that_is_missing_is_said_and_may_come_back(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "data")
     await desk.desk.turn()

@@ -111,12 +111,13 @@ class LearningHealth(Message, frozen=True, kw_only=True):
     refused: dict[str, int]
     """Frames that were worth it and were not taken: `near-duplicate`; `pause` (the camera's), `busy` (another one was
     being made), `hour` and `day` (the budget's), with `-camera` or `-reason` where the room left is kept for others;
-    `event-missed`: no frame of an event could be kept for a verdict."""
+    `event-missed`: no frame of an event could be kept for a verdict; `faces-clear`: it was, of a time in which
+    `learning.faces` was `clear`."""
     failed: dict[str, int]
     """Pictures that could not be made, stored or uploaded, by reason."""
     evicted: dict[str, int]
-    """Pictures removed: `quota`, `retention`; `verdict-` and either of events that nobody has judged in time; `upload-`
-    and the reason where one will not be uploaded any more."""
+    """Pictures removed: `quota`, `retention`, `unreadable` (what describes it is damaged); `verdict-` and any of these of
+    events that nobody has judged; `upload-` and the reason where one will not be uploaded any more."""
     drift: list[LearningDrift]
     """The largest first; an empty list: nothing has changed, or too little was seen to tell."""
 

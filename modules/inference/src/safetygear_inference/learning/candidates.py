@@ -22,6 +22,7 @@ from safetygear_inference.outbox.pump import OffLoop
 
 QUOTA_SHARE = 0.25
 """Of the quota of the examples, and beside it."""
+FACES_CLEAR = "faces-clear"
 
 
 class Candidates:
@@ -76,6 +77,11 @@ class Candidates:
             if candidate.judged_false is None:
                 continue
             example = candidate.example
+            if config.faces == "blurred" and not example.picture.faces_blurred:
+                # Of a time in which they might be clear. They may not any more.
+                await self._remove(name)
+                refused[FACES_CLEAR] += 1
+                continue
             why = self._library.budget.refusal(
                 example.camera,
                 "judged-false",

@@ -40,8 +40,11 @@ PURPOSE: Final = "learning"
 TURN_S: Final = 1.0
 EXPIRED_EVERY_S: Final = 60.0
 SAVED_EVERY_S: Final = 300.0
+AFTER_FAILURE_S: Final = 60.0
+"""A disk that is full is not written to each second."""
 INTERNAL: Final = "internal"
 ASKED: Final = "asked"
+JUDGED_FALSE: Final = "judged-false"
 MISSED: Final = "event-missed"
 
 log = logging.getLogger(__name__)
@@ -91,10 +94,14 @@ class LearningDesk:
         self._job: asyncio.Task[str | None] | None = None
         """Gives why it came to nothing; None: it did not."""
         self._expired_s = self._saved_s = clock.monotonic_s()
+        self._resumes_s: float | None = None
+        """After a turn that failed."""
         self._surprised = False
 
     def configure(self, config: LearningConfig) -> None:
         self._config = config
+        if not config.enabled:
+            self._problems.solved("learning")
 
     def health(self) -> LearningHealth | None:
         """Counts since the start, and what stands now; None while learning is off and nothing is left of it."""
@@ -122,7 +129,7 @@ class LearningDesk:
         observed = observe(frame, self._shown_from(frame.model), now_s=now_s)
         busy = self._job is not None
         opening = None
-        if "judged-false" in config.reasons:
+        if JUDGED_FALSE in config.reasons:
             self._openings.note(frame.judged.changes, now_s)
             # What somebody may judge comes once; what else is worth it comes again.
             opening = None if busy else self._openings.shown_by(observed)
@@ -138,7 +145,7 @@ class LearningDesk:
             frame, observed, wishes, self.library.budget, config, wall_s=wall_s, busy=busy or opening is not None
         )
         if opening is not None:
-            chosen = Chosen(frame, observed, ("judged-false",), 1.0, opening.focus_norm)
+            chosen = Chosen(frame, observed, (JUDGED_FALSE,), 1.0, opening.focus_norm)
             self._begin(self._keep(chosen, opening.episodes, config))
         elif choice is not None:
             self._begin(self._take(choice, config))
@@ -183,6 +190,8 @@ class LearningDesk:
         except PictureFolderError as exc:
             self.failed[exc.code] += 1
             self._problems.raised("learning", exc.code, str(exc))
+            if self._ready:
+                self._resumes_s = self._clock.monotonic_s() + AFTER_FAILURE_S
 
     async def _turn(self) -> None:
         if not self._ready:
@@ -194,20 +203,26 @@ class LearningDesk:
                 log.warning("%d files of examples were half written when the module ended: removed", swept)
             self._ready = True
             self._problems.solved("learning")
-        await self.library.follow(self._verdict_of)
-        await self.candidates.follow(self._verdict_of)
         config, now_s, wall_s = self._config, self._clock.monotonic_s(), self._clock.now_s()
-        if config.enabled:
-            taken, refused = await self.candidates.promote(config, wall_s)
-            self.taken += Counter({"judged-false": taken})
-            self._chooser.refused += refused
+        # First: what is too old goes, whatever fails below, and it is what makes room on a full disk.
         if now_s - self._expired_s >= EXPIRED_EVERY_S:
             self._expired_s = now_s
             await self.library.expire(config, wall_s)
             await self.candidates.expire(config, wall_s)
+        if self._resumes_s is not None and now_s < self._resumes_s:
+            return
+        await self.library.follow(self._verdict_of)
+        await self.candidates.follow(self._verdict_of)
+        if config.enabled and JUDGED_FALSE in config.reasons:
+            taken, refused = await self.candidates.promote(config, wall_s)
+            self.taken += Counter({JUDGED_FALSE: taken})
+            self._chooser.refused += refused
         if config.enabled and now_s - self._saved_s >= SAVED_EVERY_S:
             self._saved_s = now_s
             await self.library.save()
+        if self._resumes_s is not None:
+            self._resumes_s = None
+            self._problems.solved("learning")
 
     def _begin(self, work: Coroutine[Any, Any, str | None]) -> asyncio.Task[str | None]:
         self._job = asyncio.get_running_loop().create_task(work, name="learning-picture")
