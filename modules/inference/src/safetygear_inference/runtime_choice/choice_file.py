@@ -52,6 +52,7 @@ class ChoiceFile:
         self._path = folder / FILE_NAME
         # A trial that takes too long is left behind in its thread while the next model is opened.
         self._lock = threading.Lock()
+        self._complained = False
         self._memory = self._load(machine)
         trying = self._memory.trying
         if trying is not None:
@@ -118,4 +119,8 @@ class ChoiceFile:
                 os.fsync(file.fileno())
             scratch.replace(self._path)
         except OSError as exc:
-            log.warning("%s can't be written (%s): the next start measures again what runs the model", self._path, exc)
+            if not self._complained:
+                log.warning(
+                    "%s can't be written (%s): the next start measures again what runs the model", self._path, exc
+                )
+            self._complained = True
