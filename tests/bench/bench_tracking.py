@@ -39,7 +39,6 @@ from safetygear_inference.tracking import PersonTracker, TrackIds, TrackingConfi
 from support import scenes  # noqa: E402
 from support.simulated_walkers import ASPECT, SEEN_PART, Frame, Ids, walkers  # noqa: E402
 
-CROWD = "crowd"
 RATES_FPS = (2, 5, 10)
 SAME_PERSON_IOU = 0.5
 """A tracked box that overlaps the true one by this much is on the person."""
@@ -60,13 +59,15 @@ class Clip:
 
 
 def clips() -> dict[str, list[Clip]]:
-    """By kind. What of the rendered stories is not in the repository is left out."""
+    """By kind."""
     demo = Path(str(files("safetygear_workbench"))) / "demo" / "site_scene_demo.mp4"
     found = {"demo clip": [Clip(demo, demo.with_suffix(".groundtruth.json"))]}
-    stories = [Clip(scenes.clip(name), scenes.clip(name).with_suffix(".truth.json")) for name in scenes.names()]
-    crowd = [clip for clip in stories if clip.video.name.startswith(CROWD)]
-    found[f"{len(stories) - len(crowd)} stories"] = [clip for clip in stories if clip not in crowd]
-    return found | ({"crowd of 20": crowd} if crowd else {})
+    found[f"{len(scenes.names())} stories"] = [story(name) for name in scenes.names()]
+    return found | {"crowd of 20": [story(scenes.CROWD)]}
+
+
+def story(name: str) -> Clip:
+    return Clip(scenes.clip(name), scenes.clip(name).with_suffix(".truth.json"))
 
 
 @cache
