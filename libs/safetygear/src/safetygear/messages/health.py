@@ -116,8 +116,8 @@ class LearningHealth(Message, frozen=True, kw_only=True):
     failed: dict[str, int]
     """Pictures that could not be made, stored or uploaded, by reason."""
     evicted: dict[str, int]
-    """Pictures removed: `quota`, `retention`, `unreadable` (what describes it is damaged); `verdict-` and any of these of
-    events that nobody has judged; `upload-` and the reason where one will not be uploaded any more."""
+    """Pictures removed: `quota`, `retention`, `unreadable` (what describes it is damaged); `verdict-` and any of these
+    of events that nobody has judged; `upload-` and the reason where one will not be uploaded any more."""
     drift: list[LearningDrift]
     """The largest first; an empty list: nothing has changed, or too little was seen to tell."""
 
