@@ -55,6 +55,19 @@ def test_a_push_says_what_it_did(server: TrainingServer, examples: Path, capsys:
     }  # fmt: skip
 
 
+def test_a_dry_run_writes_nothing_and_knows_what_was_sent(
+    server: TrainingServer, examples: Path, capsys: Output
+) -> None:
+    arguments = ["learn", "push", str(examples), "--project", server.project.id, "--json"]
+    before = set(examples.iterdir())
+    assert main([*arguments, "--dry-run"]) == 0
+    assert set(examples.iterdir()) == before
+    assert main(arguments) == 0
+    capsys.readouterr()
+    assert main([*arguments, "--dry-run"]) == 0
+    assert json.loads(capsys.readouterr().out)["sentBefore"] == 16
+
+
 def test_a_key_from_a_file(
     server: TrainingServer, examples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +132,19 @@ def test_faces_need_a_word(server: TrainingServer, examples: Path, capsys: Outpu
     assert main([*arguments, "--with-faces"]) == 0
 
 
+def test_a_folder_gets_no_picture_that_was_changed_meanwhile(
+    examples: Path, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oldest = sorted(examples.glob("*.jpg"))[0]
+    monkeypatch.setattr(
+        "safetygear_workbench.learn.coco_folder.coco_document",
+        lambda *_: [oldest.write_bytes(b"\xff\xd8\xff another"), {"annotations": []}][1],
+    )
+    assert main(["learn", "push", str(examples), "--coco", str(tmp_path / "coco")]) == 2
+    assert_one_line(capsys, f"{oldest} was changed while it was being used.")
+    assert {path.name for path in tmp_path.iterdir()} == {"examples"}
+
+
 def damaged(folder: Path) -> None:
     path = sorted(folder.glob("*.jpg"))[3]
     path.write_bytes(path.read_bytes()[:-9])
@@ -155,6 +181,10 @@ def missing(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
+def two_cases(folder: Path) -> None:
+    write_example(folder, 1000, [Box("vest"), Box("Vest")])
+
+
 def many_tags(folder: Path) -> None:
     for number in range(600):
         write_example(folder, 1000 + number, [Box(f"class {number}")])
@@ -169,6 +199,7 @@ BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "a stray JSON": (stray, "notes.json: it is not named as an example is"),
     "an empty folder": (empty, "holds no examples"),
     "no folder": (missing, "can't be read (No such file or directory)"),
+    "one tag in two ways": (two_cases, "'Vest' and 'vest': they differ in their case only. Give --map vest=Vest"),
     "600 tags": (many_tags, "would have 602 tags; at most 500"),
 }
 
@@ -285,7 +316,7 @@ def test_a_folder_that_fails_is_not_there(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("safetygear_workbench.learn.coco_folder.shutil.copyfile", full)
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
     assert main(["learn", "push", str(examples), "--coco", str(tmp_path / "coco")]) == 2
     assert_one_line(capsys, "No space left on device")
     assert {path.name for path in tmp_path.iterdir()} == {"examples"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from safetygear_workbench.learn.batches import batches
 from safetygear_workbench.learn.custom_vision import CustomVision
 from safetygear_workbench.learn.journal import Journal
 from safetygear_workbench.learn.patience import ATTEMPTS, Patience
-from safetygear_workbench.learn.project_push import ProjectPush, Result, missing_regions
+from safetygear_workbench.learn.project_push import ProjectPush, Result, changed_pictures, missing_regions
 from safetygear_workbench.learn.stored_examples import StoredExample, read_examples
 from safetygear_workbench.learn.suggestions import Wishes, suggestions
 from safetygear_workbench.learn.tag_plan import plan_tags
@@ -140,6 +141,34 @@ def test_what_people_have_drawn_stays(pushing: Pushing, faults: list[tuple[str, 
     assert (result.added, result.there) == (1, 1)
     by_hand = next(image for image in project.images.values() if image.name == "by-hand.jpg")
     assert [one["width"] for one in by_hand.regions] == [0.1]
+
+
+def test_what_people_have_drawn_stays_after_a_push_that_was_killed(pushing: Pushing) -> None:
+    """It was noted as begun and never arrived; somebody else has uploaded and tagged the first one meanwhile."""
+    found = write_examples(pushing.folder, 2, BOXES)
+    with Journal(pushing.folder, "here") as journal:
+        journal.note("begun", [one.picture.sha256 for one in found])
+    project = pushing.server.project
+    drawn = {"tagId": project.create_tag("helmet")["id"], "left": 0.0, "top": 0.0, "width": 0.1, "height": 0.1}
+    project.add_images([{"name": "by-hand.jpg", "contents": jpeg(0), "regions": [drawn]}], [], {})
+    pushing.push()
+    assert {image.name: len(image.regions) for image in project.images.values()} == {
+        "by-hand.jpg": 1,
+        f"{found[1].id}.jpg": 2,
+    }
+
+
+def test_what_was_not_sent_is_not_noted_as_begun(pushing: Pushing, monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = write_examples(pushing.folder, 1)
+
+    def gone(_: StoredExample) -> bytes:
+        raise UserError("it is gone")
+
+    monkeypatch.setattr(StoredExample, "read", gone)
+    with pytest.raises(UserError, match="it is gone"):
+        pushing.push()
+    with Journal(pushing.folder, "here") as journal:
+        assert journal.state(example.picture.sha256) is None
 
 
 def test_the_service_says_how_long_to_wait(pushing: Pushing) -> None:
@@ -291,7 +320,9 @@ def test_regions_that_are_there_are_not_drawn_again() -> None:
     region = Region("tag", 0.1, 0.2, 0.3, 0.4)
     near, other = Region("tag", 0.1004, 0.2, 0.3, 0.4), Region("else", 0.1, 0.2, 0.3, 0.4)
     wanted = [("a", region), ("b", region), ("c", region), ("gone", region)]
-    assert missing_regions(wanted, {"a": [near], "b": [other], "c": []}) == [("b", region), ("c", region)]
+    present = {"a": [near], "b": [other], "c": []}
+    assert missing_regions(wanted, present) == [("b", region), ("c", region)]
+    assert changed_pictures(wanted, present) == {"b"}
 
 
 # Batches and the journal
@@ -345,6 +376,20 @@ def test_a_journal_that_cant_be_written_is_told(tmp_path: Path) -> None:
     path.mkdir()
     with pytest.raises(UserError, match="can't be used"):
         Journal(tmp_path, "here")
+
+
+def test_a_journal_whose_disk_is_full_is_told_once(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(UserError, match="can't be used"), Journal(tmp_path, "here") as journal:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (journal.path.stat().st_size + 9, limits[1]))
+        try:
+            journal.note("begun", ["a"])
+        finally:
+            # Closing tries to write what is left, which must not hide what was said.
+            journal.__exit__(None, None, None)
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with Journal(tmp_path, "here") as journal:
+        assert journal.state("a") is None
 
 
 def test_each_place_has_its_own_journal(tmp_path: Path) -> None:

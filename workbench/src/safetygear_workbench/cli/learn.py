@@ -248,7 +248,11 @@ def _push_to_project(
     from safetygear_workbench.learn.journal import Journal
     from safetygear_workbench.learn.project_push import ProjectPush
 
-    with _service(target) as service, Journal(folder, target.place) as journal, shown_progress("sending") as bar:
+    with (
+        _service(target) as service,
+        Journal(folder, target.place, read_only=dry_run) as journal,
+        shown_progress("sending") as bar,
+    ):
         pushing = ProjectPush(service, _patience(bar.say), wishes)
         plan = pushing.plan(found.whole, journal)
         result = None if dry_run else pushing.run(plan, journal, bar)
@@ -282,7 +286,7 @@ def _push_to_blobs(
     from safetygear_workbench.learn.documents import read_document
     from safetygear_workbench.learn.journal import Journal
 
-    with Journal(folder, place) as journal, shown_progress("sending") as bar:
+    with Journal(folder, place, read_only=dry_run) as journal, shown_progress("sending") as bar:
         before = sum(journal.state(one.sha256) == "done" for one in found.whole)
         added = 0
         if not dry_run:

@@ -7,7 +7,6 @@ have, and `info` says that nobody has checked them.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -53,10 +52,11 @@ def write_coco(
 
 
 def copy_pictures(folder: Path, examples: Sequence[StoredExample], progress: Callable[[int, int], None]) -> None:
-    """Make `folder` with the examples' pictures under their own names. Raises OSError."""
+    """Make `folder` with the examples' pictures under their own names. Raises OSError, and UserError where a picture is
+    gone or another one by now."""
     folder.mkdir()
     for number, one in enumerate(examples, 1):
-        shutil.copyfile(one.picture, folder / one.picture.name)
+        (folder / one.picture.name).write_bytes(one.read())
         progress(number, len(examples))
 
 

@@ -2,7 +2,7 @@
 
 Pictures go up without regions, and regions are drawn afterwards on those that were new: a picture that the project has
 already would otherwise get the regions a second time, or on top of what a person has drawn. What was begun and whose
-answer was lost is looked at before anything is drawn on it.
+answer was lost is looked at before anything is drawn on it, and left alone where it has other regions than ours.
 """
 
 from __future__ import annotations
@@ -168,8 +168,8 @@ class ProjectPush:
     def _upload(self, fitting: Sequence[StoredExample], journal: Journal) -> tuple[dict[str, Uploaded], set[str]]:
         """Answers by name, and the digests of pictures that may be there by an earlier try of ours."""
         doubtful = {one.sha256 for one in fitting if journal.state(one.sha256) == "begun"}
-        journal.note("begun", (one.sha256 for one in fitting))
         pictures = [NewPicture(_name(one), one.read()) for one in fitting]
+        journal.note("begun", (one.sha256 for one in fitting))
 
         def upload(again: bool) -> list[Uploaded]:
             if again:
@@ -190,7 +190,7 @@ class ProjectPush:
         if unsure:
             sure = [pair for pair in wanted if pair[0] not in unsure]
             doubted = [pair for pair in wanted if pair[0] in unsure]
-            wanted = sure + self._patience.call(lambda _: self._missing(doubted))
+            wanted = sure + self._patience.call(lambda _: self._missing(doubted, unless_changed=True))
         for start in range(0, len(wanted), REGIONS_A_BATCH):
             chunk = wanted[start : start + REGIONS_A_BATCH]
 
@@ -202,9 +202,13 @@ class ProjectPush:
             result.regions += len(chunk) - left_out
             result.left_out += left_out
 
-    def _missing(self, wanted: Sequence[tuple[str, Region]]) -> list[tuple[str, Region]]:
+    def _missing(
+        self, wanted: Sequence[tuple[str, Region]], *, unless_changed: bool = False
+    ) -> list[tuple[str, Region]]:
+        """`unless_changed`: nothing of a picture with a region that is none of those wanted for it."""
         present = self._service.regions(sorted({image_id for image_id, _ in wanted}))
-        return missing_regions(wanted, present)
+        changed = changed_pictures(wanted, present) if unless_changed else set()
+        return missing_regions([pair for pair in wanted if pair[0] not in changed], present)
 
 
 def missing_regions(wanted: Sequence[tuple[str, Region]], present: dict[str, list[Region]]) -> list[tuple[str, Region]]:
@@ -214,6 +218,18 @@ def missing_regions(wanted: Sequence[tuple[str, Region]], present: dict[str, lis
         for image_id, region in wanted
         if image_id in present and not any(_same(region, other) for other in present[image_id])
     ]
+
+
+def changed_pictures(wanted: Sequence[tuple[str, Region]], present: dict[str, list[Region]]) -> set[str]:
+    """Ids of the pictures that have a region which is none of those wanted: somebody was at work there."""
+    ours: dict[str, list[Region]] = {}
+    for image_id, region in wanted:
+        ours.setdefault(image_id, []).append(region)
+    return {
+        image_id
+        for image_id, regions in present.items()
+        if not all(any(_same(one, region) for one in ours.get(image_id, ())) for region in regions)
+    }
 
 
 def _same(one: Region, other: Region) -> bool:

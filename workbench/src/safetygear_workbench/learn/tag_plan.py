@@ -18,7 +18,7 @@ class TagPlan:
 
 
 def plan_tags(needed: Iterable[str], present: Iterable[Tag]) -> TagPlan:
-    """Raises UserError before anything is created: too many tags, or one that differs in its case only.
+    """Raises UserError before anything is created: too many tags, or two that differ in their case only.
 
     Whether the service tells `Helmet` from `helmet` is not documented; a detector with both would be of no use.
     """
@@ -26,9 +26,10 @@ def plan_tags(needed: Iterable[str], present: Iterable[Tag]) -> TagPlan:
     missing = tuple(sorted(set(needed) - ids.keys()))
     folded = {name.casefold(): name for name in ids}
     for name in missing:
-        if (other := folded.get(name.casefold())) is not None:
+        if (other := folded.setdefault(name.casefold(), name)) != name:
+            has = f"the project has the tag {other!r}, and the examples have" if other in ids else f"{other!r} and"
             raise UserError(
-                f"the project has the tag {other!r}, and the examples have {name!r}.",
+                f"{has} {name!r}: they differ in their case only.",
                 hint=f"Give --map {name}={other}.",
             )
     if len(ids) + len(missing) > TAGS_A_PROJECT:
