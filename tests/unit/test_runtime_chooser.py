@@ -16,10 +16,12 @@ import pytest
 from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
+from safetygear_inference.analysis_pool import AnalysisPool
 from safetygear_inference.detectors import Model, open_model
 from safetygear_inference.detectors.runtimes.choice import PLAIN, SIMPLEST_FIRST, Runtime, Variant, Wish
 from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, Provider
 from safetygear_inference.detectors.runtimes.session import Session
+from safetygear_inference.model_change.package_check import open_and_check
 from safetygear_inference.runtime_choice.choice_file import FILE_NAME, ChoiceFile
 from safetygear_inference.runtime_choice.chooser import RuntimeChooser
 from safetygear_inference.runtime_choice.trial import Clocks
@@ -166,6 +168,20 @@ def test_an_int8_network_must_see_its_golden_picture(lab: Lab) -> None:
     assert chosen(model) == ORT
     assert model.choice is not None
     assert "sees a golden picture otherwise here" in model.choice.passed_over[ORT8]
+
+
+async def test_what_is_put_in_use_is_held_to_its_own_golden_picture(lab: Lab) -> None:
+    """The float network's boxes are not what its int8 twin has to see."""
+    cv2.imwrite(str(lab.path.with_name("grey.png")), np.full((64, 64, 3), 255, np.uint8))
+    box = {"label": "a", "probability": 0.1, "left": 0, "top": 0, "width": 0.1, "height": 0.1}
+    said = json.loads(lab.path.with_suffix(".json").read_text())
+    golden = {"golden": [{"picture": "grey.png", "boxes": [box]}]}
+    lab.path.with_suffix(".json").write_text(json.dumps(said | golden))
+    pool = AnalysisPool(1, lab.data, lab.start().open)
+    try:
+        assert chosen(await open_and_check(pool, lab.path)) == OV8
+    finally:
+        pool.close()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,8 @@ class Model:
     _name_of: tuple[int, ...]
     """For each of the network's classes, the index of its name in `labels`."""
     on_people: OnPeople | None = None
+    path: Path | None = None
+    """What it was opened from: another file than the one that was asked for, where its int8 twin runs."""
     choice: Choice | None = None
     """Which runtime was chosen for it, and from what; None where nobody has chosen."""
 

@@ -53,7 +53,7 @@ def open_model(path: Path, *, providers: Sequence[Provider] = CPU_ONLY, runtime:
             f"{path.name} is a classifier ({model.why}): it gives no boxes. Give an object detection model here",
             code="model-is-classifier",
         )
-    return model
+    return replace(model, path=path)
 
 
 def open_model_or_classifier(path: Path, *, providers: Sequence[Provider] = CPU_ONLY) -> Model | ClassifierModel:

@@ -21,7 +21,7 @@ async def open_and_check(pool: AnalysisPool, path: Path) -> Model:
     try:
         async with asyncio.timeout(CHECK_S):
             model = await pool.load(path)
-            await pool.beside(lambda: _look_at_golden(model, path))
+            await pool.beside(lambda: _look_at_golden(model, model.path or path))
             return model
     except TimeoutError as exc:
         raise ModelError(f"{path.name} was not opened and tried within {CHECK_S:g} s", code="model-hung") from exc
