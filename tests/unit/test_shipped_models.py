@@ -14,6 +14,10 @@ import pytest
 
 from safetygear.geometry import as_xyxy, iou
 from safetygear_inference.detectors import open_model
+from safetygear_inference.detectors.golden_run import golden_differences
+from safetygear_inference.detectors.package import read_model_files
+from safetygear_inference.detectors.runtimes.choice import Wish, offered
+from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.picture import Picture
 from safetygear_inference.second_look.crops import crops
 from safetygear_inference.second_look.network import SecondLookNetwork
@@ -59,3 +63,15 @@ def test_the_second_look_gives_the_golden_answers() -> None:
     assert {one["truth"] for one in GOLDEN_LOOKS["looks"]} == {"helmet yes", "helmet no", "vest yes", "vest no"}
     for one, chances in zip(GOLDEN_LOOKS["looks"], found, strict=True):
         assert chances == pytest.approx(np.array(one["chances"]), abs=0.02), one["truth"]
+
+
+def test_the_int8_twin_is_the_measured_file_and_both_see_their_golden_picture() -> None:
+    for path in (MODELS / f"{DEFAULT_MODEL}.onnx", MODELS / f"{DEFAULT_MODEL}_int8.onnx"):
+        files = read_model_files(path)
+        assert files.golden, "what a processor makes of it is seen before it is used"
+        assert golden_differences(open_model(path), files.golden) == []
+    twin = read_model_files(MODELS / f"{DEFAULT_MODEL}.onnx").settings.int8
+    assert twin is not None
+    assert hashlib.sha256((MODELS / twin.network).read_bytes()).hexdigest() == twin.sha256
+    offer = offered(Wish(runtime="onnxruntime"), openvino=None, int8=twin, int8_missing=None)
+    assert [str(variant) for variant in offer.candidates] == ["onnxruntime", "onnxruntime int8"]
