@@ -89,7 +89,7 @@ def manifest(folder: Path, camera: RunningCamera, azurite: Azurite) -> Path:
     content = json.loads(TEMPLATE.read_text())
     modules = content["modulesContent"]
     modules["capture"]["properties.desired"]["cameras"] = {
-        "gate": {"url": camera.url("main"), "subStreamUrl": camera.url("sub")}
+        "gate": {"url": camera.url("main", live=1), "subStreamUrl": camera.url("sub", live=1)}
     }
     modules["inference"]["properties.desired"]["evidence"] = {
         "upload": {"containerUrl": azurite.container(CONTAINER), "sasFrom": f"env:{SECRET}"}

@@ -27,6 +27,9 @@ class Faults:
     """None in the SDP; those in the stream stay."""
     start_between_key_frames: bool = False
     """PLAY begins with the picture after a key frame: the next one is as far away as can be."""
+    live: bool = False
+    """No fault, but what a camera does: PLAY begins with the picture that is due by the wall clock, not with the clip's
+    first. Two streams of one scene thus show the same moment."""
     stall: bool = False
     """Nothing is sent any more; the connection stays."""
     stall_after_s: float = 0.0

@@ -43,6 +43,13 @@ class Rounds:
         self._index += 1
         return self._base_s + picture.time_s, picture
 
+    def join(self, wall_s: float) -> float:
+        """Go on with the picture that is due at `wall_s` where the clip has been played round after round for ever; its
+        media time."""
+        due_s = wall_s % self.clip.duration_s
+        self._index = sum(picture.time_s < due_s for picture in self.clip.pictures)
+        return self.clip.pictures[self._index].time_s if self._index < len(self.clip.pictures) else self.clip.duration_s
+
     def continue_at(self, clip: Clip, media_s: float) -> None:
         """Go on with another clip from its first picture, at `media_s`."""
         self.clip, self._index, self._base_s = clip, 0, media_s
@@ -64,7 +71,10 @@ class Player:
         """Until the connection ends, or a fault ends it."""
         rounds = Rounds(self.clips[self.name])
         playing = self.name
-        started_s = self.clock.monotonic_s()
+        began_s = started_s = self.clock.monotonic_s()
+        if self.faults().live:
+            # When the picture of media time 0 would have been due.
+            started_s -= rounds.join(self.clock.now_s())
         paused_s = 0.0
         report_due_s = 0.0
         frozen: CodedPicture | None = None
@@ -88,7 +98,7 @@ class Player:
                 + self.random.random() * faults.jitter_ms / 1000
             )
             await self.clock.sleep(max(0.0, due_s - self.clock.monotonic_s()))
-            elapsed_s = self.clock.monotonic_s() - started_s
+            elapsed_s = self.clock.monotonic_s() - began_s
             faults = self.faults()
             if faults.stall_after_s and elapsed_s >= faults.stall_after_s and not stalled_once:
                 stalled_once = True
