@@ -53,7 +53,8 @@ bench: $(VENV)/.benched ## measure overhead, latency, hand-over, networks and ca
 	$(BIN)/safetygear bench overhead
 	$(BIN)/safetygear bench latency --cameras 1,4
 	$(BIN)/safetygear bench streams --stream sub --stream main --seconds 60
-	$(BIN)/safetygear bench peers
+	$(BIN)/safetygear bench peers --no-search
+	$(BIN)/python tests/bench/bench_recall.py
 
 edge-tools: .venv-edge-tools/.installed ## iotedgedev and iotedgehubdev, in an environment of their own
 
