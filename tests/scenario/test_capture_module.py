@@ -19,6 +19,7 @@ import msgspec
 import pytest
 
 from safetygear.clock import epoch_s
+from safetygear.errors import FrameError
 from safetygear.frames.jpeg import from_properties
 from safetygear.frames.ring import FrameRingReader
 from safetygear.hub.port import OutgoingMessage
@@ -120,9 +121,11 @@ def test_a_quiet_camera_is_decoded_by_key_frames_until_its_reader_wants_more(
         while len(seen) < count:
             before = len(process.references("gate"))
             wait_until(lambda before=before: len(process.references("gate")) > before, 30, "the next frame")  # type: ignore[misc]  # bound per loop
-            view = reader.view(decode_reference(process.references("gate")[-1]))
-            seen.append(read_number(view.planes[0]))
-            view.check()
+            with contextlib.suppress(FrameError):  # written over, where this machine is busy
+                view = reader.view(decode_reference(process.references("gate")[-1]))
+                number = read_number(view.planes[0])
+                view.check()
+                seen.append(number)
         return seen
 
     with (
