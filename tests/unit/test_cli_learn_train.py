@@ -258,6 +258,19 @@ def test_exports_that_cant_be_used(
     assert {path.name for path in examples.parent.iterdir()} == {"examples"}
 
 
+def test_storage_that_is_busy_gets_time(
+    server: TrainingServer, examples: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = trained(server, examples, capsys)
+    pauses_s: list[float] = []
+    monkeypatch.setattr("safetygear_workbench.cli.learn.time.sleep", pauses_s.append)
+    server.faults = [("/exports/", status(503))] * 4
+    assert main(["learn", "pull", *arguments, "-o", str(examples.parent / "a.zip")]) == 1
+    assert_one_line(capsys, "the storage was busy while the export was fetched")
+    assert tuple(pauses_s[-3:]) == export_download.PAUSES_S
+    assert server.faults == []
+
+
 @pytest.mark.parametrize("fault", [status(302, Location="http://127.0.0.1:9/"), status(403), status(404)])
 def test_storage_that_says_no(server: TrainingServer, examples: Path, capsys: Output, fault: Fault) -> None:
     arguments = trained(server, examples, capsys)

@@ -209,7 +209,9 @@ def pull(
         pulling = ProjectPull(service, _patience(bar.say), _waiting(every_s, wait_minutes * 60))
         found = pulling.find(iteration, may_order=not reuse_only, told=bar.show)
         performance = pulling.performance(found)
-        verified = pull_package(found, performance, out, wishes, local=target.is_local, progress=bar.fetched)
+        verified = pull_package(
+            found, performance, out, wishes, local=target.is_local, progress=bar.fetched, sleep=time.sleep
+        )
     if as_json:
         _print_json(pulled_document(found, verified, str(out)))
         return 0

@@ -21,7 +21,8 @@ LARGEST_BYTES: Final = 640 * 2**20
 CONNECT_S: Final = 15.0
 READ_S: Final = 60.0
 """Without a byte for so long, it has failed."""
-ATTEMPTS: Final = 3
+PAUSES_S: Final = (2.0, 10.0, 30.0)
+"""Before each further attempt."""
 BLOCK_BYTES: Final = 2**18
 
 
@@ -29,6 +30,10 @@ class ExportDownloadError(SafetyGearError):
     """The export could not be fetched."""
 
     default_code = "export-download"
+
+
+class _BusyError(aiohttp.ClientError):
+    """The storage answers that it can't just now."""
 
 
 def check_address(uri: str | None, *, local: bool) -> str:
@@ -46,23 +51,19 @@ def check_address(uri: str | None, *, local: bool) -> str:
     raise ExportDownloadError("the service gives no https address to download from")
 
 
-def fetch(address: str, path: Path, progress: Callable[[int, int | None], None]) -> str:
+def fetch(address: str, path: Path, progress: Callable[[int, int | None], None], sleep: Callable[[float], None]) -> str:
     """Write the file `path`; its SHA-256. `progress`: bytes that are there, and of how many.
 
     Raises ExportDownloadError, or UserError where there is no room for it. The address is a secret: it carries a token.
     """
-    return asyncio.run(_fetch(URL(address, encoded=True), path, progress))
-
-
-async def _fetch(address: URL, path: Path, progress: Callable[[int, int | None], None]) -> str:
-    for attempt in range(1, ATTEMPTS + 1):
+    url = URL(address, encoded=True)
+    for pause_s in (*PAUSES_S, None):
         try:
-            return await _try(address, path, progress)
+            return asyncio.run(_try(url, path, progress))
         except (aiohttp.ClientError, TimeoutError, ConnectionError) as exc:
-            # Not aiohttp's text: it repeats the address.
-            if attempt == ATTEMPTS or isinstance(exc, aiohttp.ClientSSLError):
-                why = "certificate is not trusted" if isinstance(exc, aiohttp.ClientSSLError) else "connection was cut"
-                raise ExportDownloadError(f"{address.host}: the {why} while the export was fetched") from exc
+            if pause_s is None or isinstance(exc, aiohttp.ClientSSLError):
+                raise ExportDownloadError(f"{url.host}: the {_why(exc)} while the export was fetched") from exc
+            sleep(pause_s)
         except OSError as exc:
             raise UserError(f"{path.parent}: the export can't be written ({exc.strerror}).") from exc
     raise AssertionError("the last attempt returns or raises")
@@ -77,7 +78,7 @@ async def _try(address: URL, path: Path, progress: Callable[[int, int | None], N
         session.get(address, allow_redirects=False) as response,
     ):
         if response.status >= 500:
-            raise aiohttp.ClientPayloadError("the storage is busy")
+            raise _BusyError
         if response.status != 200:
             raise ExportDownloadError(f"{address.host} answers {response.status} to the export's address; pull again")
         total_bytes = response.content_length
@@ -92,6 +93,13 @@ async def _try(address: URL, path: Path, progress: Callable[[int, int | None], N
                 file.write(block)
                 progress(have_bytes, total_bytes)
     return digest.hexdigest()
+
+
+def _why(exc: Exception) -> str:
+    """Not aiohttp's own text: it repeats the address."""
+    if isinstance(exc, aiohttp.ClientSSLError):
+        return "certificate is not trusted"
+    return "storage was busy" if isinstance(exc, _BusyError) else "connection was cut"
 
 
 def _too_large() -> ExportDownloadError:

@@ -38,6 +38,7 @@ def pull_package(
     *,
     local: bool,
     progress: Callable[[int, int | None], None],
+    sleep: Callable[[float], None],
 ) -> Verified:
     """Fetch the export and write the package `out`; what `model verify` finds in it.
 
@@ -47,7 +48,7 @@ def pull_package(
     try:
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=".pull-") as folder:
             scratch = Path(folder)
-            digest = fetch(address, scratch / "export.zip", progress)
+            digest = fetch(address, scratch / "export.zip", progress, sleep)
             if wishes.card is None:
                 (scratch / "card.md").write_text(card(found, performance, digest), encoding="utf-8")
                 wishes = replace(wishes, card=scratch / "card.md")

@@ -9,7 +9,7 @@ from safetygear.backoff import Backoff
 from safetygear_workbench.learn.training_service import TrainingServiceError
 
 ATTEMPTS: Final = 8
-"""With the pauses below that is some four minutes, in which a gateway's restart is over."""
+"""With the pauses below that is some two minutes, in which a gateway's restart is over."""
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 60.0
 LONGEST_ASKED_S: Final = 300.0
