@@ -240,7 +240,8 @@ WRONG: dict[str, tuple[list[str], dict[str, str], int, str]] = {
     "boxes in blobs": (["--blob", "https://a.blob.core.windows.net/c", "--weak"], {}, 2, "go into --blob as they are"),
     "no SAS": (["--blob", "https://a.blob.core.windows.net/c"], {}, 2, "SAFETYGEAR_BLOB_SAS is not set"),
     "no container": (["--blob", "https://a.blob.core.windows.net/"], {}, 2, "can't be used"),
-    "a folder that is there": (["--coco", "examples"], {}, 2, "is there already: name a folder that is new or empty"),
+    "a folder that is there": (["--coco", "."], {}, 2, "is there already: name a folder that is new or empty"),
+    "a folder in the examples": (["--coco", "examples/coco"], {}, 2, "lies in the folder of the examples"),
 }
 
 

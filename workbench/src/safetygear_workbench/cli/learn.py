@@ -95,6 +95,9 @@ def push(
         raise UserError("where to is not clear.", hint="Give one of --project, --blob, --coco, --label-studio.")
     if blob is not None and (mapping or least or weak or no_boxes):
         raise UserError("--map, --least, --weak and --no-boxes change boxes; examples go into --blob as they are.")
+    folder = coco or label_studio
+    if folder is not None and folder.resolve().is_relative_to(examples.resolve()):
+        raise UserError(f"{folder} lies in the folder of the examples, where the next push would read it.")
     names = dict(_pair(text) for text in mapping or ())
     # What is wrong with the place is told before thousands of pictures are looked at.
     target = choose_target(project, endpoint, key, os.environ) if project is not None else None
