@@ -72,6 +72,15 @@ def test_a_count_that_is_refused_holds_no_training_up(server: TrainingServer, ex
     assert "came from `learn push`" not in capsys.readouterr().err
 
 
+def test_a_training_without_figures_is_trained_all_the_same(
+    server: TrainingServer, examples: Path, capsys: Output
+) -> None:
+    arguments = pushed(server, examples)
+    server.faults = [("/performance", status(404, {"code": "NotFoundIterationPerformance", "message": "No."}))]
+    assert main(["learn", "train", *arguments]) == 0
+    assert "precision -  recall -  AP -" in capsys.readouterr().out
+
+
 def test_nothing_changed(server: TrainingServer, examples: Path, capsys: Output) -> None:
     arguments = trained(server, examples, capsys)
     assert main(["learn", "train", *arguments]) == 0

@@ -9,13 +9,12 @@ from typing import Final
 from safetygear.errors import UserError
 from safetygear_workbench.learn.exportable import check_detector, check_exportable
 from safetygear_workbench.learn.patience import Patience
-from safetygear_workbench.learn.project_training import COMPLETED, OVERLAP, THRESHOLD, TrainingError, Waiting
+from safetygear_workbench.learn.project_training import COMPLETED, TrainingError, Waiting, measured
 from safetygear_workbench.learn.training_service import (
     Export,
     Iteration,
     Performance,
     Project,
-    TagPerformance,
     TrainingService,
     TrainingServiceError,
 )
@@ -70,15 +69,8 @@ class ProjectPull:
         return Found(project, iteration, self._wait(iteration, export, told), reused)
 
     def performance(self, found: Found) -> Performance:
-        """What the service measured; nothing where it keeps no figures of that iteration."""
-        try:
-            return self._patience.call(
-                lambda _: self._service.performance(found.iteration.id, threshold=THRESHOLD, overlap=OVERLAP)
-            )
-        except TrainingServiceError as exc:
-            if exc.said != "NotFoundIterationPerformance":
-                raise
-            return Performance(TagPerformance("all", None, None, None), ())
+        """What the service measured, as far as it keeps figures of that iteration."""
+        return measured(self._service, self._patience, found.iteration)
 
     def _iteration(self, project: Project, wanted: str | None) -> Iteration:
         found = self._patience.call(lambda _: self._service.iterations())

@@ -14,6 +14,7 @@ from safetygear_workbench.learn.training_service import (
     Iteration,
     Performance,
     Project,
+    TagPerformance,
     TrainingService,
     TrainingServiceError,
 )
@@ -49,6 +50,16 @@ class Trained:
     iteration: Iteration
     performance: Performance
     changed: bool
+
+
+def measured(service: TrainingService, patience: Patience, iteration: Iteration) -> Performance:
+    """What the service measured; nothing where it keeps no figures of that iteration. Raises what the service does."""
+    try:
+        return patience.call(lambda _: service.performance(iteration.id, threshold=THRESHOLD, overlap=OVERLAP))
+    except TrainingServiceError as exc:
+        if exc.said != "NotFoundIterationPerformance":
+            raise
+        return Performance(TagPerformance("all", None, None, None), ())
 
 
 class TrainingError(SafetyGearError):
@@ -88,9 +99,7 @@ class ProjectTraining:
         iteration = begun or self._newest()
         if begun is not None:
             iteration = self._wait(begun, told)
-        performance = self._patience.call(
-            lambda _: self._service.performance(iteration.id, threshold=THRESHOLD, overlap=OVERLAP)
-        )
+        performance = measured(self._service, self._patience, iteration)
         return Trained(project, iteration, performance, changed=begun is not None)
 
     def _begin(self, budget_hours: int | None, force: bool) -> Iteration | None:
