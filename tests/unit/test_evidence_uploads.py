@@ -101,6 +101,19 @@ async def test_a_picture_that_is_being_stored_is_not_looked_for_yet(device: Devi
     assert (list(cloud.blobs("site")), device.uploads.given_up) == ([f"box_7_/{name(1).file_name}"], {})
 
 
+async def test_what_made_room_waits_for_no_container_any_more(device: Device, cloud: FakeBlobContainer) -> None:
+    await device.start(cloud.make("old"))
+    cloud.down = True
+    device.keep(1)
+    device.uploads.configure(None)
+    await device.clock.advance(2)
+    assert device.uploads.waiting == 1, "the old container may come back"
+    device.store.remove(name(1))
+    await device.clock.advance(2)
+    assert (device.uploads.waiting, device.uploads.given_up) == (0, {GONE: 1})
+    assert list((device.data / "evidence-uploads").iterdir()) == []
+
+
 async def test_a_picture_that_could_not_be_stored_waits_for_nothing(device: Device, cloud: FakeBlobContainer) -> None:
     await device.start(cloud.make("site"))
     with pytest.raises(OSError, match="full"), device.uploads.place(name(1)):

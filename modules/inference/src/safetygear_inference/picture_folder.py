@@ -138,6 +138,11 @@ class PictureFolder(Generic[N]):
     def has(self, picture: N) -> bool:
         return picture in (self._kept or ())
 
+    def lacks(self, picture: N) -> bool:
+        """Whether it is known that there is no such picture; not before the folder could be read."""
+        kept = self._kept
+        return kept is not None and picture not in kept
+
     def stored_s(self, picture: N) -> float | None:
         """When it was stored, UTC epoch seconds; None where there is no such picture."""
         kept = (self._kept or {}).get(picture)

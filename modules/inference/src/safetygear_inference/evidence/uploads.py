@@ -137,6 +137,7 @@ class Uploads(Generic[N]):
         """Upload until cancelled."""
         while True:
             if not await self._upload_one():
+                await self._give_up_gone()
                 await self._clock.sleep(IDLE_S)
 
     async def _upload_one(self) -> bool:
@@ -163,6 +164,15 @@ class Uploads(Generic[N]):
         except SafetyGearError as exc:
             return await self._failed(picture, exc)
         return True
+
+    async def _give_up_gone(self) -> None:
+        """Let go of pictures that had to make room before they were uploaded, whichever container they were for."""
+        for picture in [one for one in list(self._waiting) if self._store.lacks(one)]:
+            self.given_up[GONE] += 1
+            try:
+                await self._forget(picture)
+            except PictureFolderError:
+                del self._waiting[picture]  # tried once more after a restart
 
     async def _put(self, config: UploadConfig, url: str, jpeg: bytes, description: bytes | None) -> None:
         if self._resolver is None:
