@@ -37,7 +37,6 @@ class Chosen:
     """The one that counts first."""
     score: float
     focus_norm: BoxNorm
-    event: str | None = None
 
 
 def id_of(frame: SeenFrame) -> str:
@@ -110,7 +109,6 @@ def describe(chosen: Chosen, made: MadePicture, fingerprint: Fingerprint, order:
             ),
             *(ExampleTrack(bounding_box=_box(box), seen=False) for box in chosen.observed.unseen),
         ],
-        event=chosen.event,
     )
 
 

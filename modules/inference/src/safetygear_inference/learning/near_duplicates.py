@@ -67,6 +67,3 @@ class NearDuplicates:
 
     def names(self) -> set[str]:
         return set(self._kept)
-
-    def __len__(self) -> int:
-        return len(self._kept)
