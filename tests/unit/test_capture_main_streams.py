@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import shutil
 import threading
+import time
 from collections.abc import Callable
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +24,11 @@ from safetygear.redact import Redactor
 from safetygear.secret_references import SecretResolver
 from safetygear_capture.camera_ring import MAIN_SLOTS, TRY_AGAIN_S, CameraRing
 from safetygear_capture.config import CameraConfig
+from safetygear_capture.desk import CameraDesk
 from safetygear_capture.fleet import MOST_MAIN_HANGING, Fleet, hung_after_s
 from safetygear_capture.handover import Handover, Mailbox, messages_of
 from safetygear_capture.main_streams import KEY_FRAMES_FPS, main_stream_of
-from safetygear_capture.rtsp_fake import Calls, ScriptedSource, Step, picture
+from safetygear_capture.rtsp_fake import Calls, Fails, ScriptedSource, Step, picture
 from safetygear_capture.source import FrameMoment, FrameSource, Planes, SourceRequest
 from support.capture_app import running
 from support.runtime import wait_until
@@ -156,6 +159,49 @@ async def test_the_main_stream_is_opened_only_while_the_analysed_one_streams(
         begin.set()
         await asyncio.to_thread(wait_until, lambda: cameras.requests(MAIN), TIMEOUT_S, "the main stream")
         hold.set()
+
+
+async def test_a_main_stream_gives_its_session_back_when_the_analysed_one_needs_it(
+    tmp_path: Path, hold: threading.Event
+) -> None:
+    """A camera with one session, which the main stream got hold of when the other broke."""
+    breaks = threading.Event()
+    mains: list[ScriptedSource] = []
+
+    def main(request: SourceRequest) -> FrameSource:
+        breaks.set()
+        for_ever = chain([picture()], repeat(Calls(lambda: time.sleep(0.005))))
+        mains.append(ScriptedSource(for_ever, request.key_frames_apart_s))
+        return mains[-1]
+
+    def sub(request: SourceRequest) -> FrameSource:
+        if any(not source.closed for source in mains):
+            raise CameraError("no", code="busy")
+        if mains:
+            return ScriptedSource([picture(), waits(hold)])
+        return ScriptedSource([picture(), waits(breaks), Fails("connection-lost")])
+
+    cameras = TwoStreams(main=main, sub=sub)
+    async with running(tmp_path, GATE, cameras) as stage:
+        await stage.until(lambda: newest_status(stage).get("framesDecoded") == 2, "the analysed stream again")
+        assert mains[0].closed
+        status = newest_status(stage)
+        assert (status["state"], status["mainStream"]["reason"]) == ("streaming", "gave-way")
+        hold.set()
+
+
+def test_a_main_stream_for_which_the_analysed_one_breaks_is_tried_more_and_more_rarely() -> None:
+    """Each time the camera ends the older session, and that is noticed after a stall budget."""
+    config, clock, pauses_s = CameraConfig(url=MAIN), FakeClock(), []
+    desk = CameraDesk("gate", config, clock, lambda: None, stream="main")
+    for _ in range(4):
+        desk.connecting()
+        desk.opened("h264")
+        for _ in range(6):
+            desk.decoded(1920, 1080, clock.monotonic_s())
+            clock._monotonic_s += 2.0
+        pauses_s.append(desk.failed("gave-way", ""))
+    assert pauses_s[0] > 3.0 and pauses_s[3] > 25.0, pauses_s
 
 
 @pytest.mark.parametrize(("code", "state"), [("auth-failed", "refused"), ("timeout", "backing-off")])

@@ -83,7 +83,7 @@ class CaptureApp:
             clock=clock,
         )
 
-        def fleet(stream: Stream, may_open: Callable[[str], bool]) -> Fleet:
+        def fleet(stream: Stream, may_play: Callable[[str], bool]) -> Fleet:
             return Fleet(
                 open_source=open_source,
                 resolver=resolver,
@@ -92,7 +92,7 @@ class CaptureApp:
                 clock=clock,
                 on_change=self._status.changed,
                 stream=stream,
-                may_open=may_open,
+                may_play=may_play,
             )
 
         self._fleet = fleet("analysed", lambda camera_id: True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from safetygear.backoff import Backoff
 from safetygear.messages.frames import CameraState
-from safetygear_capture.reasons import OK, REFUSALS, WAITING_FOR_KEY_FRAME, state_after
+from safetygear_capture.reasons import OK, RARELY_RETRIED, WAITING_FOR_KEY_FRAME, state_after
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 """Between attempts where the fault may pass by itself."""
@@ -40,8 +40,17 @@ class CameraSnapshot:
 class Camera:
     """Not thread-safe; `now_s` is monotonic and never goes back."""
 
-    def __init__(self, *, stall_budget_s: float, now_s: float, random: random_module.Random | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        stall_budget_s: float,
+        now_s: float,
+        steady_s: float = STEADY_S,
+        random: random_module.Random | None = None,
+    ) -> None:
+        """`steady_s`: a stream that held for so long was a success."""
         self._stall_budget_s = stall_budget_s
+        self._steady_s = steady_s
         self._quick = Backoff(first_s=FIRST_PAUSE_S, ceiling_s=LONGEST_PAUSE_S, random=random)
         self._slow = Backoff(first_s=FIRST_REFUSED_PAUSE_S, ceiling_s=LONGEST_REFUSED_PAUSE_S, random=random)
         self._base: CameraState = "connecting"
@@ -102,7 +111,7 @@ class Camera:
         if self._base != "streaming":
             self._base, self._base_reason = "streaming", OK
             self._streaming_since_s = now_s
-        elif self._streaming_since_s is not None and now_s - self._streaming_since_s >= STEADY_S:
+        elif self._streaming_since_s is not None and now_s - self._streaming_since_s >= self._steady_s:
             self._quick.reset()
             self._slow.reset()
         self._show(now_s)
@@ -151,7 +160,7 @@ class Camera:
     def failed(self, reason: str, now_s: float) -> float:
         """The attempt has ended; how many seconds to wait before the next one."""
         self._end(reason, now_s)
-        return (self._slow if reason in REFUSALS else self._quick).next_s()
+        return (self._slow if reason in RARELY_RETRIED else self._quick).next_s()
 
     def idle(self, reason: str, now_s: float) -> None:
         """Not connected on purpose."""

@@ -17,13 +17,13 @@ from safetygear_capture.decoding import FAILED, Decoding
 from safetygear_capture.desk import CameraDesk
 from safetygear_capture.freeze import FreezeDetector
 from safetygear_capture.handover import Handover
-from safetygear_capture.reasons import explain
+from safetygear_capture.reasons import GAVE_WAY, explain
 from safetygear_capture.sampler import Sampler, phase_of
 from safetygear_capture.source import DecodedFrame, FrameMoment, FrameSource, OpenSource, Planes, SourceRequest
 from safetygear_capture.timestamps import CaptureClock, LagMeter, PtsValidator
 
 LOOK_AGAIN_S: Final = 0.1
-"""Between two questions whether the stream may be opened."""
+"""Between two questions whether the stream may play."""
 UNDECODED: Final = frozenset({"wrong-codec", "corrupt"})
 """How an attempt ends in which packets come and no sound picture."""
 
@@ -52,9 +52,9 @@ class CameraThread(threading.Thread):
         sink: FrameSink,
         put: Callable[[Handover], None],
         clock: Clock,
-        may_open: Callable[[], bool] = lambda: True,
+        may_play: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`may_open` is asked before each attempt, which waits until it may."""
+        """`may_play` is asked before each attempt, which waits for it, and with each packet, which else is the last."""
         name = "camera" if desk.stream == "analysed" else "main-stream"
         super().__init__(name=f"{name}-{desk.camera_id}", daemon=True)
         self._desk = desk
@@ -63,7 +63,7 @@ class CameraThread(threading.Thread):
         self._sink = sink
         self._put = put
         self._clock = clock
-        self._may_open = may_open
+        self._may_play = may_play
         self._ended = threading.Event()
         self._hardware_failed = False
 
@@ -81,7 +81,7 @@ class CameraThread(threading.Thread):
     def run(self) -> None:
         try:
             while not self._ended.is_set():
-                if not self._may_open():
+                if not self._may_play():
                     self._ended.wait(LOOK_AGAIN_S)
                     continue
                 reason, detail = self._attempt()
@@ -107,7 +107,7 @@ class CameraThread(threading.Thread):
                 return "stopping", ""
             self._desk.decoding = Decoding("software", FAILED) if self._hardware_failed else source.decoding
             self._desk.opened(source.codec)
-            _Play(self._desk, source, self._sink, self._put, self._clock, self._ended).run()
+            _Play(self._desk, source, self._sink, self._put, self._clock, self._ended, self._may_play).run()
         except (CameraError, TwinError) as exc:
             if source is not None and source.decoding.decoder == "vaapi" and exc.code in UNDECODED:
                 # Perhaps it's the GPU: the next attempt, and all after it, go without.
@@ -135,6 +135,7 @@ class _Play:
         put: Callable[[Handover], None],
         clock: Clock,
         ended: threading.Event,
+        may_play: Callable[[], bool],
     ) -> None:
         config = desk.config
         self._desk = desk
@@ -143,6 +144,7 @@ class _Play:
         self._put = put
         self._clock = clock
         self._ended = ended
+        self._may_play = may_play
         self._sampler = Sampler(config.analysed_fps, phase_of(desk.camera_id))
         self._freeze = FreezeDetector(config.freeze_after_s)
         self._frozen_before_s = desk.status().seconds_frozen
@@ -165,6 +167,8 @@ class _Play:
                 raise CameraError(explain(failure), code=failure) from exc
             if self._ended.is_set():
                 return
+            if not self._may_play():
+                raise CameraError(explain(GAVE_WAY), code=GAVE_WAY)
             self._desk.packet(awaits_key_frame=self._source.awaits_key_frame)
             if self._source.decoding.reason:
                 self._desk.decoding = self._source.decoding

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from safetygear.clock import Clock, rfc3339
 from safetygear.messages.frames import CameraStatus, Stream
-from safetygear_capture.camera import Camera
+from safetygear_capture.camera import STEADY_S, Camera
 from safetygear_capture.config import CameraConfig
 from safetygear_capture.decoding import SOFTWARE
 
@@ -38,7 +38,12 @@ class CameraDesk:
         self._clock = clock
         self._on_change = on_change
         self._lock = threading.Lock()
-        self._camera = Camera(stall_budget_s=config.stall_budget_s, now_s=clock.monotonic_s())
+        self._camera = Camera(
+            stall_budget_s=config.stall_budget_s,
+            now_s=clock.monotonic_s(),
+            # A main stream is none while the analysed one beside it may have stalled unseen.
+            steady_s=STEADY_S if stream == "analysed" else STEADY_S + config.stall_budget_s,
+        )
         self._frames_decoded = earlier.frames_decoded if earlier else 0
         self._frames_sent = earlier.frames_sent if earlier else 0
         self._dropped: Counter[str] = Counter(earlier.dropped if earlier else {})

@@ -74,8 +74,8 @@ class _Ending:
 
 
 class Fleet:
-    """Belongs to the event loop; nothing in it blocks. `stream`: which of the cameras' streams its are. `may_open` is
-    asked, from any thread, before each attempt to open a camera's."""
+    """Belongs to the event loop; nothing in it blocks. `stream`: which of the cameras' streams its are. `may_play` is
+    asked, from any thread, before each attempt to open a camera's and while it plays."""
 
     def __init__(
         self,
@@ -87,10 +87,10 @@ class Fleet:
         clock: Clock,
         on_change: Callable[[], None],
         stream: Stream = "analysed",
-        may_open: Callable[[str], bool] = lambda camera_id: True,
+        may_play: Callable[[str], bool] = lambda camera_id: True,
     ) -> None:
         self._stream: Stream = stream
-        self._may_open = may_open
+        self._may_play = may_play
         self._open_source = open_source
         self._resolver = resolver
         self._make_sink = make_sink
@@ -223,7 +223,7 @@ class Fleet:
             sink=self._make_sink(desk.camera_id, config),
             put=self._put,
             clock=self._clock,
-            may_open=lambda: self._may_open(desk.camera_id),
+            may_play=lambda: self._may_play(desk.camera_id),
         )
         self.starts[desk.camera_id] += 1
         run.thread.start()

@@ -26,7 +26,13 @@ REFUSALS: Final = frozenset(
         "config-invalid",
     }
 )
-"""Retried rarely: somebody has to change something. Everything else is retried with a short back-off."""
+"""Somebody has to change something."""
+
+GAVE_WAY: Final = "gave-way"
+
+RARELY_RETRIED: Final = REFUSALS | {GAVE_WAY}
+"""Everything else is retried with a short back-off. A main stream that gave way may be what the analysed one broke for:
+some cameras end an older session for a new one."""
 
 STALLS: Final = frozenset({"stall", "corrupt", "no-key-frame"})
 """The connection is there and no usable picture comes."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,7 @@ class ScriptedSource:
     """Gives one step per `read`, and `end-of-stream` after the last."""
 
     def __init__(
-        self, steps: Sequence[Step], key_frames_apart_s: float | None = None, *, keeps_between: bool = False
+        self, steps: Iterable[Step], key_frames_apart_s: float | None = None, *, keeps_between: bool = False
     ) -> None:
         self.codec = "h264"
         self.decoding = SOFTWARE
