@@ -125,7 +125,9 @@ def test_a_stream_that_turns_out_to_be_none_for_the_gpu_is_told() -> None:
     assert (status.decoder, status.decoder_reason) == ("software", NO_DECODER)
 
 
-@pytest.mark.parametrize(("ends", "next_decode"), [("wrong-codec", "software"), ("connection-lost", "auto")])
+@pytest.mark.parametrize(
+    ("ends", "next_decode"), [("wrong-codec", "software"), ("no-key-frame", "software"), ("connection-lost", "auto")]
+)
 def test_after_an_attempt_without_a_picture_the_gpu_is_not_tried_again(ends: str, next_decode: str) -> None:
     camera = ScriptedCamera([picture(), Fails(ends)], [picture(), Fails("stall")], accelerated=Decoding("vaapi"))
     desk = attempts(camera, 2)

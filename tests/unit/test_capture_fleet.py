@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from safetygear.redact import Redactor
 from safetygear.secret_references import Secret, SecretResolver
 from safetygear_capture.camera_ring import CameraRing
 from safetygear_capture.config import CameraConfig
-from safetygear_capture.decoding import SOFTWARE
+from safetygear_capture.decoding import SOFTWARE, Decoding
 from safetygear_capture.fleet import (
     CameraDisabledError,
     CameraRestartingError,
@@ -343,8 +344,9 @@ def test_apply_touches_only_what_has_changed(tmp_path: Path) -> None:
     assert {shard: [one.camera for one in found] for shard, found in world.fleet.statuses().items()} == {
         "default": ["gate"], "south": ["yard"],
     }  # fmt: skip
-    world.fleet.apply({"gate": GATE})
+    world.fleet.apply({"gate": msgspec.structs.replace(GATE, priority=3.0)})
     assert world.fleet.shards() == {"default"}
+    assert (world.fleet.starts["gate"], world.status().priority) == (1, 3.0)
     world.fleet.apply({"gate": CameraConfig(url="rtsp://gate/1", enabled=False)})
     assert (world.status().state, world.status().reason) == ("idle", "disabled")
     world.fleet.stop()
@@ -372,6 +374,26 @@ async def test_a_call_that_does_not_return_gets_a_new_thread_and_the_old_one_tel
     world.join()
     world.fleet.watch()
     assert (world.fleet.hanging(), world.fleet.running()) == (0, 0)
+
+
+async def test_a_call_that_hangs_on_the_gpu_is_the_last_one_there(tmp_path: Path) -> None:
+    let_go = threading.Event()
+    hangs = Gate()
+    camera = ScriptedCamera([picture(), Calls(hangs)], [picture(), Calls(let_go.wait)], accelerated=Decoding("vaapi"))
+    world = World(camera, tmp_path)
+    config = msgspec.structs.replace(GATE, decode="auto")
+    world.fleet.apply({"gate": config})
+    assert hangs.reached.wait(TIMEOUT_S)
+    assert world.status().decoder == "vaapi"
+    await world.clock.advance(hung_after_s(config) + 0.1)
+    world.fleet.watch()
+    world.wait_for("paused")  # nobody reads
+    assert [request.decode for request in camera.requests] == ["auto", "software"]
+    assert world.status().decoder_reason == "vaapi-failed"
+    world.fleet.stop()
+    hangs.open.set()
+    let_go.set()
+    world.join()
 
 
 async def test_the_watchdog_names_a_stall_while_the_read_has_not_returned(tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ from safetygear_capture.timestamps import CaptureClock, LagMeter, PtsValidator
 
 LOOK_AGAIN_S: Final = 0.1
 """Between two questions whether the stream may play."""
-UNDECODED: Final = frozenset({"wrong-codec", "corrupt"})
-"""How an attempt ends in which packets come and no sound picture."""
+UNDECODED: Final = frozenset({"wrong-codec", "corrupt", "no-key-frame"})
+"""How an attempt ends in which packets come and no sound picture. Where only key frames are decoded, it looks as if
+none came when none can be decoded."""
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,10 @@ class CameraThread(threading.Thread):
         put: Callable[[Handover], None],
         clock: Clock,
         may_play: Callable[[], bool] = lambda: True,
+        hardware_failed: bool = False,
     ) -> None:
-        """`may_play` is asked before each attempt, which waits for it, and with each packet, which else is the last."""
+        """`may_play` is asked before each attempt, which waits for it, and with each packet, which else is the last.
+        `hardware_failed`: no GPU is tried, whatever is asked for."""
         name = "camera" if desk.stream == "analysed" else "main-stream"
         super().__init__(name=f"{name}-{desk.camera_id}", daemon=True)
         self._desk = desk
@@ -65,7 +68,7 @@ class CameraThread(threading.Thread):
         self._clock = clock
         self._may_play = may_play
         self._ended = threading.Event()
-        self._hardware_failed = False
+        self._hardware_failed = hardware_failed
 
     @property
     def camera_id(self) -> str:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from safetygear.clock import Clock
 from safetygear.errors import CameraError
 from safetygear.messages.frames import CameraStatus, Stream
@@ -58,6 +60,11 @@ def hung_after_s(config: CameraConfig) -> float:
     return 2 * config.stall_budget_s + HUNG_AFTER_S
 
 
+def _for_readers_only(before: CameraConfig, after: CameraConfig) -> bool:
+    """Whether two configurations differ in nothing, or in what this module only hands on."""
+    return msgspec.structs.replace(before, priority=after.priority) == after
+
+
 @dataclass
 class _Run:
     desk: CameraDesk
@@ -102,12 +109,16 @@ class Fleet:
         self.starts: Counter[str] = Counter()
 
     def apply(self, wanted: Mapping[str, CameraConfig]) -> None:
-        """Start what is new, restart what has changed, stop what is gone; the rest is not touched."""
+        """Start what is new, restart what has changed, stop what is gone; the rest is not touched, nor is what has
+        another priority alone: a connection that is made anew is seconds of blindness."""
         earlier: dict[str, CameraStatus] = {}
         for camera_id in [*self._runs]:
             run = self._runs[camera_id]
-            if wanted.get(camera_id) != run.desk.config:
-                log.info("camera %s: %s", run.desk.title, "changed" if camera_id in wanted else "removed")
+            config = wanted.get(camera_id)
+            if config is not None and _for_readers_only(run.desk.config, config):
+                run.desk.config = config
+            elif config != run.desk.config:
+                log.info("camera %s: %s", run.desk.title, "removed" if config is None else "changed")
                 self._stop(run)
                 earlier[camera_id] = run.desk.status()
                 del self._runs[camera_id]
@@ -214,7 +225,7 @@ class Fleet:
         else:
             desk.idle("disabled")
 
-    def _launch(self, run: _Run) -> None:
+    def _launch(self, run: _Run, *, hardware_failed: bool = False) -> None:
         desk, config = run.desk, run.desk.config
         run.thread = CameraThread(
             desk,
@@ -224,6 +235,7 @@ class Fleet:
             put=self._put,
             clock=self._clock,
             may_play=lambda: self._may_play(desk.camera_id),
+            hardware_failed=hardware_failed,
         )
         self.starts[desk.camera_id] += 1
         run.thread.start()
@@ -237,7 +249,8 @@ class Fleet:
         log.error("camera %s: a call into the video library hangs; it gets a new thread", run.desk.title)
         self._end(run.thread, late_s=self._clock.monotonic_s())
         run.desk.failed("hung", explain("hung"))
-        self._launch(run)
+        # Perhaps it is the GPU's driver, which would hang again and again, until the module ends with all its cameras.
+        self._launch(run, hardware_failed=run.desk.decoding.decoder == "vaapi")
 
     def _stop(self, run: _Run) -> None:
         if run.thread is not None:
