@@ -100,6 +100,13 @@ def test_room_is_kept_for_reasons_that_come_seldom() -> None:
     assert take(budget, "a", "vote-flip", START_S + 30, per_hour=12) is None
 
 
+def test_a_reason_that_is_named_twice_has_the_part_of_one() -> None:
+    budget = Budget()
+    reasons = ("uncertain", "random", "random")
+    answers = [take(budget, "a", "uncertain", START_S + n, reasons=reasons) for n in range(4)]
+    assert answers == [None] * 3 + ["hour-reason"]
+
+
 def test_a_camera_that_is_gone_is_owed_nothing_an_hour_later() -> None:
     budget = Budget()
     budget.watched("gone", START_S)

@@ -152,6 +152,7 @@ class Budget:
 
 def _kept_for_others(taken: Counter[str], own: str, limit: int, all_of_them: Collection[str]) -> int:
     """How many of `limit` are still owed to others than `own`."""
-    others = [one for one in all_of_them if one != own]
+    # A set: a twin may name a reason twice.
+    others = set(all_of_them) - {own}
     sure = int(SHARED_OUT * limit / (len(others) + 1))
     return sum(max(0, sure - taken[one]) for one in others)
