@@ -6,8 +6,8 @@ import asyncio
 import shutil
 import threading
 import time
-from collections.abc import Callable
-from itertools import chain, repeat
+from collections.abc import Callable, Iterator
+from itertools import chain, count, repeat
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,14 @@ import numpy as np
 import pytest
 
 from safetygear.clock import FakeClock
-from safetygear.errors import CameraError
-from safetygear.frames.ring import FrameRingReader
+from safetygear.errors import CameraError, FrameError
+from safetygear.frames.ring import FrameRingReader, FrameRingWriter
 from safetygear.hub.port import MethodRequest
 from safetygear.messages.codec import decode
 from safetygear.messages.frames import CameraStatus, FrameReference, FramesMessage, Stream
 from safetygear.redact import Redactor
 from safetygear.secret_references import SecretResolver
+from safetygear_capture import camera_ring
 from safetygear_capture.camera_ring import MAIN_SLOTS, TRY_AGAIN_S, CameraRing
 from safetygear_capture.config import CameraConfig
 from safetygear_capture.desk import CameraDesk
@@ -187,6 +188,42 @@ async def test_a_main_stream_gives_its_session_back_when_the_analysed_one_needs_
         assert mains[0].closed
         status = newest_status(stage)
         assert (status["state"], status["mainStream"]["reason"]) == ("streaming", "gave-way")
+        hold.set()
+
+
+async def test_main_streams_make_room_for_a_stream_that_is_analysed(
+    tmp_path: Path, hold: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A camera came late, and the rings of main streams had taken the frames folder."""
+    writer_of = camera_ring.FrameRingWriter
+    for_ever = repeat(Calls(lambda: time.sleep(0.005)))
+
+    def writer(folder: Path, name: str, **sizes: int) -> FrameRingWriter:
+        if name == "gate" and (folder / "yard.main").exists():
+            raise FrameError("full", code="ring-no-space")
+        return writer_of(folder, name, **sizes)
+
+    def sub(request: SourceRequest) -> FrameSource:
+        moments = chain([waits(late)] if "late" in request.url else [], numbered())
+        return ScriptedSource(moments, request.key_frames_apart_s)
+
+    def numbered() -> Iterator[Step]:
+        for number in count():
+            yield Calls(lambda: time.sleep(0.005))
+            yield picture(pts_s=number / 5)
+
+    late = threading.Event()
+    monkeypatch.setattr(camera_ring, "FrameRingWriter", writer)
+    monkeypatch.setattr(camera_ring, "TRY_AGAIN_S", 0.2)
+    yard = {"url": MAIN, "subStreamUrl": SUB}
+    cameras = TwoStreams(main=lambda request: ScriptedSource(chain([picture()], for_ever), 0.45), sub=sub)
+    cameras._cameras["late"] = sub
+    async with running(tmp_path, {"cameras": {"yard": yard, "gate": {"url": "rtsp://gate/late"}}}, cameras) as stage:
+        await stage.until((tmp_path / "yard.main").exists, "the main stream's ring")
+        late.set()
+        await stage.until((tmp_path / "gate").exists, "room for what is analysed")
+        await stage.until(lambda: "gave-way" in str(stage.sent("cameras")[-1]), "why")
+        assert not (tmp_path / "yard.main").exists()
         hold.set()
 
 

@@ -34,7 +34,7 @@ EXPLANATIONS: Final[dict[str, str]] = {
     "no-key-frame": "pictures arrive, but no key frame from which they could be decoded",
     "end-of-stream": "the camera ended the stream",
     "connection-lost": "the connection was cut",
-    "gave-way": "closed while the analysed stream does not play, which may need the camera's last session",
+    "gave-way": "closed while a stream that is analysed lacks a session with the camera, or room for its frames",
     "hung": "a call into the video library did not return; its thread was left behind",
     "ring-folder-missing": "the shared frames folder is not mounted",
     "ring-not-writable": "the shared frames folder can't be written",

@@ -95,11 +95,14 @@ class CaptureApp:
                 may_play=may_play,
             )
 
+        self._room_lacks = False
         self._fleet = fleet("analysed", lambda camera_id: True)
         self._fleets = [self._fleet]
         if self._ring:
             # A wrong password is not tried twice as often, and a camera's last free session is not the main stream's.
-            self._fleets.append(fleet("main", self._fleet.streams))
+            self._fleets.append(
+                fleet("main", lambda camera_id: not self._room_lacks and self._fleet.streams(camera_id))
+            )
         self._main_streams = MainStreams(self._fleets[1] if self._ring else None)
         self._reported = ReportedCameras()
         self._twin = TwinSession(CaptureTwin, hub, clock, apply=self._apply, report=self._report)
@@ -181,6 +184,7 @@ class CaptureApp:
                 fleet.readers(self._missing)
                 fleet.watch()
             self._fleet.attend(self._wants_every_frame)
+            self._room_lacks = self._fleet.lacks_room()
             if self._fleet.hanging() > MOST_HANGING:
                 raise CameraError(
                     f"more than {MOST_HANGING} calls into the video library hang; restarting frees them",

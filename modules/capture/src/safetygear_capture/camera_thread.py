@@ -115,6 +115,8 @@ class CameraThread(threading.Thread):
             if source is not None and source.decoding.decoder == "vaapi" and exc.code in UNDECODED:
                 # Perhaps it's the GPU: the next attempt, and all after it, go without.
                 self._hardware_failed = True
+            if exc.code == GAVE_WAY:
+                self._sink.close()  # it makes room, too
             return exc.code, str(exc)
         except Exception:
             # One camera's surprise must not end the others; the log has the place.
