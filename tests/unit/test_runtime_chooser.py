@@ -234,6 +234,32 @@ def test_a_trial_that_takes_too_long_does_not_hold_up_the_box(lab: Lab) -> None:
     assert chosen(chooser.open(lab.path)) == OV8
 
 
+def test_a_trial_that_nobody_waits_for_any_more_tries_everything(lab: Lab) -> None:
+    lab.hang, late = threading.Event(), threading.Event()
+    lab.opening_s[ORT8] = 60.0
+    chooser = lab.start(longest_s=0.05)
+    chooser.on_late = late.set
+    assert chosen(chooser.open(lab.path)) == ORT
+    lab.hang.set()
+    assert late.wait(LONG_S)
+    assert lab.opened == [ORT, ORT8, OV, OV8], "else a slow box would never come to its choice"
+    assert chosen(chooser.open(lab.path)) == OV8
+
+
+def test_a_late_choice_that_is_not_kept_is_not_told_of(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening the model again would begin the trial anew, and so without end."""
+    monkeypatch.setattr(ChoiceFile, "keep", lambda *_: None)
+    lab.hang, late = threading.Event(), threading.Event()
+    chooser = lab.start(longest_s=0.05)
+    chooser.on_late = late.set
+    assert chosen(chooser.open(lab.path)) == ORT
+    lab.hang.set()
+    for thread in threading.enumerate():
+        if thread.name == "runtime-choice":
+            thread.join(LONG_S)
+    assert not late.is_set()
+
+
 def test_what_there_is_no_time_for_is_tried_at_the_next_start(lab: Lab) -> None:
     lab.opening_s[ORT8] = 2.0
     first = lab.start().open(lab.path)

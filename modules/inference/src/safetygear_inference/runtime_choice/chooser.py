@@ -97,13 +97,16 @@ class RuntimeChooser:
 
         def work() -> None:
             try:
-                chosen = Trial(case, plain, file, self._open, self._clocks).run()
+                trial = Trial(case, plain, file, self._open, self._clocks, waited_for=lambda: not given_up.is_set())
+                chosen = trial.run()
             except Exception:
                 # Whatever a strange file does to a library that it has never met, there is one that runs it.
                 log.exception("%s: choosing what runs it failed", case.path.name)
                 chosen = None
             done.put(chosen)
-            if given_up.is_set() and chosen is not None and self.on_late is not None:
+            # Opened again without its choice kept, the model would be tried again, too late once more, and so on.
+            kept = chosen is not None and file.find(case.key) == chosen.choice
+            if given_up.is_set() and kept and self.on_late is not None:
                 self.on_late()
 
         threading.Thread(target=work, name="runtime-choice", daemon=True).start()

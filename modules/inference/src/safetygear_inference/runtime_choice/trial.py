@@ -90,13 +90,26 @@ class _Opened:
 
 
 class Trial:
-    """`plain` is the model as ONNX Runtime runs it: the reference for the others, and what is left without them."""
+    """`plain` is the model as ONNX Runtime runs it: the reference for the others, and what is left without them.
 
-    def __init__(self, case: Case, plain: Model, file: ChoiceFile, open_: OpenModel, clocks: Clocks) -> None:
+    `waited_for`: whether somebody still waits for the choice; else there is time for every variant.
+    """
+
+    def __init__(
+        self,
+        case: Case,
+        plain: Model,
+        file: ChoiceFile,
+        open_: OpenModel,
+        clocks: Clocks,
+        *,
+        waited_for: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._case = case
         self._file = file
         self._open = open_
         self._clocks = clocks
+        self._waited_for = waited_for
         self._opened = {PLAIN: _Opened.of(plain)}
         self._passed_over = dict(case.offer.passed_over)
 
@@ -118,7 +131,7 @@ class Trial:
         if self._file.is_dangerous(variant):
             self._passed_over[variant] = "the module has ended while it was tried"
             return True
-        if self._clocks.monotonic_s() >= until_s:
+        if self._waited_for() and self._clocks.monotonic_s() >= until_s:
             self._passed_over[variant] = "there was no time left to try it"
             return False
         self._file.trying(variant)
