@@ -43,6 +43,13 @@ def test_a_steady_camera_is_watched_throughout() -> None:
     assert (health.seconds_watched, health.seconds_blind, health.analysed) == (60.0, 0.0, 300)
 
 
+def test_no_camera_is_blind_for_less_than_nothing() -> None:
+    coverage = Coverage(0.0)
+    for tick in range(52):
+        analysed(coverage, tick * 0.2)
+    assert str(only(coverage.close_period(10.0006)).seconds_blind) == "0.0", "not -0.0"
+
+
 def test_a_gap_is_blind_but_for_what_the_last_picture_covers() -> None:
     coverage = Coverage(0.0)
     analysed(coverage, 0.0)

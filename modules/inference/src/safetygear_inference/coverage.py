@@ -232,7 +232,7 @@ def _health(name: str, camera: _Camera, period_s: float, *, silent: bool) -> Cam
         state="silent" if silent else camera.state,
         reason="capture-silent" if silent else camera.reason,
         seconds_watched=round(watched_s, 3),
-        seconds_blind=round(period_s - round(watched_s, 3), 3),
+        seconds_blind=max(0.0, round(period_s - round(watched_s, 3), 3)),  # what is rounded up may be more than all
         seconds_frozen=round(frozen_s, 3),
         seconds_dark=round(min(max(0.0, camera.dark_s), watched_s), 3),
         seconds_blurred=round(min(max(0.0, camera.blurred_s), watched_s), 3),
