@@ -115,14 +115,18 @@ def test_a_quiet_camera_is_decoded_by_key_frames_until_its_reader_wants_more(
         found: dict[str, Any] = process.status()["cameras"]["gate"]
         return found
 
-    def numbers(process: CaptureProcess, count: int) -> list[int]:
-        """Of the pictures in the camera's next references, as decoded from the slots."""
+    def numbers(process: CaptureProcess, count: int, after: int = 0) -> list[int]:
+        """Of the pictures in the camera's next references, as decoded from the slots; `after`: the last decoded frame
+        that is not to be looked at."""
         reader, seen = FrameRingReader(process.frames), list[int]()
         while len(seen) < count:
             before = len(process.references("gate"))
             wait_until(lambda before=before: len(process.references("gate")) > before, 30, "the next frame")  # type: ignore[misc]  # bound per loop
+            reference = decode_reference(process.references("gate")[-1])
+            if reference.frame <= after:
+                continue
             with contextlib.suppress(FrameError):  # written over, where this machine is busy
-                view = reader.view(decode_reference(process.references("gate")[-1]))
+                view = reader.view(reference)
                 number = read_number(view.planes[0])
                 view.check()
                 seen.append(number)
@@ -140,13 +144,13 @@ def test_a_quiet_camera_is_decoded_by_key_frames_until_its_reader_wants_more(
             assert process.reported()["cameras"]["gate"]["decoderReason"] == status["decoderReason"] != ""
         wanted.add("gate")
         wait_until(lambda: bool(gate(process)["everyFrame"]), 10, "every frame")
-        decoded = gate(process)["framesDecoded"]
-        assert any(number % 10 for number in numbers(process, 8))
-        assert gate(process)["framesDecoded"] - decoded >= 8
+        # Where this machine is so busy that the camera lags, only key frames are decoded for a while.
+        wait_until(lambda: numbers(process, 1)[0] % 10 != 0, 30, "a picture between two key frames")
         wanted.clear()
         wait_until(lambda: not gate(process)["everyFrame"], 10, "key frames again")
-        numbers(process, 1)
-        assert all(number % 10 == 0 for number in numbers(process, 2))
+        # The packet that was waited for then is still decoded, and frames of before may be on their way.
+        decoded = gate(process)["framesDecoded"]
+        assert all(number % 10 == 0 for number in numbers(process, 2, after=decoded + 1))
         assert gate(process)["reason"] == "ok"
 
 
@@ -198,6 +202,7 @@ def test_nothing_is_sent_while_nobody_reads(camera: RunningCamera, tmp_path: Pat
             flows(process, "gate")
             shows(process, "gate", "streaming", "ok")
         shows(process, "gate", "paused", "no-reader")
+        time.sleep(1.0)  # for what was on its way
         sent = len(runtime.upstream())
         time.sleep(1.5)
         assert len(runtime.upstream()) == sent
