@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 
+from safetygear.allocator import use_one_arena
 from safetygear.errors import SafetyGearError, UserError
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ def run_module(
     SIGTERM and SIGINT set `stopping`; `main` then has `grace_s` before it is cancelled, and a moment more before the
     process ends whatever still runs. UserError ends with 2, anything else with 1, each with one line in the log.
     """
+    use_one_arena()
     hard_exit = HardExit(name, _exit_now)
     others = set(threading.enumerate())
     try:
