@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import socket
 import struct
 import zlib
 from collections.abc import AsyncIterator
@@ -234,6 +235,21 @@ async def test_a_connection_that_comes_to_no_request_is_ended(
         assert b"200 OK" in await talker_reader.read()
         for one in (writer, talker):
             one.close()
+
+
+async def test_a_caller_who_reads_no_answer_is_ended(detector: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_listening, "UNREAD_S", 0.2)
+    async with serving(fixed(detector), connections=1) as api:
+        caller = socket.socket()
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        caller.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(caller, ("127.0.0.1", api.port))
+        await loop.sock_sendall(caller, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 100)
+        async with asyncio.timeout(10):
+            while (await api.raw([b"GET / HTTP/1.1"])).status != 200:  # noqa: ASYNC110  # the system's own clock ends it
+                await asyncio.sleep(0.02)
+        caller.close()
 
 
 async def test_a_refusal_beside_cameras_takes_its_time(detector: Model) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,8 @@ from safetygear.listen import Listen
 
 FIRST_REQUEST_S: Final = 10.0
 """For the head of a connection's first request: one that says nothing would hold its place for ever."""
+UNREAD_S: Final = 20.0
+"""For what was sent to be taken: one that asks and never reads, or has vanished, would hold its place for ever."""
 SHUTDOWN_S: Final = 1.0
 KEEPALIVE_S: Final = 30.0
 LINGERING_S: Final = 2.0
@@ -72,6 +75,9 @@ async def serve_http(
     except OSError:
         await runner.cleanup()
         raise
+    for listening in server.sockets:
+        # The system's own clock (tcp(7)), which each connection takes over from where it was accepted.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_S * 1000))
     return HttpServer(runner, server)
 
 
