@@ -279,13 +279,34 @@ def test_a_variant_that_ends_the_process_is_not_tried_for_ever(lab: Lab) -> None
     assert model.choice.passed_over[OV8] == "the module has ended while it was tried"
 
 
+def test_a_choice_that_ends_the_process_at_later_starts_is_left(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert chosen(lab.start().open(lab.path)) == OV8
+    opening, written = lab._open, []
+
+    def watched(path: Path, **more: Any) -> Model:
+        written.append(json.loads((lab.data / FILE_NAME).read_text())["trying"])
+        return opening(path, **more)
+
+    monkeypatch.setattr(lab, "_open", watched)
+    assert chosen(lab.start().open(lab.path)) == OV8
+    assert written == [str(OV8)], "written before it is opened, or the box would start for ever"
+    for _ in range(2):
+        ChoiceFile(lab.data, lab.machine).trying(OV8)
+    model = lab.start().open(lab.path)
+    assert chosen(model) == ORT8
+    assert chosen(lab.start().open(lab.path)) == ORT8, "and so it stays"
+
+
 def test_one_end_may_be_chance(lab: Lab) -> None:
     ChoiceFile(lab.data, lab.machine).trying(OV8)
     assert chosen(lab.start().open(lab.path)) == OV8
     assert json.loads((lab.data / FILE_NAME).read_text())["ends"] == {}
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b'{"choices": 3}', b"\xff\xfe", b'{"choices": {"k": {"used": "x"}}}'])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b'{"choices": 3}', b"\xff\xfe", b'{"choices": {"k": {"used": "x"}}}', b'{"x": ' + b"[" * 100_000],
+)
 def test_a_damaged_file_costs_a_measurement_and_no_more(lab: Lab, content: bytes) -> None:
     (lab.data / FILE_NAME).write_bytes(content)
     assert chosen(lab.start().open(lab.path)) == OV8

@@ -104,7 +104,7 @@ class ChoiceFile:
             memory = msgspec.json.decode(self._path.read_bytes(), type=Memory)
         except FileNotFoundError:
             return Memory(machine=machine)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as exc:
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             log.warning("%s can't be read (%s): what runs the model is measured again", self._path, exc)
             return Memory(machine=machine)
         return memory if memory.machine == machine else Memory(machine=machine)

@@ -72,15 +72,29 @@ class RuntimeChooser:
             return replace(self._open(path), choice=Choice(passed_over=case.offer.passed_over))
         if self._file is None:
             self._file = ChoiceFile(self._folder, self._machine())
-        known = self._file.find(case.key)
-        if known is not None:
-            try:
-                opened = self._open(case.path_of(known.used), runtime=known.used.runtime)
-                log.info("%s is run by %s, as chosen before: %s", path.name, known.used, known.reason)
-                return replace(opened, choice=known)
-            except ModelError as exc:
-                log.warning("%s is not run by %s any more: %s", path.name, known.used, exc)
+        opened = self._as_before(case, self._file)
+        if opened is not None:
+            return opened
         return self._within_time(case, self._open(path), self._file)
+
+    def _as_before(self, case: Case, file: ChoiceFile) -> Model | None:
+        """As it was chosen at an earlier start; None where it was not, or can't be opened so any more."""
+        known = file.find(case.key)
+        if known is None or file.is_dangerous(known.used):
+            return None
+        if known.used != PLAIN:
+            # What went well once may end the process now: a limit on its memory, a damaged library.
+            file.trying(known.used)
+        try:
+            opened = self._open(case.path_of(known.used), runtime=known.used.runtime)
+        except ModelError as exc:
+            log.warning("%s is not run by %s any more: %s", case.path.name, known.used, exc)
+            return None
+        finally:
+            if known.used != PLAIN:
+                file.trying(None)
+        log.info("%s is run by %s, as chosen before: %s", case.path.name, known.used, known.reason)
+        return replace(opened, choice=known)
 
     def _case(self, path: Path, files: ModelFiles) -> Case:
         int8, int8_path, digest, missing = files.settings.int8, None, "", None
