@@ -10,8 +10,7 @@ and Cheng, 1996). A camera that waits keeps its place, so that none starves; one
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 DropReason = Literal["shed", "superseded", "duplicate", "out-of-order", "stale", "too-many-cameras"]
@@ -96,28 +95,11 @@ class _Camera(Generic[F]):
         return self.place_s, self.last_start_s, self.newest.camera
 
 
-@dataclass(frozen=True)
-class Tally:
-    """Since the start: offered = taken + the sum of dropped + the frames still waiting."""
-
-    offered: int
-    taken: int
-    dropped: dict[str, int]
-
-
-@dataclass
-class _Counts:
-    offered: int = 0
-    taken: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-
-
 class FrameScheduler(Generic[F]):
     """Offered frames in, the next frame to analyse out. `max_cameras` bounds what a stranger's ids can occupy."""
 
     def __init__(self, *, max_cameras: int = 256) -> None:
         self._cameras: dict[str, _Camera[F]] = {}
-        self._counts: dict[str, _Counts] = {}
         self._priorities: dict[str, float] = {}
         self._served_s = 0.0
         """The place in line of the camera that was started last."""
@@ -149,19 +131,17 @@ class FrameScheduler(Generic[F]):
         else:
             behind = _behind(key, camera.newest, silent_s=now_s - camera.last_offer_s)
             if behind is not None:
-                self._count(key.camera).offered += 1
-                return [self._drop(key, behind)]
+                return [(key, behind)]
             camera.came(key, now_s)
-        self._count(key.camera).offered += 1
         if now_s > stale_after_s:
-            return [self._drop(key, "stale")]
+            return [(key, "stale")]
         dropped: list[tuple[FrameKey, DropReason]] = []
         if camera.waiting is None:
             camera.place_s = max(camera.place_s, self._served_s - AHEAD_FRAMES * camera.step_s)
         else:
             waited_s = now_s - camera.waiting.offered_s
             reason: DropReason = "shed" if waited_s >= SHED_SHARE * camera.interval_s else "superseded"
-            dropped.append(self._drop(camera.waiting.key, reason))
+            dropped.append((camera.waiting.key, reason))
         camera.waiting = _Waiting(key, frame, now_s, stale_after_s)
         return dropped
 
@@ -173,7 +153,7 @@ class FrameScheduler(Generic[F]):
             if camera.waiting is None or camera.analysing:
                 continue
             if now_s > camera.waiting.stale_after_s:
-                dropped.append(self._drop(camera.waiting.key, "shed"))
+                dropped.append((camera.waiting.key, "shed"))
                 camera.waiting = None
             elif best is None or camera.urgency() < best.urgency():
                 best = camera
@@ -183,7 +163,6 @@ class FrameScheduler(Generic[F]):
         best.analysing, best.last_start_s = True, now_s
         self._served_s = max(self._served_s, best.place_s)
         best.place_s += best.step_s
-        self._count(waiting.key.camera).taken += 1
         return Chosen(waiting.key, waiting.frame, now_s - waiting.offered_s), dropped
 
     def finished(self, camera: str) -> None:
@@ -193,26 +172,13 @@ class FrameScheduler(Generic[F]):
             known.analysing = False
 
     def forget(self, camera: str) -> None:
-        """The camera was removed: its waiting frame and its counts go."""
+        """The camera was removed: its waiting frame goes."""
         self._cameras.pop(camera, None)
-        self._counts.pop(camera, None)
         self._priorities.pop(camera, None)
-
-    def tally(self, camera: str) -> Tally:
-        """What happened to the camera's frames since the start."""
-        counts = self._count(camera)
-        return Tally(counts.offered, counts.taken, dict(counts.dropped))
 
     def waiting(self) -> int:
         """How many frames wait: at most one per camera."""
         return sum(camera.waiting is not None for camera in self._cameras.values())
-
-    def _count(self, camera: str) -> _Counts:
-        return self._counts.setdefault(camera, _Counts())
-
-    def _drop(self, key: FrameKey, reason: DropReason) -> tuple[FrameKey, DropReason]:
-        self._count(key.camera).dropped[reason] += 1
-        return key, reason
 
 
 def _behind(key: FrameKey, newest: FrameKey, *, silent_s: float) -> DropReason | None:
