@@ -75,6 +75,8 @@ class World:
         self.clock = FakeClock()
         self.put: list[Handover] = []
         self.sinks: list[Sink] = []
+        self.refusal: str | None = None
+        """Of sinks that are made from now on."""
         self._change = threading.Condition()
         self.fleet = Fleet(
             open_source=open_source,
@@ -87,6 +89,7 @@ class World:
 
     def _sink(self, camera_id: str, config: CameraConfig) -> Sink:
         self.sinks.append(Sink())
+        self.sinks[-1].refusal = self.refusal
         return self.sinks[-1]
 
     def _changed(self) -> None:
@@ -224,6 +227,25 @@ def test_a_sink_that_refuses_pauses_the_camera_until_it_takes_frames_again(tmp_p
         tmp_path,
     )
     assert world.last.state == "streaming"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("refusal", "ends", "lacks"),
+    [("ring-no-space", False, True), ("ring-no-space", True, False), ("ring-not-writable", False, False)],
+)
+def test_room_lacks_while_pictures_come_that_find_none(tmp_path: Path, refusal: str, ends: bool, lacks: bool) -> None:
+    gate, read = Gate(), threading.Event()
+    ending: Step = Fails("connection-lost") if ends else Calls(gate)
+    world = World(ScriptedCamera([Calls(lambda: read.wait(TIMEOUT_S)), picture(), ending]), tmp_path)
+    world.refusal = refusal
+    world.fleet.apply({"gate": GATE})
+    world.fleet.readers(lambda _: None)
+    read.set()
+    world.wait_for(*(("backing-off", "connection-lost") if ends else ("paused", refusal)))
+    assert world.fleet.lacks_room() == lacks
+    gate.open.set()
+    world.fleet.stop()
+    world.join()
 
 
 def test_an_error_of_our_own_ends_the_attempt_not_the_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

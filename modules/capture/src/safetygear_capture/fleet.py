@@ -201,8 +201,8 @@ class Fleet:
         return run is not None and run.desk.streams()
 
     def lacks_room(self) -> bool:
-        """Whether a camera's frames found no room in the frames folder when they were last tried."""
-        return any(run.desk.sink_refusal == "ring-no-space" for run in self._runs.values())
+        """Whether pictures of a camera come and find no room in the frames folder."""
+        return any(run.desk.sink_refusal == "ring-no-space" and run.desk.streams() for run in self._runs.values())
 
     def detail(self, camera_id: str, reason: str) -> str:
         """One line about the camera's attempt that ended for `reason`, if it was the last one; else empty."""
