@@ -19,6 +19,8 @@ from support.recordings import Row, body, record, write_lines
 CLIPS = Path(__file__).parents[2] / "scenes" / "clips"
 CROWD = "crowd"
 """Twenty people at once, for eight seconds."""
+TOUR = "site-tour"
+"""Forty seconds, meant for the demo."""
 KNOWN = [f"--label={label}" for label in ("helmet", "vest", "head", "no-vest")]
 """The model has them, whether a story shows them or not."""
 MIDNIGHT_S = 1_795_564_800.0
@@ -37,9 +39,9 @@ def truth(name: str) -> dict[str, Any]:
 
 
 def names() -> list[str]:
-    """All stories that are in the repository. The crowd is none: it begins with everybody there."""
+    """All stories that are in the repository, without the crowd, which begins with everybody there, and the tour."""
     found = (path.name.removesuffix("-360p.truth.json") for path in CLIPS.glob("*.truth.json"))
-    return sorted(name for name in found if name != CROWD)
+    return sorted(name for name in found if name not in (CROWD, TOUR))
 
 
 def clip(name: str) -> Path:

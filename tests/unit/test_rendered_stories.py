@@ -30,7 +30,7 @@ def test_the_promised_stories_are_there_and_nothing_is_trained_on_them() -> None
 
 
 @pytest.mark.parametrize("fps", [2, 5, 10])
-@pytest.mark.parametrize("name", [*scenes.names(), scenes.CROWD])
+@pytest.mark.parametrize("name", [*scenes.names(), scenes.CROWD, scenes.TOUR])
 def test_a_story_is_told_as_it_is(name: str, fps: int, tmp_path: Path) -> None:
     story, score = scenes.truth(name), scenes.SceneScore()
     score.take(name, story, scenes.replayed(story, fps, tmp_path), scenes.start_s(story))
