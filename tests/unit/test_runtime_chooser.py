@@ -66,6 +66,7 @@ class Lab:
         self.machine = "processor A"
         self.opening_s: dict[Variant, float] = {}
         self.hang: threading.Event | None = None
+        self.hanging = threading.Event()
 
     def settings(self, more: dict[str, Any]) -> None:
         said = {"network": self.int8.name, "sha256": hashlib.sha256(self.int8.read_bytes()).hexdigest()}
@@ -91,6 +92,7 @@ class Lab:
         self.opened.append(variant)
         self.now_s += self.opening_s.get(variant, 0)
         if variant != PLAIN and self.hang is not None:
+            self.hanging.set()
             self.hang.wait(LONG_S)
         if variant in self.refused:
             raise ModelError(self.refused[variant])
@@ -295,6 +297,17 @@ def test_a_choice_that_ends_the_process_at_later_starts_is_left(lab: Lab, monkey
     model = lab.start().open(lab.path)
     assert chosen(model) == ORT8
     assert chosen(lab.start().open(lab.path)) == ORT8, "and so it stays"
+
+
+def test_an_orderly_end_in_the_middle_of_a_trial_is_not_the_variant_s_fault(lab: Lab) -> None:
+    lab.hang = threading.Event()
+    chooser = lab.start(longest_s=0.05)
+    chooser.open(lab.path)
+    assert lab.hanging.wait(LONG_S)
+    assert json.loads((lab.data / FILE_NAME).read_text())["trying"] == str(ORT8)
+    chooser.close()
+    written = json.loads((lab.data / FILE_NAME).read_text())
+    assert (written["trying"], written["ends"]) == (None, {})
 
 
 def test_one_end_may_be_chance(lab: Lab) -> None:

@@ -106,11 +106,11 @@ class InferenceApp:
         self.live.verdict_of, self.live.precision_of = self._judges.kpi.verdict, self._judges.kpi.precision
         self._judging = JudgingDesk(self._judges, self._events, self.problems, clock)
         self._health = HealthPeriods(environment.instance, now_s=clock.now_s(), monotonic_s=clock.monotonic_s())
-        chooser = runtime_chooser(environment)
-        self._pool = AnalysisPool(environment.workers, environment.frames_dir, chooser.open)
+        self._chooser = runtime_chooser(environment)
+        self._pool = AnalysisPool(environment.workers, environment.frames_dir, self._chooser.open)
         self._side = SideAnalysis(environment.frames_dir)
         self._models, probation = keep_models(environment, self._pool, self._side, self.problems, resolver, clock)
-        chooser.on_late = self._models.open_again
+        self._chooser.on_late = self._models.open_again
         self._second_look = SecondLookDesk(environment.models_dir, self._judging.look_wishes, self.problems)
         self._pipeline = Pipeline(
             shards=environment.shards,
@@ -219,6 +219,7 @@ class InferenceApp:
     def close(self) -> None:
         """What must happen even where `run` failed."""
         self._pool.close()
+        self._chooser.close()
         self._side.close()
         self._budget.save()
 

@@ -52,7 +52,7 @@ class ChoiceFile:
         self._path = folder / FILE_NAME
         # A trial that takes too long is left behind in its thread while the next model is opened.
         self._lock = threading.Lock()
-        self._complained = False
+        self._complained = self._closed = False
         self._memory = self._load(machine)
         trying = self._memory.trying
         if trying is not None:
@@ -92,12 +92,21 @@ class ChoiceFile:
     def trying(self, variant: Variant | None) -> None:
         """It is about to be opened, which may end the process; None: that went well."""
         with self._lock:
+            if self._closed:
+                return
             memory = self._memory
             ends = memory.ends
             if variant is None:
                 ends = {name: count for name, count in ends.items() if name != memory.trying}
             name = None if variant is None else str(variant)
             self._save(msgspec.structs.replace(memory, trying=name, ends=ends))
+
+    def close(self) -> None:
+        """The process ends because it was told to: whatever is being tried has not ended it."""
+        with self._lock:
+            self._closed = True
+            if self._memory.trying is not None:
+                self._save(msgspec.structs.replace(self._memory, trying=None))
 
     def _load(self, machine: str) -> Memory:
         try:

@@ -77,6 +77,11 @@ class RuntimeChooser:
             return opened
         return self._within_time(case, self._open(path), self._file)
 
+    def close(self) -> None:
+        """The module ends in order, maybe in the middle of a trial."""
+        if self._file is not None:
+            self._file.close()
+
     def _as_before(self, case: Case, file: ChoiceFile) -> Model | None:
         """As it was chosen at an earlier start; None where it was not, or can't be opened so any more."""
         known = file.find(case.key)
