@@ -87,6 +87,21 @@ def test_a_camera_has_one_frame_in_analysis_at_a_time() -> None:
     assert take(scheduler, 0.2) == ("a", 2)
 
 
+def test_a_camera_that_is_removed_and_put_in_again_has_no_second_frame_in_analysis() -> None:
+    scheduler: FrameScheduler[int] = FrameScheduler()
+    offer(scheduler, key("a", 1), 0.0)
+    assert take(scheduler, 0.0) == ("a", 1)
+    scheduler.forget("a")
+    offer(scheduler, key("a", 2, epoch=2), 0.1)
+    assert take(scheduler, 0.1) is None
+    scheduler.finished("a")
+    assert take(scheduler, 0.1) == ("a", 2)
+    scheduler.finished("a")
+    scheduler.forget("a")
+    offer(scheduler, key("a", 3, epoch=3), 0.2)
+    assert take(scheduler, 0.2) == ("a", 3)
+
+
 def test_stale_frames_are_dropped_on_arrival_and_while_waiting() -> None:
     scheduler: FrameScheduler[int] = FrameScheduler()
     assert offer(scheduler, key("a", 1), 5.0, stale_after_s=4.9) == ["1:stale"]

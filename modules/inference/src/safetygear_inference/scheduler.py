@@ -104,6 +104,8 @@ class FrameScheduler(Generic[F]):
         self._served_s = 0.0
         """The place in line of the camera that was started last."""
         self._max_cameras = max_cameras
+        self._forgotten: set[str] = set()
+        """Cameras that were removed in the middle of an analysis, which may be back before it has ended."""
 
     def prioritise(self, camera: str, priority: float) -> None:
         """Of two cameras that can't be analysed at their full rates, one with twice the priority keeps twice the share.
@@ -128,6 +130,7 @@ class FrameScheduler(Generic[F]):
                 return [(key, "too-many-cameras")]
             priority = self._priorities.get(key.camera, 1.0)
             camera = self._cameras[key.camera] = _Camera(self._served_s, key, now_s, priority)
+            camera.analysing = key.camera in self._forgotten
         else:
             behind = _behind(key, camera.newest, silent_s=now_s - camera.last_offer_s)
             if behind is not None:
@@ -167,13 +170,16 @@ class FrameScheduler(Generic[F]):
 
     def finished(self, camera: str) -> None:
         """The analysis of the camera's frame has ended, well or not: its next frame may start."""
+        self._forgotten.discard(camera)
         known = self._cameras.get(camera)
         if known is not None:
             known.analysing = False
 
     def forget(self, camera: str) -> None:
         """The camera was removed: its waiting frame goes."""
-        self._cameras.pop(camera, None)
+        known = self._cameras.pop(camera, None)
+        if known is not None and known.analysing:
+            self._forgotten.add(camera)
         self._priorities.pop(camera, None)
 
     def waiting(self) -> int:
