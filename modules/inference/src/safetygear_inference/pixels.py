@@ -22,7 +22,7 @@ MOST_PIXELS: Final = 2**26
 # Before the import, which reads it: a picture of a few KB may claim to be gigapixels.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MOST_PIXELS))
 
-import cv2
+import cv2  # noqa: E402 - the limit above must be set by then
 
 # One thread per worker is the rule; OpenCV's own pool would let the workers fight for the cores.
 cv2.setNumThreads(1)
@@ -93,8 +93,8 @@ def luma_sketch(picture: Picture) -> Sketch:
     plane = picture.planes[0]
     # Some rows tell a cell's mean well enough, and the cost is the same for every size of picture.
     plane = plane[:: max(1, plane.shape[0] // SKETCHED_ROWS)]
-    small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-    return small if picture.pixel_format != "bgr" else Picture.from_bgr(np.asarray(small, np.uint8)).luma()
+    small = np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return small if picture.pixel_format != "bgr" else Picture.from_bgr(small).luma()
 
 
 def split_channels(bgr: Bgr, into: NDArray[np.uint8]) -> None:
