@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,26 @@ async def test_it_answers_with_the_model_in_use_through_its_changes(
     pool.give_back()
     assert seen(await ask(beside)) == (iteration_id(old.identity.sha256), [0.9]), "rolled back"
     assert beside.outcomes == {"unavailable": 1, "answered": 4}
+
+
+async def test_it_keeps_no_model_that_is_in_use_no_longer(
+    beside: PredictionBesideCameras, pool: AnalysisPool, tmp_path: Path
+) -> None:
+    environ = {"SAFETYGEAR_PREDICTION_KEY": "env:SAFETYGEAR_SECRET_PREDICTION"}
+    await serve(beside, tmp_path, SAFETYGEAR_PREDICTION_LISTEN="127.0.0.1:0", **environ)
+    beside.tick()
+    used = model(tmp_path, "old", 0.9, 0.8)
+    await pool.use(used, thresholds={}, default_threshold=None)
+    await ask(beside)
+    held, used = weakref.ref(used), model(tmp_path, "new", 0.7, 0.6)
+    beside.tick()
+    gc.collect()
+    assert held() is not None
+    await pool.use(used, thresholds={}, default_threshold=None)
+    beside.tick()
+    gc.collect()
+    assert held() is None, "though nobody has asked since"
+    assert seen(await ask(beside)) == (iteration_id(used.identity.sha256), [0.7, 0.6])
 
 
 def seen(answer: Answer) -> tuple[str, list[float]]:

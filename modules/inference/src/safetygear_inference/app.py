@@ -284,6 +284,7 @@ class InferenceApp:
             self.live.compliance(self._judges.kpi.hour(self._clock.now_s()))
             self.live.forget_pictures(self._clock.monotonic_s())
             self._judging.tick()
+            self.prediction.tick()
             sender = self._publisher.sender
             self._metrics.tick(
                 budget=budget,

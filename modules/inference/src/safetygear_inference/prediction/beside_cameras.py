@@ -50,6 +50,11 @@ class PredictionBesideCameras:
         """Where it listens; None: it does not."""
         return self._server.port if self._server is not None else None
 
+    def tick(self) -> None:
+        """Now and then."""
+        if self._predictor is not None:
+            self._predictor.let_go()
+
     async def serve(self, settings: PredictionSettings, secrets: SecretResolver) -> None:
         """Listen, where the settings say so."""
         if settings.listen is None:

@@ -144,12 +144,18 @@ class Predictor:
             many = exc.code == TOO_MANY_PIXELS
             raise RequestError(400, "BadRequestImageDimensions" if many else "BadRequestImageFormat", str(exc)) from exc
         try:
-            if self._made is None or self._made[0] is not served:
-                self._made = None  # the old one's memory first
-                self._made = served, _predicting(served)
-            return Predicted(self._made[1](picture), served.iteration)
+            made = self._made
+            if made is None or made[0] is not served:
+                made = self._made = None  # the old one's memory first
+                made = self._made = served, _predicting(served)
+            return Predicted(made[1](picture), served.iteration)
         except ModelError as exc:
             raise RequestError(503, "ErrorPrediction", "the model failed on this picture") from exc
+
+    def let_go(self) -> None:
+        """Of a model that is in use no longer: nobody may ask for days, and its memory would stay taken."""
+        if self._made is not None and self._made[0] is not self._source():
+            self._made = None
 
     def close(self) -> None:
         """Take no more work; what is under way ends by itself."""
