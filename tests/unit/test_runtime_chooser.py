@@ -172,6 +172,28 @@ def test_an_int8_network_must_see_its_golden_picture(lab: Lab) -> None:
     assert "sees a golden picture otherwise here" in model.choice.passed_over[ORT8]
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"labelMapping": {"a": "helmet"}}, "its labels are a, b, c instead of helmet, b, c"),
+        ({"thresholds": {"b": 0.75}}, "its threshold for b is 0.5 instead of 0.75"),
+    ],
+)
+def test_an_int8_network_must_have_the_settings_of_the_model(lab: Lab, settings: Mapping[str, Any], said: str) -> None:
+    """Else the same fleet would have other labels, and other boxes, on a processor that likes int8."""
+    given, twin = lab.path.with_suffix(".json"), lab.int8.with_suffix(".json")
+    given.write_text(json.dumps(json.loads(given.read_text()) | settings))
+    model = lab.start().open(lab.path)
+    assert chosen(model) == OV
+    assert model.choice is not None
+    assert said in model.choice.passed_over[ORT8]
+    assert said in model.choice.passed_over[OV8]
+    twin.write_text(json.dumps(settings))
+    assert chosen(lab.start().open(lab.path)) == OV8
+    twin.unlink()
+    assert chosen(lab.start().open(lab.path)) == OV, "though it was chosen before"
+
+
 async def test_what_is_put_in_use_is_held_to_its_own_golden_picture(lab: Lab) -> None:
     """The float network's boxes are not what its int8 twin has to see."""
     cv2.imwrite(str(lab.path.with_name("grey.png")), np.full((64, 64, 3), 255, np.uint8))

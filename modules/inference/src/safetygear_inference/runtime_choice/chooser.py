@@ -16,6 +16,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from safetygear.errors import ModelError
 from safetygear_inference.detectors.model import Model
 from safetygear_inference.detectors.opening import open_model
@@ -26,7 +28,7 @@ from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, Provider
 from safetygear_inference.environment import Environment
 from safetygear_inference.runtime_choice.choice_file import ChoiceFile
 from safetygear_inference.runtime_choice.machine import machine as this_machine
-from safetygear_inference.runtime_choice.trial import Case, Clocks, OpenModel, Trial, int8_file
+from safetygear_inference.runtime_choice.trial import Case, Clocks, OpenModel, Trial, int8_file, settings_beside
 
 LONGEST_S: Final = 3.0
 """What choosing may add to the time until a model is in use."""
@@ -106,7 +108,10 @@ class RuntimeChooser:
         if int8 is not None:
             int8_path, digest, missing = int8_file(path, int8.network, int8.sha256)
         offer = offered(self._wish, openvino=self._openvino(), int8=int8, int8_missing=missing)
-        identity = [hashlib.sha256(files.network).hexdigest(), digest, *map(str, offer.candidates)]
+        # With the settings: whether a twin may stand in for the model depends on both files'.
+        said = msgspec.json.encode(files.settings) + (b"" if int8_path is None else settings_beside(int8_path))
+        parts = (files.network, digest.encode(), said)
+        identity = [*(hashlib.sha256(part).hexdigest() for part in parts), *map(str, offer.candidates)]
         return Case(path, files, int8_path, offer, hashlib.sha256(" ".join(identity).encode()).hexdigest())
 
     def _within_time(self, case: Case, plain: Model, file: ChoiceFile) -> Model:

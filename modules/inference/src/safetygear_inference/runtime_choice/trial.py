@@ -146,6 +146,8 @@ class Trial:
         """Opened, and found to see what it should. Raises ModelError."""
         path = self._case.path_of(variant)
         opened = _Opened.of(self._open(path, runtime=variant.runtime))
+        if (why := _other_settings(self._opened[PLAIN].model, opened.model)) is not None:
+            raise ModelError(f"its settings file says otherwise: {why}", code="settings-differ")
         differ = golden_differences(opened.model, read_model_files(path).golden, opened.detector)
         if differ:
             raise ModelError(f"it sees a golden picture otherwise here: {differ[0]}", code="golden-differs")
@@ -170,6 +172,17 @@ class Trial:
         return Choice(used, ms, self._passed_over, why_fastest(used, ms))
 
 
+def _other_settings(plain: Model, other: Model) -> str | None:
+    """What rules and messages would see of an int8 twin whose settings are not the model's own; None: the same."""
+    if other.labels != plain.labels:
+        return f"its labels are {', '.join(other.labels)} instead of {', '.join(plain.labels)}"
+    for label in plain.labels:
+        least, wanted = other.own_threshold(label), plain.own_threshold(label)
+        if least != wanted:
+            return f"its threshold for {label} is {least:g} instead of {wanted:g}"
+    return None
+
+
 def int8_file(path: Path, name: str, sha256: str) -> tuple[Path | None, str, str | None]:
     """Path and digest of the int8 network `name` beside `path`, and why it can't be used (None: it can).
 
@@ -185,6 +198,14 @@ def int8_file(path: Path, name: str, sha256: str) -> tuple[Path | None, str, str
     if digest != sha256:
         return None, "", f"{name} is not the file that was measured: its SHA-256 begins with {digest[:12]}"
     return other, digest, None
+
+
+def settings_beside(path: Path) -> bytes:
+    """As they are written; empty where there are none that can be read."""
+    try:
+        return path.with_suffix(".json").read_bytes()
+    except OSError:
+        return b""
 
 
 def _noise() -> Picture:
