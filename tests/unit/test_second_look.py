@@ -29,7 +29,7 @@ from safetygear_inference.second_look.budget import LookBudget
 from safetygear_inference.second_look.config import SecondLookConfig
 from safetygear_inference.second_look.crops import crops
 from safetygear_inference.second_look.desk import SecondLookDesk
-from safetygear_inference.second_look.looking import KeyFrame, SecondLook
+from safetygear_inference.second_look.looking import KeyFrame, Looked, SecondLook
 from safetygear_inference.second_look.network import SecondLookNetwork
 from safetygear_inference.second_look.squares import head_square, places, torso_square
 from safetygear_inference.tracking import TrackIds
@@ -275,11 +275,22 @@ def test_in_a_key_frame_people_are_looked_for_where_they_were_then() -> None:
 def test_which_key_frames_are_of_use(tmp_path: Path, key_frame: FrameReference | None, moment: float | None) -> None:
     write_network(tmp_path)
     desk = SecondLookDesk(tmp_path, lambda camera: [wish()], Problems())
-    desk.wanted(frame(9.8), 0.0)
+    desk.looked(frame(9.8), Looked())
     asked = desk.wanted(frame(10.0), 0.2, key_frame)
     assert asked is not None
     found = None if asked.key_frame is None else asked.key_frame.moment
     assert found == (None if moment is None else pytest.approx(moment, abs=0.02))
+
+
+def test_how_far_people_went_is_told_from_the_frame_that_they_were_judged_in(tmp_path: Path) -> None:
+    """A frame between that was lost says nothing of where they were."""
+    write_network(tmp_path)
+    desk = SecondLookDesk(tmp_path, lambda camera: [wish()], Problems())
+    desk.looked(frame(9.6), Looked())
+    desk.wanted(frame(9.8), 0.0)
+    asked = desk.wanted(frame(10.0), 0.2, frame(9.9, 1920, 1080))
+    assert asked is not None and asked.key_frame is not None
+    assert asked.key_frame.moment == pytest.approx(-0.25, abs=0.02), "of the way since the judged frame"
 
 
 @pytest.mark.parametrize(
@@ -454,11 +465,11 @@ def test_a_network_that_fails_costs_no_boxes(tmp_path: Path) -> None:
     seen = boxes(("person", 0.9, BODY))
     desk = SecondLookDesk(tmp_path, lambda camera: [wish()], problems)
     looked = SecondLook(network, [wish()]).at(painted(), seen, NoReader())  # type: ignore[arg-type]
-    desk.looked(looked)
+    desk.looked(frame(), looked)
     assert looked.looks == () and desk.outcomes == {("helmet", "failed"): 1}
     assert problems.as_document()["second-look"]["code"] == "model-failed"
     network.chances = working  # type: ignore[method-assign]
-    desk.looked(SecondLook(network, [wish()]).at(painted(), seen, NoReader()))  # type: ignore[arg-type]
+    desk.looked(frame(), SecondLook(network, [wish()]).at(painted(), seen, NoReader()))  # type: ignore[arg-type]
     assert problems.as_document() == {}
 
 

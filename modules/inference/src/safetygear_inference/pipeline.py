@@ -257,7 +257,7 @@ class Pipeline:
             self._problems.solved("analysis")
         self._sequences[camera] += 1
         dark, blurred = self._visible(camera, analysed, now_s)
-        self._second_look.looked(analysed.looked)
+        self._second_look.looked(reference, analysed.looked)
         judged = self._judging.judge(arrival, analysed, model, dark=dark)
         self._gates.analysed(camera, now_s)
         latency = latency_ms(

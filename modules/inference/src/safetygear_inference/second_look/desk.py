@@ -39,14 +39,14 @@ class SecondLookDesk:
         self._wishes = wishes
         self._problems = problems
         self._budgets: dict[str, LookBudget] = {}
-        self._before: dict[str, FrameReference] = {}
+        self._judged: dict[str, FrameReference] = {}
+        """The newest frame of each camera that was judged: where people were is known of it."""
         self._network = self._open(models_dir / SECOND_LOOK)
 
     def wanted(self, frame: FrameReference, now_s: float, key_frame: FrameReference | None = None) -> SecondLook | None:
         """Whom to look at in a camera's next frame; None: nobody. What it names counts as looked at. `key_frame`: of
         the camera's main stream, taken within one analysed interval of the frame."""
-        camera, before = frame.camera, self._before.get(frame.camera)
-        self._before[camera] = frame
+        camera = frame.camera
         if self._network is None or not self.config.enabled:
             return None
         gears = self._network.gears
@@ -58,10 +58,11 @@ class SecondLookDesk:
         granted = self._budgets[camera].choose(wishes, self.config, now_s)
         if not granted:
             return None
-        return SecondLook(self._network, granted, _usable(key_frame, frame, before))
+        return SecondLook(self._network, granted, _usable(key_frame, frame, self._judged.get(camera)))
 
-    def looked(self, looked: Looked) -> None:
-        """What came of a look."""
+    def looked(self, frame: FrameReference, looked: Looked) -> None:
+        """What came of a look at a frame that is judged now. One that is lost, or spared, comes to none."""
+        self._judged[frame.camera] = frame
         self.outcomes.update(looked.outcomes)
         if looked.failure is not None:
             self._problems.raised(PART, looked.failure.code, str(looked.failure))
@@ -71,7 +72,7 @@ class SecondLookDesk:
     def forget(self, camera: str) -> None:
         """The camera was taken out of the configuration."""
         self._budgets.pop(camera, None)
-        self._before.pop(camera, None)
+        self._judged.pop(camera, None)
 
     def _open(self, path: Path) -> SecondLookNetwork | None:
         if not path.is_file():
