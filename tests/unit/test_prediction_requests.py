@@ -237,6 +237,7 @@ async def test_a_connection_that_comes_to_no_request_is_ended(
             one.close()
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such clock")
 async def test_a_caller_who_reads_no_answer_is_ended(detector: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_listening, "UNREAD_S", 0.2)
     async with serving(fixed(detector), connections=1) as api:

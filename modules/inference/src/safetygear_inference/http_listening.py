@@ -75,9 +75,10 @@ async def serve_http(
     except OSError:
         await runner.cleanup()
         raise
-    for listening in server.sockets:
-        # The system's own clock (tcp(7)), which each connection takes over from where it was accepted.
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_S * 1000))
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # macOS has none
+        for listening in server.sockets:
+            # The system's own clock (tcp(7)), which each connection takes over from where it was accepted.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(UNREAD_S * 1000))
     return HttpServer(runner, server)
 
 
