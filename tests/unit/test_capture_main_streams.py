@@ -22,7 +22,7 @@ from safetygear.messages.codec import decode
 from safetygear.messages.frames import CameraStatus, FrameReference, FramesMessage, Stream
 from safetygear.redact import Redactor
 from safetygear.secret_references import SecretResolver
-from safetygear_capture import camera_ring
+from safetygear_capture import camera, camera_ring, camera_thread
 from safetygear_capture.camera_ring import MAIN_SLOTS, TRY_AGAIN_S, CameraRing
 from safetygear_capture.config import CameraConfig
 from safetygear_capture.desk import CameraDesk
@@ -52,6 +52,13 @@ class TwoStreams:
 
     def requests(self, url: str) -> list[SourceRequest]:
         return [request for request in self.opened if request.url == url]
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads wait in real time, of which `Stage.until` gives them about a second."""
+    monkeypatch.setattr(camera, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(camera_thread, "LOOK_AGAIN_S", 0.01)
 
 
 @pytest.fixture
@@ -162,6 +169,7 @@ async def test_the_main_stream_is_opened_only_while_the_analysed_one_streams(
         hold.set()
 
 
+@pytest.mark.usefixtures("soon")
 async def test_a_main_stream_gives_its_session_back_when_the_analysed_one_needs_it(
     tmp_path: Path, hold: threading.Event
 ) -> None:
@@ -183,7 +191,9 @@ async def test_a_main_stream_gives_its_session_back_when_the_analysed_one_needs_
         return ScriptedSource([picture(), waits(breaks), Fails("connection-lost")])
 
     cameras = TwoStreams(main=main, sub=sub)
-    async with running(tmp_path, GATE, cameras) as stage:
+    async with running(
+        tmp_path, {"cameras": {"gate": {**GATE["cameras"]["gate"], "stallBudgetS": 120}}}, cameras
+    ) as stage:
         await stage.until(lambda: newest_status(stage).get("framesDecoded") == 2, "the analysed stream again")
         assert mains[0].closed
         status = newest_status(stage)
@@ -191,19 +201,19 @@ async def test_a_main_stream_gives_its_session_back_when_the_analysed_one_needs_
         hold.set()
 
 
+@pytest.mark.usefixtures("soon")
 async def test_main_streams_make_room_for_a_stream_that_is_analysed(
-    tmp_path: Path, hold: threading.Event, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A camera came late, and the rings of main streams had taken the frames folder."""
     writer_of = camera_ring.FrameRingWriter
-    for_ever = repeat(Calls(lambda: time.sleep(0.005)))
 
     def writer(folder: Path, name: str, **sizes: int) -> FrameRingWriter:
         if name == "gate" and (folder / "yard.main").exists():
             raise FrameError("full", code="ring-no-space")
         return writer_of(folder, name, **sizes)
 
-    def sub(request: SourceRequest) -> FrameSource:
+    def stream(request: SourceRequest) -> FrameSource:
         moments = chain([waits(late)] if "late" in request.url else [], numbered())
         return ScriptedSource(moments, request.key_frames_apart_s)
 
@@ -215,16 +225,16 @@ async def test_main_streams_make_room_for_a_stream_that_is_analysed(
     late = threading.Event()
     monkeypatch.setattr(camera_ring, "FrameRingWriter", writer)
     monkeypatch.setattr(camera_ring, "TRY_AGAIN_S", 0.2)
-    yard = {"url": MAIN, "subStreamUrl": SUB}
-    cameras = TwoStreams(main=lambda request: ScriptedSource(chain([picture()], for_ever), 0.45), sub=sub)
-    cameras._cameras["late"] = sub
-    async with running(tmp_path, {"cameras": {"yard": yard, "gate": {"url": "rtsp://gate/late"}}}, cameras) as stage:
+    yard = {"url": MAIN, "subStreamUrl": SUB, "stallBudgetS": 120}
+    cameras = TwoStreams(main=stream, sub=stream, late=stream)
+    async with running(
+        tmp_path, {"cameras": {"yard": yard, "gate": {"url": "rtsp://gate/late", "stallBudgetS": 120}}}, cameras
+    ) as stage:
         await stage.until((tmp_path / "yard.main").exists, "the main stream's ring")
         late.set()
         await stage.until((tmp_path / "gate").exists, "room for what is analysed")
         await stage.until(lambda: "gave-way" in str(stage.sent("cameras")[-1]), "why")
         assert not (tmp_path / "yard.main").exists()
-        hold.set()
 
 
 def test_a_main_stream_for_which_the_analysed_one_breaks_is_tried_more_and_more_rarely() -> None:
