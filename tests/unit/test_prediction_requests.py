@@ -209,6 +209,14 @@ async def test_whoever_may_send_is_told_to_go_on(api: Api) -> None:
     writer.close()
 
 
+async def test_a_key_may_be_of_any_bytes() -> None:
+    """As the environment gives those that are no UTF-8: the module, cameras and all, would not have come up."""
+    async with serving(lambda: None, key="\udcff" * 16) as api:
+        lines = [b"POST /image HTTP/1.1", b"Content-Length: 0", b"Prediction-Key: " + b"\xff" * 16]
+        assert (await api.raw(lines)).status == 503, "the key is right, and there is no model"
+        assert (await api.raw([*lines[:2], b"Prediction-Key: " + b"\xfe" * 16])).status == 401
+
+
 async def test_too_many_connections_are_turned_away_in_the_same_shape(detector: Model) -> None:
     async with serving(fixed(detector), connections=2) as api:
         holders = [await asyncio.open_connection("127.0.0.1", api.port) for _ in range(2)]

@@ -43,7 +43,7 @@ class Callers:
     def __init__(self, listen: Listen, key: Secret | None) -> None:
         if key is not None and len(key.reveal()) < SHORT_KEY:
             log.warning("the key is shorter than %d characters: it may be guessed", SHORT_KEY)
-        self._key = None if key is None else key.reveal().encode()
+        self._key = None if key is None else key.reveal().encode("utf-8", "surrogateescape")
         self._hosts = HostList(listen, ())
 
     def check(self, request: web.Request) -> None:
