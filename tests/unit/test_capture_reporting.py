@@ -74,10 +74,21 @@ def test_a_camera_that_flaps_is_told_of_once_a_minute_and_the_newest_state_wins(
     states = (status("streaming", "ok"), status("paused", "no-reader"))
     for second in range(1200):
         changes += len(cameras.update([states[second % 2]], float(second)))
-    assert changes <= BURST + 1200 / REFILL_S + 1
+    assert changes <= BURST + 2 * (1200 / REFILL_S + 1), "each that it is well again, and each end of that"
     for second in range(1200, 1200 + 2 * int(REFILL_S)):
         cameras.update([status("stalled", "stall", "t9")], float(second))
     assert told(cameras) == ("stalled", "stall", "t9")
+
+
+def test_a_camera_that_has_flapped_and_then_ends_is_not_called_well() -> None:
+    cameras = ReportedCameras()
+    for second in range(60):
+        well = second % 2 == 0
+        state = status("streaming", "ok", f"t{second}") if well else status("backing-off", "connection-lost")
+        cameras.update([state], float(second))
+        if not well:
+            assert told(cameras)[:2] == ("backing-off", "connection-lost"), second
+    assert cameras.update([status("streaming", "ok", "t60")], 59.5) == [], "that it is well again waits"
 
 
 def test_what_decodes_is_told_where_it_is_not_as_usual() -> None:

@@ -1,7 +1,8 @@
 """What the module says of itself: reported properties and log lines. Pure.
 
 Each change of a reported property is a message of the hub's quota. So a camera that is tried again and again keeps the
-state its last attempt ended with, and one that flaps is told of about once a minute.
+state its last attempt ended with, and one that flaps is told of about once a minute; but at once that it is no longer
+well.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from safetygear.messages.frames import CameraState, CameraStatus
 from safetygear.twin.reading import ID_PATTERN, FieldError
 from safetygear.twin.reported import config_report
 from safetygear_capture import __version__
-from safetygear_capture.reasons import OF_THE_ATTEMPT, state_after
+from safetygear_capture.reasons import OF_THE_ATTEMPT, OK, state_after
 
 BURST: Final = 10
 """Changes of one camera that are told at once; then one each REFILL_S."""
@@ -74,9 +75,12 @@ class ReportedCameras:
         # While nothing is decoded, what was said of it last holds.
         decoding = _decoding(status) if status.decoder is not None else told.decoding
         same = (told.state, told.reason, told.decoding) == (state, status.reason, decoding)
-        if (same and (told.since == status.since or state not in _FRESH)) or told.credit < 1:
+        if same and (told.since == status.since or state not in _FRESH):
             return False
-        told.credit -= 1
+        # That a camera is no longer well never waits. That it is well again does, so that there is an end to both.
+        if told.credit < 1 and not (told.reason == OK and status.reason != OK):
+            return False
+        told.credit = max(0.0, told.credit - 1)
         told.state, told.reason, told.since, told.decoding = state, status.reason, status.since, decoding
         return not same
 

@@ -160,7 +160,7 @@ CAPTURE = TwinEntry(
         "cameras.<id>.state": "What the camera does ([below](#camera-states)).",
         "cameras.<id>.reason": "`ok`, or why not ([below](#camera-states)).",
         "cameras.<id>.since": "When the state was entered (RFC 3339, UTC). A camera that flaps is told of about once a "
-        "minute, since each change costs a message.",
+        "minute, since each change costs a message; at once that it is no longer well.",
         "cameras.<id>.frames": "Which pictures are decoded, as configured; absent: all.",
         "cameras.<id>.decoder": "What decodes, where that is not just software as configured.",
         "cameras.<id>.decoderReason": "Why it is software: `no-render-node`, `render-node-not-permitted`, "
