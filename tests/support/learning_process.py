@@ -1,6 +1,6 @@
 """Takes examples into the folder given until it is killed: `python -m support.learning_process FOLDER START PER_DAY`.
 
-Says `ready` and `taken`, one a line.
+Says `ready` and `taken`, one a line, and `full` where the day's budget has no room.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ async def take(folder: Path, start: int, per_day: int) -> None:
         library.budget.take(name, "gate", "uncertain", now_s)
         await library.add(one, JPEG, config)
         print("taken", flush=True)
+    print("full", flush=True)
     await asyncio.sleep(3600)
 
 

@@ -31,7 +31,7 @@ def killed_while_taking(folder: Path, start: int, life_s: float) -> None:
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
-        process.stdout.readline()  # the first one
+        process.stdout.readline()  # the first one, or that earlier lives have used up the day's budget
         time.sleep(life_s)
     finally:
         os.kill(process.pid, signal.SIGKILL)
