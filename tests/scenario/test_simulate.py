@@ -8,8 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections import defaultdict
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
