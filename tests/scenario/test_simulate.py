@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +67,8 @@ def test_every_analysed_frame_reaches_iot_hub(tmp_path: Path) -> None:
         assert numbers == list(range(1, len(numbers) + 1))
         labels = {detection.label for message in found for detection in message.detections}
         assert {"person", "helmet", "vest"} <= labels
-        # The camera's clock is used; where the machine stands still it is not believed for some seconds.
-        clocks = [message.clock for message in found]
-        assert clocks.count("rtcp") > len(clocks) / 2, Counter(clocks)
+        # FFmpeg gives a connection's first picture without its time by the camera's clock.
+        assert {message.clock for message in found if message.frame_number > 1} == {"rtcp"}
         health = [decode(json.dumps(r["body"]).encode(), HealthMessage) for r in records if r["output"] == "health"]
         assert health
         first = records[0]

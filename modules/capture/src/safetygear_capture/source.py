@@ -63,7 +63,8 @@ class DecodedFrame:
     pts_s: float | None
     """Media time, seconds from an origin of the stream's own."""
     camera_s: float | None
-    """When it was taken by the camera's wall clock (RTCP), seconds since 1970 UTC; None where it sends none."""
+    """When it was taken by the camera's wall clock (RTCP), seconds since 1970 UTC; None where it sends none, and for a
+    connection's first picture."""
     keyframe: bool
     corrupt: bool
     """The decoder says that parts are missing. H.265's never does."""
