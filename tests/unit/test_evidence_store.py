@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safetygear_inference import picture_folder as store_module
+from safetygear_inference import synced_files
 from safetygear_inference.evidence.config import MEBIBYTE
 from safetygear_inference.evidence.picture_id import PictureId, picture_id, picture_of_uri
 from safetygear_inference.evidence.store import EvidenceStore
@@ -115,19 +116,19 @@ def test_a_full_disk_leaves_nothing_behind(
     store: EvidenceStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     store.begin()
-    real = getattr(store_module, step)
+    real = getattr(synced_files, step)
 
     def fail(path: Path, *rest: Any) -> None:
         if step == "write_synced":
             path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store_module, step, fail)
+    monkeypatch.setattr(synced_files, step, fail)
     with pytest.raises(PictureFolderError) as caught:
         store.put(name(1), JPEG, quota_bytes=QUOTA)
     assert (caught.value.code, store.count) == ("data-full", 0)
     assert not list((tmp_path / "evidence").glob("*.part"))
-    monkeypatch.setattr(store_module, step, real)
+    monkeypatch.setattr(synced_files, step, real)
     store.put(name(1), JPEG, quota_bytes=QUOTA)
     assert store.read(name(1)) == JPEG
 

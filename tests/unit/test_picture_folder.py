@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from safetygear_inference import picture_folder
+from safetygear_inference import synced_files
 from safetygear_inference.picture_folder import PictureFolder, PictureFolderError
 
 QUOTA = 10**6
@@ -66,8 +66,8 @@ def test_a_disk_that_fails_at_any_step_leaves_no_part_of_it(
 
         return call
 
-    monkeypatch.setattr(picture_folder, "write_synced", failing(picture_folder.write_synced))
-    monkeypatch.setattr(picture_folder, "sync_folder", failing(picture_folder.sync_folder))
+    monkeypatch.setattr(synced_files, "write_synced", failing(synced_files.write_synced))
+    monkeypatch.setattr(synced_files, "sync_folder", failing(synced_files.sync_folder))
     with pytest.raises(PictureFolderError, match=r"learning\.quotaBytes") as caught:
         folder.put("one", JPEG, quota_bytes=QUOTA, description=b"{}")
     assert (caught.value.code, files(tmp_path), folder.count, folder.size_bytes) == ("data-full", [], 0, 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 import msgspec
@@ -11,6 +10,7 @@ import msgspec
 from safetygear.errors import ModelError
 from safetygear_inference.model_change.config import ModelConfig
 from safetygear_inference.publishing.budget_file import write_error
+from safetygear_inference.synced_files import replace_synced
 
 FILE_NAME = "last-model.json"
 
@@ -73,13 +73,8 @@ class LastModelFile:
 
     def save(self, memory: ModelMemory) -> None:
         """Replace it; on the disk when this returns. Raises ModelError (data-…); the old one then still stands."""
-        scratch = self._path.with_suffix(".tmp")
         try:
-            with scratch.open("wb") as file:
-                file.write(msgspec.json.encode(memory))
-                file.flush()
-                os.fsync(file.fileno())
-            scratch.replace(self._path)
+            replace_synced(self._path, msgspec.json.encode(memory))
         except OSError as exc:
             error = write_error(exc, self._path)
             raise ModelError(f"{error}; no model to fall back to after a restart", code=error.code) from exc

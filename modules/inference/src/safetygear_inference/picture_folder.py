@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from safetygear.errors import SafetyGearError
+from safetygear_inference.synced_files import SCRATCH, replace_synced
 
 RESERVE_BYTES: Final = 32 * 1024 * 1024
 """Left free on the volume: the outbox needs it more than a picture does."""
 DAY_S: Final = 86_400.0
 QUOTA, RETENTION = "quota", "retention"
-PICTURE, DESCRIPTION, _PART = ".jpg", ".json", ".part"
+PICTURE, DESCRIPTION = ".jpg", ".json"
 
 N = TypeVar("N", bound=Hashable)
 """A picture's name: `str` of it is the file's name without its ending."""
@@ -192,16 +193,7 @@ class PictureFolder(Generic[N]):
         return self._folder / f"{picture}{suffix}"
 
     def _write(self, picture: N, suffix: str, data: bytes) -> None:
-        path = self._path(picture, suffix)
-        scratch = path.with_suffix(_PART)
-        try:
-            write_synced(scratch, data)
-            scratch.replace(path)
-            sync_folder(self._folder)
-        except OSError:
-            with contextlib.suppress(OSError):
-                scratch.unlink()
-            raise
+        replace_synced(self._path(picture, suffix), data)
 
     def _read(self, picture: N, suffix: str) -> bytes | None:
         with self._errors():
@@ -224,7 +216,7 @@ class PictureFolder(Generic[N]):
                 stem, suffix = Path(name).stem, Path(name).suffix
                 picture = self.name_of(stem) if suffix in {PICTURE, DESCRIPTION} else None
                 whole = not self._described or {f"{stem}{PICTURE}", f"{stem}{DESCRIPTION}"} <= sizes.keys()
-                if suffix == _PART or (picture is not None and not whole):
+                if suffix == SCRATCH or (picture is not None and not whole):
                     (self._folder / name).unlink(missing_ok=True)
                     swept += 1
                 elif picture is not None and suffix == PICTURE:
@@ -241,25 +233,6 @@ class PictureFolder(Generic[N]):
             yield
         except OSError as exc:
             raise as_folder_error(exc, self._folder, self.quota_setting) from exc
-
-
-def write_synced(path: Path, data: bytes) -> None:
-    """A file that is on the disk when it returns. Raises OSError."""
-    # From its first byte on for nobody else: it shows people.
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """The names in it are on the disk when it returns. Raises OSError."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _full(folder: Path, quota_setting: str) -> PictureFolderError:

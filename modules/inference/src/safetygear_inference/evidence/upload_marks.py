@@ -7,7 +7,8 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from safetygear_inference.picture_folder import as_folder_error, sync_folder, write_synced
+from safetygear_inference.picture_folder import as_folder_error
+from safetygear_inference.synced_files import replace_synced
 
 _SUFFIX = ".url"
 
@@ -43,13 +44,9 @@ class UploadMarks(Generic[N]):
 
     def add(self, picture: N, url: str) -> None:
         """On the disk when it returns."""
-        path = self._path(picture)
-        scratch = path.with_suffix(".part")
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            write_synced(scratch, url.encode())
-            scratch.replace(path)
-            sync_folder(self._folder)
+            replace_synced(self._path(picture), url.encode())
         except OSError as exc:
             raise as_folder_error(exc, self._folder, self._quota_setting) from exc
 

@@ -14,7 +14,8 @@ import msgspec
 from safetygear.messages.codec import Message, MessageError, decode, encode
 from safetygear_inference.learning.budget import Taken
 from safetygear_inference.learning.drift import DriftState
-from safetygear_inference.picture_folder import as_folder_error, sync_folder, write_synced
+from safetygear_inference.picture_folder import as_folder_error
+from safetygear_inference.synced_files import replace_synced
 
 FILE: Final = "state.json"
 QUOTA_SETTING: Final = "learning.quotaBytes"
@@ -58,10 +59,7 @@ class StateFile:
 
     def save(self, state: LearningState) -> None:
         """On the disk when it returns; until then the old one is."""
-        scratch = self._folder / f"{FILE}.part"
         try:
-            write_synced(scratch, encode(state))
-            scratch.replace(self._folder / FILE)
-            sync_folder(self._folder)
+            replace_synced(self._folder / FILE, encode(state))
         except OSError as exc:
             raise as_folder_error(exc, self._folder, QUOTA_SETTING) from exc

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 
 from safetygear.errors import ModelError
 from safetygear_inference.publishing.budget_file import write_error
+from safetygear_inference.synced_files import sync_folder
 
 PARTIAL: Final = "download.part"
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -111,7 +112,7 @@ class PackageStore:
         try:
             (folder / PARTIAL).replace(folder / name)
             for path in (folder, self._folder):
-                _sync_folder(path)
+                sync_folder(path)
         except OSError as exc:
             raise _data_error(exc, folder / name) from exc
         return folder / name
@@ -137,15 +138,6 @@ class PackageStore:
             return shutil.disk_usage(self._folder).free
         except OSError as exc:
             raise _data_error(exc, self._folder) from exc
-
-
-def _sync_folder(path: Path) -> None:
-    # A rename is on the disk once its folder is.
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _data_error(exc: OSError, path: Path) -> ModelError:

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from safetygear.errors import SafetyGearError
 from safetygear_inference.outbox.order import COPY_EVICTION_RANK, RESEND_EVICTION_RANK, RESEND_RANK, SEND_RANKS
+from safetygear_inference.synced_files import sync_folder
 
 BUSY_S = 2.0
 """For the last process's lock, which goes with it."""
@@ -110,7 +111,7 @@ class Store:
             # From its first byte on for nobody else: who broke which rule where is nobody's business.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             if new:
-                _sync_folder(path.parent)
+                sync_folder(path.parent)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_S)
         try:
             with _mapped(path):
@@ -382,12 +383,3 @@ def _no_space(path: Path) -> bool:
         return shutil.disk_usage(path.parent).free < 64 * 1024
     except OSError:
         return False
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new file's name is on the disk only when its folder is."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

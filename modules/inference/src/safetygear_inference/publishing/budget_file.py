@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
 
 from safetygear.errors import SafetyGearError
 from safetygear.messages.codec import MessageError, decode, encode
 from safetygear_inference.publishing.budget import BudgetRecord
+from safetygear_inference.synced_files import replace_synced
 
 FILE_NAME = "message-budget.json"
 
@@ -39,13 +39,9 @@ class BudgetFile:
 
     def save(self, record: BudgetRecord) -> None:
         """Replace the stored record. Raises BudgetFileError; the old record then still stands."""
-        scratch = self._path.with_suffix(".tmp")
         try:
-            with scratch.open("wb") as file:
-                file.write(encode(record))
-                file.flush()
-                os.fsync(file.fileno())  # after a power cut an empty file of the right name would count as nothing used
-            scratch.replace(self._path)
+            # After a power cut an empty file of the right name would count as nothing used.
+            replace_synced(self._path, encode(record))
         except OSError as exc:
             raise write_error(exc, self._path) from exc
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from pathlib import Path
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 import msgspec
 
 from safetygear_inference.detectors.runtimes.choice import SIMPLEST_FIRST, Choice, Variant
+from safetygear_inference.synced_files import replace_synced
 
 FILE_NAME: Final = "runtime-choice.json"
 MOST_KEPT: Final = 16
@@ -120,13 +120,8 @@ class ChoiceFile:
 
     def _save(self, memory: Memory) -> None:
         self._memory = memory
-        scratch = self._path.with_suffix(".tmp")
         try:
-            with scratch.open("wb") as file:
-                file.write(msgspec.json.encode(memory))
-                file.flush()
-                os.fsync(file.fileno())
-            scratch.replace(self._path)
+            replace_synced(self._path, msgspec.json.encode(memory))
         except OSError as exc:
             if not self._complained:
                 log.warning(
