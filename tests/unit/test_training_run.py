@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from safetygear_training.config import ConfigError, config_from, read_config
+from safetygear_training.config import config_from, read_config
 from safetygear_training.sampling import cumulative_chances, draw, held_back, repeat_factors
 from safetygear_training.schedule import Schedule
+from safetygear_training.toml_tables import ConfigError
 
 CONFIG = Path(__file__).parents[2] / "training" / "config.toml"
 

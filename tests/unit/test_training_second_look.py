@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from safetygear_training.config import ConfigError
 from safetygear_training.labels import HEAD, HELMET, NO_VEST, PERSON, VEST, class_mask
 from safetygear_training.pictures import Picture
 from safetygear_training.second_look.calibration import least_chance
@@ -17,6 +16,7 @@ from safetygear_training.second_look.config import read_config
 from safetygear_training.second_look.crops import AROUND, NO, UNCLEAR, YES, Crop, crops_of, places_without
 from safetygear_training.second_look.dressing import dressed
 from safetygear_training.second_look.samples import SIDE, make_sample, measured
+from safetygear_training.toml_tables import ConfigError
 
 CONFIG = Path(__file__).parents[2] / "training" / "second_look.toml"
 BODY = (100, 40, 140, 140)  # 100 px tall: the head at 113..127 x 40..54, the torso at 55..87
@@ -117,8 +117,17 @@ def test_the_least_chance_lets_five_in_a_hundred_be_wrong() -> None:
     assert least_chance(chance, right, np.ones(110)) == 0.71
 
 
-def test_an_unknown_field_is_named(tmp_path: Path) -> None:
-    wrong = tmp_path / "x.toml"
-    wrong.write_text(CONFIG.read_text().replace("dressed =", "dresed ="))
-    with pytest.raises(ConfigError, match=r"draws: dresed is unknown"):
-        read_config(wrong)
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("dressed =", "dresed =", r"draws: dresed is unknown"),
+        ("bodies = []", 'bodies = "helmet"', r"sources\.\w+\.bodies: 'helmet' is not a list"),
+        ("squeezed = false", "squeezed = 0", r"squeezed: 0 is not bool"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, right: str, wrong: str, said: str) -> None:
+    changed = CONFIG.read_text().replace(right, wrong, 1)
+    assert changed != CONFIG.read_text()
+    (tmp_path / "x.toml").write_text(changed)
+    with pytest.raises(ConfigError, match=said):
+        read_config(tmp_path / "x.toml")

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, get_type_hints
 
 from safetygear_training.looks import Looks
 from safetygear_training.samples import Framing
 from safetygear_training.schedule import Schedule
-
-
-class ConfigError(Exception):
-    """The file is wrong; the message is one line for the user."""
+from safetygear_training.toml_tables import ConfigError, check_names, read_section, read_sources, read_table
 
 
 @dataclass(frozen=True)
@@ -65,18 +61,9 @@ class Config:
     looks: Looks
 
 
-T = TypeVar("T")
-
-
 def read_config(path: Path) -> Config:
     """Raises ConfigError, one line."""
-    try:
-        table = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML ({error})") from error
-    return config_from(table)
+    return config_from(read_table(path))
 
 
 def config_from(table: dict[str, Any]) -> Config:
@@ -84,13 +71,9 @@ def config_from(table: dict[str, Any]) -> Config:
     sections = {
         name: kind for name, kind in get_type_hints(Config).items() if name not in ("seed", "enough", "sources")
     }
-    _check_names("the file", table, {"seed", "enough", "sources", *sections})
-    sources = table["sources"]
-    if not isinstance(sources, dict) or not sources:
-        raise ConfigError("sources: expected a table [sources.NAME] for each source")
-    read = tuple(_section(Source, f"sources.{name}", {"name": name, **part}) for name, part in sources.items())
-    parts = {name: _section(kind, name, table[name]) for name, kind in sections.items()}
-    config = Config(seed=table["seed"], enough=table["enough"], sources=read, **parts)
+    check_names("the file", table, {"seed", "enough", "sources", *sections})
+    parts = {name: read_section(kind, name, table[name]) for name, kind in sections.items()}
+    config = Config(seed=table["seed"], enough=table["enough"], sources=read_sources(Source, table["sources"]), **parts)
     schedule = config.schedule
     if not schedule.warmup_steps + schedule.decay_steps <= schedule.steps:
         raise ConfigError(f"schedule.steps: {schedule.steps} is less than warmup_steps + decay_steps")
@@ -98,30 +81,3 @@ def config_from(table: dict[str, Any]) -> Config:
         if any(side % 32 for side in size):
             raise ConfigError(f"schedule.{field}: {list(size)} must be multiples of 32")
     return config
-
-
-def _section(kind: type[T], name: str, table: Any) -> T:
-    if not isinstance(table, dict):
-        raise ConfigError(f"{name}: expected a table [{name}]")
-    hints = get_type_hints(kind)
-    _check_names(name, table, {field.name for field in fields(kind)})
-    return kind(**{key: _value(f"{name}.{key}", hints[key], value) for key, value in table.items()})
-
-
-def _check_names(where: str, table: dict[str, Any], expected: set[str]) -> None:
-    if unknown := sorted(set(table) - expected):
-        raise ConfigError(f"{where}: {unknown[0]} is unknown; expected {', '.join(sorted(expected))}")
-    if missing := sorted(expected - set(table)):
-        raise ConfigError(f"{where}: {missing[0]} is missing")
-
-
-def _value(name: str, hint: Any, value: Any) -> Any:
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(hint, type):
-        if type(value) is not hint:
-            raise ConfigError(f"{name}: {value!r} is not {hint.__name__}")
-        return value
-    if not isinstance(value, list):
-        raise ConfigError(f"{name}: {value!r} is not a list")
-    return tuple(tuple(item) if isinstance(item, list) else item for item in value)

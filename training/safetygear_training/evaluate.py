@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from safetygear_training.collection import halves, selection_sets, split
-from safetygear_training.config import Config, ConfigError, read_config
+from safetygear_training.config import Config, read_config
 from safetygear_training.detecting import onnx_network
 from safetygear_training.labels import CLASSES
 from safetygear_training.pictures import DataError, Picture, read_source
 from safetygear_training.rendered import read_clip
 from safetygear_training.scores import Scores, as_json, figure_of_merit, line, score_sets
+from safetygear_training.toml_tables import ConfigError
 
 log = logging.getLogger("safetygear_training")
 

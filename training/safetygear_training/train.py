@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from safetygear_training.collection import Collection, collect
-from safetygear_training.config import Config, ConfigError, read_config
+from safetygear_training.config import Config, read_config
 from safetygear_training.detecting import Network
 from safetygear_training.losses import LossParts, detection_loss
 from safetygear_training.network import Detector
@@ -46,6 +46,7 @@ from safetygear_training.state import (
     start,
     statistics,
 )
+from safetygear_training.toml_tables import ConfigError
 from safetygear_training.weights import WeightsError, delivered, load_delivered
 
 log = logging.getLogger("safetygear_training")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
 
-from safetygear_training.config import ConfigError
+from safetygear_training.toml_tables import check_names, read_section, read_sources, read_table
 
 
 @dataclass(frozen=True)
@@ -65,49 +63,15 @@ class Config:
     draws: Draws
 
 
-T = TypeVar("T")
-
-
 def read_config(path: Path) -> Config:
     """Raises ConfigError, one line."""
-    try:
-        table = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML ({error})") from error
-    _check_names("the file", table, {field.name for field in fields(Config)})
-    sources = tuple(
-        _section(Source, f"sources.{name}", {"name": name, **part}) for name, part in table["sources"].items()
-    )
+    table = read_table(path)
+    check_names("the file", table, {field.name for field in fields(Config)})
     return Config(
         seed=table["seed"],
         half=table["half"],
         every_steps=table["every_steps"],
-        sources=sources,
-        schedule=_section(Schedule, "schedule", table["schedule"]),
-        draws=_section(Draws, "draws", table["draws"]),
+        sources=read_sources(Source, table["sources"]),
+        schedule=read_section(Schedule, "schedule", table["schedule"]),
+        draws=read_section(Draws, "draws", table["draws"]),
     )
-
-
-def _section(kind: type[T], name: str, table: dict[str, Any]) -> T:
-    hints = get_type_hints(kind)
-    _check_names(name, table, set(hints))
-    return kind(**{key: _value(f"{name}.{key}", hints[key], value) for key, value in table.items()})
-
-
-def _check_names(where: str, table: dict[str, Any], expected: set[str]) -> None:
-    if unknown := sorted(set(table) - expected):
-        raise ConfigError(f"{where}: {unknown[0]} is unknown; expected {', '.join(sorted(expected))}")
-    if missing := sorted(expected - set(table)):
-        raise ConfigError(f"{where}: {missing[0]} is missing")
-
-
-def _value(name: str, hint: Any, value: Any) -> Any:
-    if hint is float and type(value) is int:
-        return float(value)
-    if isinstance(value, list):
-        return tuple(value)
-    if isinstance(hint, type) and type(value) is not hint:
-        raise ConfigError(f"{name}: {value!r} is not {hint.__name__}")
-    return value

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from safetygear_training.config import ConfigError
 from safetygear_training.pictures import DataError
 from safetygear_training.second_look.calibration import even, shares
 from safetygear_training.second_look.collection import Sets, measuring_sets, read
 from safetygear_training.second_look.config import read_config
 from safetygear_training.second_look.crops import GEARS, NO, YES
 from safetygear_training.second_look.scores import HEAD_PX, Network, balanced, logits_of
+from safetygear_training.toml_tables import ConfigError
 
 log = logging.getLogger("safetygear_training")
 

@@ -19,7 +19,6 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from safetygear_training.config import ConfigError
 from safetygear_training.pictures import DataError
 from safetygear_training.second_look.calibration import Calibration, calibrate
 from safetygear_training.second_look.collection import read
@@ -28,6 +27,7 @@ from safetygear_training.second_look.crops import ANSWERS, GEARS
 from safetygear_training.second_look.network import MEAN, SPREAD, SecondLook
 from safetygear_training.second_look.samples import SIDE
 from safetygear_training.second_look.train import torch_network
+from safetygear_training.toml_tables import ConfigError
 
 log = logging.getLogger("safetygear_training")
 

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own abbreviation
 
-from safetygear_training.config import ConfigError
 from safetygear_training.pictures import DataError
 from safetygear_training.second_look.collection import Sets, read
 from safetygear_training.second_look.config import Config, Schedule, read_config
 from safetygear_training.second_look.network import SecondLook
 from safetygear_training.second_look.samples import Pool, make_sample
 from safetygear_training.second_look.scores import Network, figure_of_merit, score_sets
+from safetygear_training.toml_tables import ConfigError
 
 log = logging.getLogger("safetygear_training")
 
