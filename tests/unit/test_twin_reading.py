@@ -157,6 +157,9 @@ def test_a_finding_of_the_whole_config_puts_the_field_back() -> None:
     [
         ({"dailyBlocks": 5000}, "must be a whole number, 0 to 1000, not 5000"),
         ({"logLevel": "LOUD"}, 'must be one of DEBUG, INFO, not "LOUD"'),
+        ({"dailyBlocks": [7]}, "must be a whole number, 0 to 1000, not a list"),
+        ({"cameras": {"g": {"url": "rtsp://a", "zones": {"z": {"points": [3]}}}}},
+            "must be a list of numbers, not [3]"),
         (
             {"cameras": {"g": {"url": "cam"}}},
             "must be a text, of the form ^rtsps?://, e.g. rtsp://192.0.2.1/stream",
@@ -177,6 +180,7 @@ def test_messages_say_what_would_be_right(desired: dict[str, Any], message: str)
         {"cameras": {"g": {"url": "rtsp//u:12345678@x"}}},
         {"rtsp://u:12345678@cam/1": 1},
         {"cameras": {"rtsp://u:12345678@cam/1": {}}},
+        {"detections": {"thresholds": {"rtsp://u:12345678@cam/1": 2}}},
     ],
 )
 def test_no_message_shows_a_secret(desired: dict[str, Any]) -> None:

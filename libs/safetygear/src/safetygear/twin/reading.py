@@ -260,9 +260,12 @@ def _shown_value(path: str, value: Json, expected: str) -> str:
     """`, not 99`; nothing where the value may be a secret: in a text field, or by its name."""
     if expected.startswith("text") or _SENSITIVE_NAME.search(path.rpartition(".")[2]):
         return ""
-    if isinstance(value, Mapping | list):
-        return ", not an object" if isinstance(value, Mapping) else ", not a list"
-    return f", not {json.dumps(value)[:_LONGEST_SHOWN]}"
+    for kind, article, name in ((Mapping, "an", "object"), (list, "a", "list")):
+        if isinstance(value, kind) and not expected.startswith(name):
+            return f", not {article} {name}"
+        if isinstance(value, kind) and "text" in expected:
+            return ""
+    return f", not {redact_url(json.dumps(value))[:_LONGEST_SHOWN]}"
 
 
 def _shown_name(name: str) -> str:
