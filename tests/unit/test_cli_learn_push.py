@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import socket
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from safetygear_workbench.cli.main import main
 from safetygear_workbench.evaluate.reading import open_truth
+from safetygear_workbench.learn.patience import ATTEMPTS
 from support.learn_commands import an_export, assert_one_line, pushed
 from support.stored_examples import Box, jpeg, write_example, write_examples
 from support.training_project import TrainingProject
-from support.training_server import KEY, TrainingServer, serving
+from support.training_server import KEY, Fault, Handler, TrainingServer, cut_after, serving, status
 
 Output = pytest.CaptureFixture[str]
 BOXES = (Box("helmet"), Box("person", 0.1, 0.1, 0.3, 0.6))
@@ -123,6 +127,43 @@ def test_a_device_that_makes_room_meanwhile(
     assert_one_line(capsys, "can't be read any more (No such file or directory). Push a copy.")
 
 
+HALF_WAY: dict[str, tuple[Fault, int, str]] = {
+    "the line is cut": (cut_after, 1, "the connection was cut. At least 64 of 70 pictures have arrived; "),
+    "the key is withdrawn": (
+        status(401),
+        2,
+        "a key of this very training resource. At least 64 of 70 pictures have arrived; ",
+    ),
+    "somebody ends it": (status(503), 130, "At least 64 of 70 pictures have arrived; "),
+}
+
+
+@pytest.mark.parametrize("name", HALF_WAY)
+def test_a_push_that_ends_half_way_says_how_far_it_came_and_is_gone_on_with(
+    server: TrainingServer, examples: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    async def works(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await handler(request)
+
+    def pause(_: float) -> None:
+        if code == 130:
+            raise KeyboardInterrupt
+
+    fault, code, said = HALF_WAY[name]
+    monkeypatch.setattr("safetygear_workbench.cli.learn.time.sleep", pause)
+    write_examples(examples, 70, BOXES)
+    server.faults = [("images/files", works), *[("images/files", fault)] * ATTEMPTS]
+    arguments = ["learn", "push", str(examples), "--project", server.project.id]
+    assert main(arguments) == code
+    printed = assert_one_line(capsys, said)
+    assert "the same command goes on with the others and sends none twice." in printed
+    server.faults = []
+    assert main(arguments) == 0
+    assert "64 were sent before" in capsys.readouterr().out
+    assert len(server.project.images) == 70
+    assert all(len(image.regions) == len(BOXES) for image in server.project.images.values())
+
+
 def test_faces_need_a_word(server: TrainingServer, examples: Path, capsys: Output) -> None:
     clear = write_example(examples, 60, BOXES, faces_blurred=False)
     arguments = ["learn", "push", str(examples), "--project", server.project.id]
@@ -148,6 +189,27 @@ def test_a_folder_gets_no_picture_that_was_changed_meanwhile(
 def damaged(folder: Path) -> None:
     path = sorted(folder.glob("*.jpg"))[3]
     path.write_bytes(path.read_bytes()[:-9])
+
+
+def fifo(folder: Path) -> None:
+    path = sorted(folder.glob("*.jpg"))[3]
+    path.unlink()
+    os.mkfifo(path)
+
+
+def a_socket(folder: Path) -> None:
+    path = sorted(folder.glob("*.jpg"))[3]
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as one:
+        # Its address may have 107 bytes only.
+        one.bind(f"/proc/self/fd/{(inside := os.open(folder, os.O_RDONLY))}/{path.name}")
+        os.close(inside)
+
+
+def a_device(folder: Path) -> None:
+    path = sorted(folder.glob("*.jpg"))[3]
+    path.unlink()
+    path.symlink_to("/dev/zero")
 
 
 def no_picture(folder: Path) -> None:
@@ -193,6 +255,9 @@ def many_tags(folder: Path) -> None:
 BROKEN: dict[str, tuple[Callable[[Path], None], str]] = {
     "a damaged JPEG": (damaged, "is damaged: its SHA-256"),
     "a JSON without JPEG": (no_picture, ".jpg is missing"),
+    "a FIFO for a JPEG": (fifo, ".jpg is no regular file"),
+    "a socket for a JPEG": (a_socket, ".jpg is no regular file"),
+    "a device for a JPEG": (a_device, ".jpg is no regular file"),
     "two of one id": (two_of_one_id, "says that it describes"),
     "no JSON": (not_json, "Example: "),
     "another form": (other_form, "safetygear.example/2"),

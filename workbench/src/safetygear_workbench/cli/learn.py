@@ -250,6 +250,7 @@ def _push_to_project(
     folder: Path, found: StoredExamples, wishes: Wishes, target: Target, *, dry_run: bool, as_json: bool
 ) -> int:
     from safetygear_workbench.learn.documents import plan_document, push_document, read_document
+    from safetygear_workbench.learn.half_way import telling_how_far
     from safetygear_workbench.learn.journal import Journal
     from safetygear_workbench.learn.project_push import ProjectPush
 
@@ -260,7 +261,10 @@ def _push_to_project(
     ):
         pushing = ProjectPush(service, _patience(bar.say), wishes)
         plan = pushing.plan(found.whole, journal)
-        result = None if dry_run else pushing.run(plan, journal, bar)
+        result = None
+        if not dry_run:
+            with telling_how_far(found.whole, journal, bar.say):
+                result = pushing.run(plan, journal, bar)
     document = plan_document(plan) if result is None else push_document(plan, result)
     if as_json:
         _print_json({**read_document(found), **document, "dryRun": dry_run})
@@ -289,6 +293,7 @@ def _push_to_blobs(
     from safetygear_inference.evidence.blob_container import AzureBlobContainer
     from safetygear_workbench.learn.blob_push import BlobPush
     from safetygear_workbench.learn.documents import read_document
+    from safetygear_workbench.learn.half_way import telling_how_far
     from safetygear_workbench.learn.journal import Journal
 
     with Journal(folder, place, read_only=dry_run) as journal, shown_progress("sending") as bar:
@@ -296,7 +301,8 @@ def _push_to_blobs(
         added = 0
         if not dry_run:
             pushing = BlobPush(AzureBlobContainer(), SystemClock(), bar.say)
-            added = asyncio.run(pushing.run(found.whole, place, sas, journal, bar)).added
+            with telling_how_far(found.whole, journal, bar.say):
+                added = asyncio.run(pushing.run(found.whole, place, sas, journal, bar)).added
     pending = len(found.whole) - before - added
     if as_json:
         counts = {"added": added, "pending": pending, "sentBefore": before, "dryRun": dry_run}

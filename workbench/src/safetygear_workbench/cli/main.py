@@ -65,9 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(command, given[1:])
     except UserError as exc:
-        return _fail(str(exc), EXIT_BAD_INPUT)
+        return _fail(_with_notes(exc), EXIT_BAD_INPUT)
     except SafetyGearError as exc:
-        return _fail(str(exc), EXIT_FAILED)
+        return _fail(_with_notes(exc), EXIT_FAILED)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
@@ -102,6 +102,12 @@ def _run(command: Command, arguments: list[str]) -> int:
 def _fail(message: str, code: int) -> int:
     sys.stderr.write(f"{PROGRAM}: {Redactor().redact(_one_line(message))}\n")
     return code
+
+
+def _with_notes(exc: SafetyGearError) -> str:
+    """What it says, and what was added on its way: how far the work had come."""
+    text, notes = str(exc), getattr(exc, "__notes__", [])
+    return " ".join([text if not notes or text.endswith(".") else f"{text}.", *notes])
 
 
 def _one_line(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,9 @@ def _stored(folder: Path, name: str) -> StoredExample:
 
 
 def _read(path: Path) -> bytes:
+    # A FIFO would be waited for, a device read for ever.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise UserError(f"{path.name} is no regular file")
     with path.open("rb") as file:
         data = file.read(PICTURE_BYTES + 1)
     if len(data) > PICTURE_BYTES:
