@@ -19,6 +19,8 @@ FACES_DESCRIPTION = (
     "blurred: the face of every person is made unrecognisable, and where no head can be found the person's upper part "
     "is. clear: as the camera gave it."
 )
+FACES_CLEAR = "faces-clear"
+"""Why a picture of a time in which faces might be clear does not leave the device: they may not any more."""
 
 
 class UploadConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):

@@ -12,8 +12,9 @@ from safetygear.messages.health import EvidenceHealth
 from safetygear.secret_references import SecretResolver
 from safetygear_inference.environment import Environment
 from safetygear_inference.event_keeper import EventKeeper
-from safetygear_inference.evidence.config import EvidenceConfig
+from safetygear_inference.evidence.config import FACES_CLEAR, EvidenceConfig
 from safetygear_inference.evidence.desk import EvidenceDesk
+from safetygear_inference.evidence.picture_id import PictureId
 from safetygear_inference.evidence.picture_making import CautiousDetector
 from safetygear_inference.evidence.snapshot import Snapshots
 from safetygear_inference.evidence.uploads import Uploads
@@ -56,6 +57,7 @@ class EvidenceParts:
             folder_name=environment.device or environment.instance,
             problem="upload",
             local_uri=lambda picture: picture.page_path,
+            stays=self._stays,
         )
         self.desk.uri_of = self.uploads.uri_of
         self.desk.place = self.uploads.place
@@ -91,6 +93,10 @@ class EvidenceParts:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.desk.run(), name="evidence-expiry")
             group.create_task(self.uploads.run(), name="evidence-uploads")
+
+    def _stays(self, picture: PictureId, _: bytes | None) -> str | None:
+        """A picture of a time in which faces might be clear stays here once they may not."""
+        return FACES_CLEAR if self._snapshots.config.faces == "blurred" and not picture.blurred else None
 
     def lost(self) -> Counter[str]:
         """Jobs of the side thread that were refused since the start."""

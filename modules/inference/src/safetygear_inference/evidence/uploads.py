@@ -59,11 +59,13 @@ class Uploads(Generic[N]):
         folder_name: str,
         problem: Part,
         local_uri: Callable[[N], str],
+        stays: Callable[[N, bytes | None], str | None] = lambda _, __: None,
         container: Callable[[], BlobContainer] = azure_container,
         off_loop: OffLoop = asyncio.to_thread,
     ) -> None:
         """`marks_folder`: what waits is noted in it. `folder_name`: of this device in the container. `problem`: under
-        which part of the module it is told that pictures wait. `local_uri`: of a picture that is not uploaded."""
+        which part of the module it is told that pictures wait. `local_uri`: of a picture that is not uploaded.
+        `stays`: of a picture and its description, why it must not leave the device, for good; None: it may."""
         self.uploaded = 0
         """Pictures since the start."""
         self.failed: Counter[str] = Counter()
@@ -78,6 +80,7 @@ class Uploads(Generic[N]):
         self._folder_name = re.sub(r"[^A-Za-z0-9_.-]", "_", folder_name).strip(".") or "device"
         self._problem: Part = problem
         self._local_uri = local_uri
+        self._stays = stays
         self._make_container = container
         self._container: BlobContainer | None = None
         self._off_loop = off_loop
@@ -156,10 +159,13 @@ class Uploads(Generic[N]):
                 self.given_up[GONE] += 1
             else:
                 description = await self._off_loop(self._store.read_description, picture)
-                await self._put(config, self._waiting[picture], jpeg, description)
-                self.uploaded += 1
-                self._backoff.reset()
-                self._problems.solved(self._problem)
+                why = await self._put(config, picture, jpeg, description)
+                if why is None:
+                    self.uploaded += 1
+                    self._backoff.reset()
+                    self._problems.solved(self._problem)
+                else:
+                    self.given_up[f"upload-{why}"] += 1
             await self._forget(picture)
         except SafetyGearError as exc:
             return await self._failed(picture, exc)
@@ -174,15 +180,21 @@ class Uploads(Generic[N]):
             except PictureFolderError:
                 del self._waiting[picture]  # tried once more after a restart
 
-    async def _put(self, config: UploadConfig, url: str, jpeg: bytes, description: bytes | None) -> None:
+    async def _put(self, config: UploadConfig, picture: N, jpeg: bytes, description: bytes | None) -> str | None:
+        """Why it was not sent, for good; None: it was. Raises SafetyGearError."""
         if self._resolver is None:
             raise TwinError("this process resolves no secrets", code="secret-missing")
         sas = await self._off_loop(self._resolver.resolve, config.sas_from)
         if self._container is None:
             self._container = await self._off_loop(self._make_container)
+        # Last: what may leave is as the twin says now, not as it said when the picture was taken.
+        if (why := self._stays(picture, description)) is not None:
+            return why
+        url = self._waiting[picture]
         await self._container.put(url, jpeg, sas)
         if description is not None:
             await self._container.put(url.removesuffix(PICTURE) + DESCRIPTION, description, sas, JSON)
+        return None
 
     async def _failed(self, picture: N, exc: SafetyGearError) -> bool:
         self.failed[exc.code] += 1

@@ -15,6 +15,7 @@ import msgspec
 
 from safetygear.learning.example import Example
 from safetygear.messages.codec import encode
+from safetygear_inference.evidence.config import FACES_CLEAR
 from safetygear_inference.learning.config import LearningConfig
 from safetygear_inference.learning.example_folder import CANDIDATES, Candidate, DescribedFolder
 from safetygear_inference.learning.library import ExampleLibrary, VerdictOf
@@ -22,7 +23,6 @@ from safetygear_inference.outbox.pump import OffLoop
 
 QUOTA_SHARE = 0.25
 """Of the quota of the examples, and beside it."""
-FACES_CLEAR = "faces-clear"
 
 
 class Candidates:

@@ -14,7 +14,7 @@ from safetygear.learning.example import (
     Reason,
     example_id,
 )
-from safetygear.messages.codec import BoundingBox
+from safetygear.messages.codec import BoundingBox, MessageError, decode
 from safetygear.messages.detections import FrameSize
 from safetygear_inference.evidence.crop import Part, Polygon
 from safetygear_inference.evidence.frame_order import order_of
@@ -117,6 +117,16 @@ def fingerprint_in(example: Example) -> Fingerprint:
     box = example.focus
     focus_norm = (box.left, box.top, box.left + box.width, box.top + box.height)
     return Fingerprint(int(example.perceptual_hash, 16), int(example.focus_hash, 16), focus_norm)
+
+
+def faces_are_covered(description: bytes | None) -> bool:
+    """Of the picture with that description file; where there is none, or it can't be read, nobody knows: False."""
+    if description is None:
+        return False
+    try:
+        return decode(description, Example).picture.faces_blurred
+    except MessageError:
+        return False
 
 
 def _box(xyxy_norm: BoxNorm) -> BoundingBox:

@@ -15,12 +15,14 @@ from safetygear.messages.health import LearningHealth
 from safetygear.secret_references import SecretResolver
 from safetygear_inference.analysis_pool import AnalysisPool
 from safetygear_inference.environment import Environment
+from safetygear_inference.evidence.config import FACES_CLEAR, Faces
 from safetygear_inference.evidence.picture_making import CautiousDetector
 from safetygear_inference.evidence.uploads import Uploads
 from safetygear_inference.frame_listeners import FrameListeners
 from safetygear_inference.judging.judges import Judges
 from safetygear_inference.learning.config import LearningConfig
 from safetygear_inference.learning.desk import LearningDesk
+from safetygear_inference.learning.example_making import faces_are_covered
 from safetygear_inference.learning.take_example import TakeExample
 from safetygear_inference.live import LiveState
 from safetygear_inference.problems import Problems
@@ -65,8 +67,10 @@ class LearningParts:
             folder_name=environment.device or environment.instance,
             problem="learning-upload",
             local_uri=str,
+            stays=self._stays,
         )
         self.desk.library.place = self.uploads.place
+        self._faces: Faces = "blurred"
         self._uploading = asyncio.Event()
         self._cameras = lambda: {camera.name for camera in live.all_cameras()}
 
@@ -77,6 +81,7 @@ class LearningParts:
 
     def configure(self, config: LearningConfig) -> None:
         self.desk.configure(config)
+        self._faces = config.faces
         self.uploads.configure(config.upload)
         if config.upload is not None:
             self._uploading.set()
@@ -104,6 +109,10 @@ class LearningParts:
         """The same for `getStatus`."""
         health = self.health()
         return None if health is None else msgspec.to_builtins(health)
+
+    def _stays(self, _: str, description: bytes | None) -> str | None:
+        """A picture of a time in which faces might be clear stays here once they may not."""
+        return FACES_CLEAR if self._faces == "blurred" and not faces_are_covered(description) else None
 
     async def _upload(self) -> None:
         # Not before there is somewhere to go: until then the volume stays as it is.
