@@ -13,6 +13,7 @@ import pytest
 
 from safetygear.errors import CameraError
 from safetygear.secret_references import Secret
+from safetygear_capture import kept_packets, rtsp
 from safetygear_capture.reasons import explain
 from safetygear_capture.rtsp import open_rtsp
 from safetygear_capture.rtsp_fake import Between, Fails, ScriptedCamera, Step, picture
@@ -238,6 +239,7 @@ def test_what_lies_between_key_frames_can_be_had_at_any_time_and_given_up_again(
         assert steps_s == pytest.approx([0.04] * 5, abs=0.005), "none is left out"
         assert key_frame.pts_s is not None
         assert 0.3 <= times_s[0] - key_frame.pts_s <= 0.6, "and it is the newest"
+        assert source.kept_outcomes == {"decoded": 1}
         source.decode_between(False)
         assert all(frame.keyframe for frame in read_frames(source, 2))
         source.decode_between(True)
@@ -284,6 +286,67 @@ def test_pictures_from_between_key_frames_are_whole(camera: RunningCamera) -> No
         numbers = [read_number(frame.load().arrays[0]) for frame in read_frames(source, 5)]
         assert numbers == list(range(numbers[0], numbers[0] + 5))
         assert not any(frame.corrupt for frame in read_frames(source, 2))
+    finally:
+        source.close()
+
+
+def test_no_call_spends_long_on_what_was_kept_and_a_key_frame_ends_it(
+    camera: RunningCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With no time at all each call decodes one of them while another one comes: only a key frame gets it out."""
+    monkeypatch.setattr(rtsp, "CATCH_UP_S", 0.0)
+    source = open_rtsp(request(camera.url("h264"), key_frames_apart_s=0.0, keeps_between=True))
+    try:
+        read_frames(source, 2)
+        for _ in range(10):
+            source.read()
+        source.decode_between(True)
+        for _ in range(8):
+            assert source.read() == []
+            assert source.awaits_key_frame, "nothing is wrong with the camera"
+        frames = read_frames(source, 5)
+        assert [frame.keyframe for frame in frames] == [True, False, False, False, False]
+        numbers = [read_number(frame.load().arrays[0]) for frame in frames]
+        assert [number - numbers[0] for number in numbers] == [0, 1, 2, 3, 4]
+        assert not source.awaits_key_frame
+        assert source.decode_errors == 0
+    finally:
+        source.close()
+
+
+def test_what_was_kept_is_decoded_by_as_many_calls_as_it_takes(
+    camera: RunningCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = open_rtsp(request(camera.url("h264"), key_frames_apart_s=0.0, keeps_between=True))
+    try:
+        key_frame = read_frames(source, 2)[-1]
+        for _ in range(8):
+            source.read()
+        monkeypatch.setattr(rtsp, "CATCH_UP_S", 0.0)
+        source.decode_between(True)
+        assert [source.read() for _ in range(3)] == [[], [], []]
+        monkeypatch.setattr(rtsp, "CATCH_UP_S", 10.0)
+        (newest,) = source.read()
+        assert newest.pts_s is not None and key_frame.pts_s is not None
+        assert newest.pts_s - key_frame.pts_s == pytest.approx(12 / 25, abs=0.005)
+    finally:
+        source.close()
+
+
+def test_where_too_much_was_kept_it_goes_on_from_the_next_key_frame(
+    camera: RunningCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_packets, "MOST_PACKETS", 5)
+    source = open_rtsp(request(camera.url("h264"), key_frames_apart_s=0.0, keeps_between=True))
+    try:
+        read_frames(source, 2)
+        for _ in range(8):
+            source.read()
+        source.decode_between(True)
+        assert source.read() == []
+        assert source.awaits_key_frame
+        assert read_frames(source, 1)[0].keyframe
+        assert source.kept_outcomes == {"too-many": 2, "waited": 1}, "one for each of both key frames"
     finally:
         source.close()
 

@@ -342,6 +342,7 @@ def test_every_frame_is_decoded_from_when_a_reader_wants_it(tmp_path: Path) -> N
     world.join()
     assert camera.requests[0].keeps_between
     assert told == [(2, False), (52, True), (54, False)]
+    assert status.kept == {"decoded": 1}
 
 
 def test_what_a_reader_wants_changes_no_other_camera(tmp_path: Path) -> None:

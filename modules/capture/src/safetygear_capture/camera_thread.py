@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable
 from typing import Final, Protocol
 
@@ -158,6 +159,7 @@ class _Play:
         self._lag = LagMeter()
         self._catching_up = False
         self._between = False
+        self._kept_told: Counter[str] = Counter()
 
     def run(self) -> None:
         """Until the thread is to end. Raises CameraError."""
@@ -177,6 +179,10 @@ class _Play:
             self._desk.packet(awaits_key_frame=self._source.awaits_key_frame)
             if self._source.decoding.reason:
                 self._desk.decoding = self._source.decoding
+            if self._source.kept_outcomes != self._kept_told:
+                outcomes = Counter(self._source.kept_outcomes)
+                self._desk.kept(outcomes - self._kept_told)
+                self._kept_told = outcomes
             for frame in frames:
                 self._take(frame)
             # The watchdog may have been first: packets without a picture would go on under its verdict for ever.

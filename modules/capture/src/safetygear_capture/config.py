@@ -67,9 +67,12 @@ class CameraConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         DecodedFrames,
         Meta(
             description="Which pictures are decoded. key-frames-when-quiet: key frames alone, at analysedFps at most, "
-            "until inference sees something move or somebody; then all, from the last key frame on. key-frames: never "
-            "others, which shows that somebody is there, but is too seldom for most rules. Where key frames are more "
-            "than 2 s apart, health says that the camera is blind in between."
+            "until inference sees something move or somebody; then all, from the last key frame on. For that the coded "
+            "pictures since then are kept, 4 MiB and 750 of them at most; where there were more, or the next key frame "
+            "comes before they are decoded, it goes on from that one (`kept` in capture's messages and the metric "
+            "`safetygear_capture_pictures_kept_total` count it). key-frames: never others, which shows that somebody "
+            "is there, but is too seldom for most rules. Where key frames are more than 2 s apart, health says that "
+            "the camera is blind in between."
         ),
     ] = "all"
     decode: Annotated[

@@ -47,6 +47,7 @@ class CameraDesk:
         self._frames_decoded = earlier.frames_decoded if earlier else 0
         self._frames_sent = earlier.frames_sent if earlier else 0
         self._dropped: Counter[str] = Counter(earlier.dropped if earlier else {})
+        self._kept: Counter[str] = Counter(earlier.kept if earlier else {})
         self._streamed_before_s = earlier.seconds_streaming if earlier else 0.0
         self._decoded_times_s: deque[float] = deque()
         self._size: tuple[int, int] | None = None
@@ -185,6 +186,11 @@ class CameraDesk:
         with self._lock:
             self._dropped[reason] += 1
 
+    def kept(self, outcomes: Counter[str]) -> None:
+        """What became of pictures that were kept between key frames, since the last call."""
+        with self._lock:
+            self._kept.update(outcomes)
+
     def streams(self) -> bool:
         """Whether pictures come, even if nobody takes them."""
         with self._lock:
@@ -219,6 +225,7 @@ class CameraDesk:
                 priority=self.config.priority,
                 frames=self.config.frames,
                 every_frame=self.every_frame,
+                kept=dict(self._kept),
                 decoder=self.decoding.decoder if streaming else None,
                 decoder_reason=self.decoding.reason if streaming else "",
             )

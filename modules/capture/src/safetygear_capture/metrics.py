@@ -20,6 +20,12 @@ class CaptureMetrics:
             "camera_state", "1 for each camera's state and reason", ["camera", "state", "reason"]
         )
         self._fps = metrics.gauge("camera_decoded_fps", "Pictures decoded per second, over ten seconds", ["camera"])
+        self._kept = metrics.counter(
+            "pictures_kept_total",
+            "Times that pictures kept between key frames were `decoded`, that the next key frame was `waited` for "
+            "because there were none, or that there were `too-many` to keep",
+            ["camera", "outcome"],
+        )
         self._key_frames = metrics.counter(
             "main_stream_key_frames_total", "Key frames of the main stream, by `sent` or why not", ["camera", "outcome"]
         )
@@ -53,6 +59,8 @@ class CaptureMetrics:
             self._raise("sent", self._sent, status.frames_sent, camera=camera)
             for reason, count in status.dropped.items():
                 self._raise("dropped", self._dropped, count, camera=camera, reason=reason)
+            for outcome, count in status.kept.items():
+                self._raise("kept", self._kept, count, camera=camera, outcome=outcome)
             self._state.set(1, camera=camera, state=status.state, reason=status.reason)
             self._fps.set(status.decoded_fps, camera=camera)
             if (main := status.main_stream) is not None:

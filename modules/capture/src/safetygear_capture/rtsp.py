@@ -9,7 +9,7 @@ import ssl
 import struct
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -39,6 +39,8 @@ UDP_BUFFER_BYTES: Final = 1 << 20
 """A 1080p key frame comes as a burst of some 100 KB."""
 TIMES_KEPT: Final = 64
 """Packets whose wall clock is remembered until their frame is decoded; decoders delay by at most 16."""
+CATCH_UP_S: Final = 0.1
+"""What one call spends on pictures that were kept: whoever waits for it has a camera to watch and a thread to end."""
 PRODUCER_REFERENCE_TIME: Final = struct.Struct("<qi")
 """AVProducerReferenceTime: wall clock in microseconds since 1970, flags. FFmpeg's rtpdec makes it of RTCP's reports."""
 # 4:2:0 planes in this order; the j form only says that the range is full.
@@ -66,6 +68,7 @@ class RtspSource:
         self._key_frame_s = -math.inf
         self._between = False
         self._kept: KeptPackets[Packet[VideoStream]] | None = KeptPackets() if request.keeps_between else None
+        self._newest_kept: VideoFrame | None = None
         self._camera_s: OrderedDict[int, float] = OrderedDict()
         self._read_timeout_s = request.read_timeout_s
         started_s = time.monotonic()
@@ -116,7 +119,7 @@ class RtspSource:
         if self._key_frames_apart_s is not None and not self._between:
             return self._key_frame(packet, waited, self._key_frames_apart_s)
         if self._kept is not None and not self._begun:
-            return self._begin_between(packet)
+            return self._catch_up(packet, self._kept)
         self._remember_time(packet)
         if not self._begun:
             self._begun = packet.is_keyframe
@@ -140,29 +143,42 @@ class RtspSource:
 
     def decode_between(self, wanted: bool) -> None:
         if self._kept is not None and wanted != self._between:
-            self._between, self._begun = wanted, False
+            self._between, self._begun, self._newest_kept = wanted, False, None
             self._stream.codec_context.skip_frame = "DEFAULT"
             self._stream.codec_context.flush_buffers()
-            if not wanted:
+            if wanted:
+                self._kept.wanted()
+            else:
                 self._kept.clear()
 
-    def _begin_between(self, packet: Packet[VideoStream]) -> list[DecodedFrame]:
-        assert self._kept is not None
-        self._kept.take(packet, packet.size, keyframe=packet.is_keyframe)
-        newest: list[DecodedFrame] = []
-        self.awaits_key_frame = not len(self._kept)
-        for kept in self._kept.all():
-            self._begun = True
-            self._remember_time(kept)
+    @property
+    def kept_outcomes(self) -> Mapping[str, int]:
+        return {} if self._kept is None else self._kept.outcomes
+
+    def _catch_up(self, packet: Packet[VideoStream], kept: KeptPackets[Packet[VideoStream]]) -> list[DecodedFrame]:
+        """Some of what was kept is decoded; the picture of the last of it."""
+        if packet.is_keyframe:
+            # What is left of the run before is skipped.
+            self._stream.codec_context.flush_buffers()
+            self._newest_kept = None
+        kept.take(packet, packet.size, keyframe=packet.is_keyframe)
+        until_s = time.monotonic() + CATCH_UP_S
+        while (older := kept.next()) is not None:
+            self._remember_time(older)
             try:
-                decoded = [frame for frame in kept.decode() if isinstance(frame, VideoFrame)]
+                decoded = [frame for frame in older.decode() if isinstance(frame, VideoFrame)]
             except av.FFmpegError:
                 self.decode_errors += 1
-                continue
-            # The older ones are as late as the last key frame is old: to hand them over would look like a lag.
-            newest = [self._frame(decoded[-1], waited=True)] if decoded else newest
-        self._kept.clear()
-        return newest
+                decoded = []
+            self._newest_kept = decoded[-1] if decoded else self._newest_kept
+            self._begun = not len(kept)
+            if not self._begun and time.monotonic() >= until_s:
+                break
+        # Nothing is wrong with the camera while it takes time.
+        self.awaits_key_frame = not self._begun
+        newest, self._newest_kept = self._newest_kept, None if self._begun else self._newest_kept
+        # The older ones are as late as the last key frame is old: to hand them over would look like a lag.
+        return [self._frame(newest, waited=True)] if self._begun and newest is not None else []
 
     def close(self) -> None:
         if not self._closed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from safetygear.errors import CameraError
 from safetygear_capture.decoding import SOFTWARE, Decoding
+from safetygear_capture.kept_packets import DECODED
 from safetygear_capture.reasons import explain
 from safetygear_capture.source import DecodedFrame, Planes, SourceRequest
 
@@ -76,6 +78,7 @@ class ScriptedSource:
         self.only_key_frames = False
         self.closed = False
         self.between = False
+        self.kept_outcomes: Counter[str] = Counter()
         self._keeps_between = keeps_between
         self._key_frames_apart_s = key_frames_apart_s
         self._key_frame_pts_s = -math.inf
@@ -106,6 +109,8 @@ class ScriptedSource:
 
     def decode_between(self, wanted: bool) -> None:
         self.between = wanted and self._keeps_between
+        if self.between and self._key_frame_pts_s > -math.inf:
+            self.kept_outcomes[DECODED] += 1
 
     def _due(self, frame: DecodedFrame, apart_s: float) -> bool:
         pts_s = frame.pts_s if frame.pts_s is not None else math.inf

@@ -10,7 +10,7 @@ Contract (tests/contract/test_frame_source.py runs it against rtsp.py on a real 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -111,7 +111,7 @@ class FrameSource(Protocol):
     @property
     def awaits_key_frame(self) -> bool:
         """Pictures of the announced codec arrive, but the first or, where only key frames are decoded, the next one has
-        not come yet: nothing is decoded before."""
+        not come yet: nothing is decoded before. Also while those that were kept are still being decoded."""
         ...
 
     def read(self) -> Sequence[DecodedFrame]: ...
@@ -122,7 +122,13 @@ class FrameSource(Protocol):
 
     def decode_between(self, wanted: bool) -> None:
         """Where only key frames are decoded, and what lies between is kept: decode that too, from the last key frame
-        on, or no longer. Of the pictures that were kept, the newest is given."""
+        on, or no longer. What was kept is decoded by some calls of `read`, none of which takes long; of these pictures
+        the newest is given. A key frame that comes meanwhile ends it: it goes on from there."""
+        ...
+
+    @property
+    def kept_outcomes(self) -> Mapping[str, int]:
+        """What became of the pictures that were kept, since opening: see kept_packets.py."""
         ...
 
     def close(self) -> None: ...

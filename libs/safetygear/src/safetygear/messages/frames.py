@@ -129,6 +129,10 @@ class CameraStatus(Message, frozen=True, kw_only=True):
     """Which of the stream's pictures are decoded, as configured."""
     every_frame: bool = True
     """Whether all of them are decoded now."""
+    kept: dict[str, int] = msgspec.field(default_factory=dict)
+    """What became of the pictures that are kept between key frames, since the capture process started: how often all
+    pictures were wanted, and these were `decoded`, or there were none and the next key frame was `waited` for; and how
+    often there were `too-many`, so that they were let go."""
     decoder: Decoder | None = None
     """What decodes them; null while it does not stream."""
     decoder_reason: str = ""
