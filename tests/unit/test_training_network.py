@@ -4,17 +4,20 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs training/requirements.txt: torch is no part of the product")
 
 from safetygear_training.blend import blend  # noqa: E402 - only where torch is there
+from safetygear_training.coco_start import coco_detector, measure_batch_norm  # noqa: E402
 from safetygear_training.losses import detection_loss, overlaps  # noqa: E402
 from safetygear_training.network import Detector  # noqa: E402
 from safetygear_training.state import parameters, set_parameters, set_statistics, statistics  # noqa: E402
 from safetygear_training.weights import (  # noqa: E402
+    STEM,
     WeightsError,
     delivered,
     fold_batch_norm,
-    load_delivered,
+    read_delivered,
     stem_from_focus,
     stem_to_focus,
 )
+from safetygear_training.widen import widened  # noqa: E402
 
 SIZE = (64, 96)
 
@@ -51,13 +54,78 @@ def test_folding_batch_norm_changes_nothing(detector, images):
 
 def test_weights_come_back_as_they_went(detector, tmp_path):
     torch.save(delivered(detector.state_dict()), tmp_path / "w.pth")
-    other = Detector()
-    load_delivered(other, tmp_path / "w.pth")
+    other = read_delivered(tmp_path / "w.pth")
     for name, value in detector.state_dict().items():
         assert torch.allclose(other.state_dict()[name].float(), value.float(), rtol=1e-5), name
     torch.save({"a": torch.zeros(1)}, tmp_path / "x.pth")
     with pytest.raises(WeightsError, match=r"x\.pth"):
-        load_delivered(other, tmp_path / "x.pth")
+        read_delivered(tmp_path / "x.pth")
+
+
+@pytest.mark.parametrize("channels", [24, 32, 40])
+def test_a_widened_network_answers_as_the_narrow_one(detector, images, channels, tmp_path):
+    detector.train()
+    detector(images)  # batch norms that are not all the same
+    detector.eval()
+    wide = widened(detector, channels, seed=3).eval()
+    with torch.no_grad():
+        assert torch.allclose(wide(images), detector(images), atol=1e-4)
+    torch.save(delivered(wide.state_dict()), tmp_path / "wide.pth")
+    assert read_delivered(tmp_path / "wide.pth").channels == channels
+
+
+def test_copies_of_a_channel_are_read_differently(detector):
+    pointwise = widened(detector, 24, seed=3).backbone.backbone.dark2[0].pconv.conv.weight.detach()[:, :, 0, 0]
+    # inputs 16 to 23 are copies of 0 to 7, outputs 32 to 47 of 0 to 15
+    shares = pointwise[:, :8] / (pointwise[:, :8] + pointwise[:, 16:24])
+    assert torch.allclose(
+        pointwise[:16, :8] + pointwise[:16, 16:24], pointwise[32:, :8] + pointwise[32:, 16:24], atol=1e-6
+    )
+    assert 0.1 < float(shares.min()) < float(shares.max()) < 0.9
+    assert float(shares.std()) > 0.05
+
+
+def test_a_network_of_the_same_width_is_left_alone(detector):
+    assert widened(detector, 16, seed=3) is detector
+
+
+@pytest.fixture
+def coco(tmp_path):
+    """A file like YOLOX-nano's COCO weights: 80 classes, an interleaved stem for pixels up to 255."""
+    torch.manual_seed(5)
+    state = delivered(Detector(classes=80).state_dict())
+    torch.save({"model": state}, tmp_path / "coco.pth")
+    return tmp_path / "coco.pth", state
+
+
+def test_a_run_from_coco_begins_with_its_persons(coco, images):
+    path, state = coco
+    detector = coco_detector(path, seed=0).eval()
+    plain = Detector(classes=80).eval()
+    plain.load_state_dict(state | {STEM: stem_from_focus(state[STEM]) * 255})
+    with torch.no_grad():
+        ours, coco_s = detector(images), plain(images)
+    assert torch.allclose(ours[..., :6], coco_s[..., :6], atol=1e-5)  # boxes, objectness, person
+    assert (ours[..., 6:].sigmoid() < 0.5).all()
+
+
+def test_measured_batch_norms_change_no_answer_and_know_the_pictures(coco, images):
+    detector = coco_detector(coco[0], seed=0).eval()
+    with torch.no_grad():
+        before = detector(images)
+        measure_batch_norm(detector, images.split(1))
+        assert torch.allclose(detector(images), before, atol=1e-4)
+        stem = detector.backbone.backbone.stem.conv
+        assert torch.allclose(stem.conv(images).std((0, 2, 3), correction=0), torch.ones(16), atol=1e-3)
+
+
+def test_a_file_that_is_not_cocos_is_named(tmp_path, detector):
+    torch.save(detector.state_dict(), tmp_path / "ours.pth")
+    with pytest.raises(WeightsError, match=r"ours\.pth: no COCO weights"):
+        coco_detector(tmp_path / "ours.pth", seed=0)
+    (tmp_path / "text.pth").write_text("no weights")
+    with pytest.raises(WeightsError, match=r"text\.pth"):
+        coco_detector(tmp_path / "text.pth", seed=0)
 
 
 def test_vectors_of_a_network_fit_back(detector):

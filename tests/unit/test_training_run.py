@@ -87,6 +87,7 @@ def test_the_shipped_configuration_reads():
         ("schedule", "final_size", [384, 650], r"schedule.final_size: \[384, 650\] must be multiples of 32"),
         ("looks", "fog", 0.5, "looks: fog is unknown"),
         ("looks", "blur", None, "looks: blur is missing"),
+        ("network", "channels", 20, "network.channels: 20 must be a multiple of 8"),
         ("batches", "workers", True, "batches.workers: True is not int"),
     ],
 )
@@ -98,6 +99,26 @@ def test_a_wrong_field_is_named(section, field, value, said):
         table[section][field] = value
     with pytest.raises(ConfigError, match=said):
         config_from(table)
+
+
+@pytest.mark.parametrize("name", ["config.toml", "larger.toml", "short.toml"])
+def test_every_configuration_reads_and_learns_from_no_measured_picture(name):
+    config = read_config(CONFIG.parent / name)
+    assert "cppe_val" not in [source.name for source in config.sources]
+    assert config.network.channels == (24 if name == "larger.toml" else 16)
+
+
+def test_a_source_can_be_left_out():
+    config = read_config(CONFIG)
+    left = config.without(["hhw_train", "hhw_train2"])
+    assert [s.name for s in left.sources] == [s.name for s in config.sources if not s.name.startswith("hhw")]
+    assert left.schedule == config.schedule
+    with pytest.raises(
+        ConfigError, match="--without: cppe_val is no source of this run; expected one of rf100cs_train"
+    ):
+        config.without(["cppe_val"])
+    with pytest.raises(ConfigError, match="no source is left"):
+        config.without([source.name for source in config.sources])
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path):

@@ -14,8 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from safetygear_training.network import Detector
-from safetygear_training.weights import WeightsError, delivered, load_delivered
+from safetygear_training.weights import WeightsError, delivered, read_delivered
 
 log = logging.getLogger("safetygear_training")
 
@@ -36,10 +35,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--share", type=float, default=0.5, help="of the second, 0 to 1")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    first, second = Detector(), Detector()
     try:
-        load_delivered(first, given.first)
-        load_delivered(second, given.second)
+        first, second = read_delivered(given.first), read_delivered(given.second)
+        if first.channels != second.channels:
+            raise WeightsError(f"{given.second}: {second.channels} channels, {given.first} has {first.channels}")
     except WeightsError as error:
         log.error("%s", error)  # noqa: TRY400 - what the user can cause has no traceback
         return 2

@@ -62,7 +62,7 @@ def collect(config: Config, data: Path, teacher: Path, gear_teachers: Sequence[P
         kept, back = split(read_source(data, source.name, source.whole_heads, source.squeezed), source)
         if source.persons_from_teacher:
             kept = teach(kept, teacher, cache / "persons.npz")
-        if source.gear_from_teacher:
+        if source.gear_from_teacher and gear_teachers:
             kept = teach_gear(kept, gear_teachers, cache / "gear.npz")
         if back:
             selection[source.name] = back

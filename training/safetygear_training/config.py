@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -24,6 +25,14 @@ class Source:
     squeezed: bool
     persons_from_teacher: bool
     gear_from_teacher: bool
+
+
+@dataclass(frozen=True)
+class Network:
+    """The detector that is trained; a start of fewer channels is widened."""
+
+    channels: int  # after the stem, a multiple of 8
+    bfloat16: bool  # activations: faster only on processors with AVX512-BF16 or AMX
 
 
 @dataclass(frozen=True)
@@ -53,12 +62,23 @@ class Config:
     seed: int
     enough: float  # share of a source's pictures below which a class counts as rare
     sources: tuple[Source, ...]
+    network: Network
     schedule: Schedule
     optimiser: Optimiser
     batches: Batches
     evaluation: Evaluation
     framing: Framing
     looks: Looks
+
+    def without(self, names: Sequence[str]) -> Config:
+        """The same run with some sources left out, neither learned from nor chosen by. Raises ConfigError."""
+        known = [source.name for source in self.sources]
+        if unknown := [name for name in names if name not in known]:
+            raise ConfigError(f"--without: {unknown[0]} is no source of this run; expected one of {', '.join(known)}")
+        left = tuple(source for source in self.sources if source.name not in names)
+        if not left:
+            raise ConfigError("--without: no source is left to learn from")
+        return replace(self, sources=left)
 
 
 def read_config(path: Path) -> Config:
@@ -77,6 +97,8 @@ def config_from(table: dict[str, Any]) -> Config:
     schedule = config.schedule
     if not schedule.warmup_steps + schedule.decay_steps <= schedule.steps:
         raise ConfigError(f"schedule.steps: {schedule.steps} is less than warmup_steps + decay_steps")
+    if config.network.channels <= 0 or config.network.channels % 8:
+        raise ConfigError(f"network.channels: {config.network.channels} must be a multiple of 8")
     for field, size in (("final_size", schedule.final_size), *(("sizes", size) for size in schedule.sizes)):
         if any(side % 32 for side in size):
             raise ConfigError(f"schedule.{field}: {list(size)} must be multiples of 32")

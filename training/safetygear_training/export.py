@@ -18,7 +18,7 @@ import torch
 
 from safetygear_training.labels import CLASSES
 from safetygear_training.network import Detector, Exported
-from safetygear_training.weights import PIXEL_RANGE, WeightsError, fold_batch_norm, load_delivered
+from safetygear_training.weights import PIXEL_RANGE, WeightsError, fold_batch_norm, read_delivered
 
 log = logging.getLogger("safetygear_training")
 
@@ -34,9 +34,7 @@ METADATA = {
 
 def export(weights: Path, target: Path, size: tuple[int, int]) -> None:
     """Raises WeightsError."""
-    detector = Detector()
-    load_delivered(detector, weights)
-    export_detector(fold_batch_norm(detector.eval()), target, size)
+    export_detector(fold_batch_norm(read_delivered(weights).eval()), target, size)
 
 
 def export_detector(detector: Detector, target: Path, size: tuple[int, int]) -> None:

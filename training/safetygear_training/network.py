@@ -1,5 +1,6 @@
-"""The detector: YOLOX-nano's shape (depth .33, width .25, depthwise) with ReLU, in torch.
+"""The detector: YOLOX-nano's shape (depth .33, depthwise) with ReLU, in torch.
 
+16 channels after the stem are YOLOX-nano's own width (.25); every other width is a multiple of that number.
 Parameter names follow the public YOLOX state dict, so that its weights load by name. The Focus stem (four interleaved
 pictures and a 3x3 convolution) is held as the equal 6x6 convolution of stride 2. Input: BGR / 255, NCHW.
 """
@@ -13,8 +14,7 @@ from torch import Tensor, nn
 from safetygear_training.labels import CLASSES
 
 BATCH_NORM = {"eps": 1e-3, "momentum": 0.03}
-STEM_CHANNELS = 16
-HEAD_CHANNELS = 64
+NANO_CHANNELS = 16
 
 
 class Convolution(nn.Module):
@@ -96,9 +96,9 @@ class Stem(nn.Module):
 class Darknet(nn.Module):
     """Pictures to features at strides 8, 16 and 32."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        c = STEM_CHANNELS
+        c = channels
         self.stem = Stem(c)
         self.dark2 = nn.Sequential(Separable(c, 2 * c, 3, 2), CrossStage(2 * c, 2 * c, 1))
         self.dark3 = nn.Sequential(Separable(2 * c, 4 * c, 3, 2), CrossStage(4 * c, 4 * c, 3))
@@ -116,10 +116,10 @@ class Darknet(nn.Module):
 class Pyramid(nn.Module):
     """The backbone and its paths down and up again (PAFPN)."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        a, b, c = 4 * STEM_CHANNELS, 8 * STEM_CHANNELS, 16 * STEM_CHANNELS
-        self.backbone = Darknet()
+        a, b, c = 4 * channels, 8 * channels, 16 * channels
+        self.backbone = Darknet(channels)
         self.lateral_conv0, self.C3_p4 = Convolution(c, b, 1), CrossStage(2 * b, b, 1, False)
         self.reduce_conv1, self.C3_p3 = Convolution(b, a, 1), CrossStage(2 * a, a, 1, False)
         self.bu_conv2, self.C3_n3 = Separable(a, a, 3, 2), CrossStage(2 * a, b, 1, False)
@@ -137,10 +137,10 @@ class Pyramid(nn.Module):
 class Head(nn.Module):
     """Features to box offsets, objectness logit and class logits, one map per stride."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, channels: int) -> None:
         super().__init__()
-        h = HEAD_CHANNELS
-        inputs = (4 * STEM_CHANNELS, 8 * STEM_CHANNELS, 16 * STEM_CHANNELS)
+        h = 4 * channels
+        inputs = (4 * channels, 8 * channels, 16 * channels)
         self.stems = nn.ModuleList(Convolution(c, h, 1) for c in inputs)
         self.cls_convs = nn.ModuleList(nn.Sequential(Separable(h, h, 3), Separable(h, h, 3)) for _ in inputs)
         self.reg_convs = nn.ModuleList(nn.Sequential(Separable(h, h, 3), Separable(h, h, 3)) for _ in inputs)
@@ -160,9 +160,10 @@ class Head(nn.Module):
 class Detector(nn.Module):
     """(B, 3, H, W) -> (B, anchors, 5 + classes): dx, dy, log w, log h in strides, then logits."""
 
-    def __init__(self, classes: int = len(CLASSES)) -> None:
+    def __init__(self, classes: int = len(CLASSES), channels: int = NANO_CHANNELS) -> None:
         super().__init__()
-        self.backbone, self.head = Pyramid(), Head(classes)
+        self.channels = channels
+        self.backbone, self.head = Pyramid(channels), Head(classes, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         maps = [torch.cat(parts, 1).flatten(2) for parts in self.head(self.backbone(x))]

@@ -27,9 +27,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from safetygear_training.equalise import equalise
 from safetygear_training.export import METADATA, export_detector
-from safetygear_training.network import Detector
 from safetygear_training.pictures import DataError, Pixels, letterbox, read_source
-from safetygear_training.weights import WeightsError, fold_batch_norm, load_delivered
+from safetygear_training.weights import WeightsError, fold_batch_norm, read_delivered
 
 log = logging.getLogger("safetygear_training")
 
@@ -102,9 +101,7 @@ def quantise(
     seven_bits: bool = True,
 ) -> None:
     """Raises WeightsError."""
-    detector = Detector()
-    load_delivered(detector, weights)
-    fold_batch_norm(detector.eval())
+    detector = fold_batch_norm(read_delivered(weights).eval())
     equalise(detector, (torch.from_numpy(blob(pixels, size)).div(255) for pixels in equalised_by))
     with tempfile.TemporaryDirectory() as folder:
         plain, prepared = Path(folder, "float.onnx"), Path(folder, "prepared.onnx")

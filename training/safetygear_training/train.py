@@ -47,7 +47,8 @@ from safetygear_training.state import (
     statistics,
 )
 from safetygear_training.toml_tables import ConfigError
-from safetygear_training.weights import WeightsError, delivered, load_delivered
+from safetygear_training.weights import WeightsError, delivered, read_delivered
+from safetygear_training.widen import widened
 
 log = logging.getLogger("safetygear_training")
 
@@ -91,7 +92,8 @@ def train_part(detector: Detector, config: Config, pictures: Collection, step: i
     ]
     images = torch.from_numpy(np.stack([sample.pixels for sample in samples])).permute(0, 3, 1, 2).float().div_(255)
     detector.zero_grad(set_to_none=True)
-    raw = detector(images.contiguous(memory_format=torch.channels_last))
+    with torch.autocast("cpu", torch.bfloat16, enabled=config.network.bfloat16):
+        raw = detector(images.contiguous(memory_format=torch.channels_last)).float()
     loss, parts = detection_loss(
         raw, [sample.boxes for sample in samples], np.stack([sample.mask for sample in samples]), size
     )
@@ -99,17 +101,25 @@ def train_part(detector: Detector, config: Config, pictures: Collection, step: i
     return parts
 
 
+def first_detector(config: Config, start_from: Path) -> Detector:
+    """What a run begins with: the delivered weights, widened where the run's network has more channels.
+
+    Raises WeightsError.
+    """
+    detector = read_delivered(start_from)
+    if detector.channels > config.network.channels:
+        raise WeightsError(f"{start_from}: {detector.channels} channels, network.channels is {config.network.channels}")
+    return widened(detector, config.network.channels, config.seed)
+
+
 def work(rank: int, shared: Shared, config: Config, pictures: Collection, start_from: Path, out: Path) -> None:
     """One process: its parts of every step, and the same update as the others make. The first also writes."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    detector = Detector().to(memory_format=torch.channels_last)
+    detector = first_detector(config, start_from).to(memory_format=torch.channels_last)
     optimiser = make_optimiser(detector, config.optimiser)
-    if (out / "last.pth").exists():
-        run = resume(out / "last.pth", detector, optimiser)
-    else:
-        load_delivered(detector, start_from)
-        run = start(detector)
+    last = out / "last.pth"
+    run = resume(last, detector, optimiser) if last.exists() else start(detector)
     detector.train()
     before, began_s = statistics(detector), time.monotonic()
     while run.step < config.schedule.steps:
@@ -165,7 +175,7 @@ def keep_record(
     """Evaluation and checkpoint where one is due: last.pth to go on from, best.pth and history.json to choose by."""
     done = run.step == config.schedule.steps
     if run.step % config.evaluation.every_steps == 0 or done:
-        averaged = run.load_average(Detector().to(memory_format=torch.channels_last))
+        averaged = run.load_average(Detector(channels=detector.channels).to(memory_format=torch.channels_last))
         scores = score_sets(torch_network(averaged), config.evaluation.size, pictures.selection)
         merit = figure_of_merit(scores)
         for name, part in scores.items():
@@ -182,7 +192,7 @@ def keep_record(
 
 
 def share(context: ForkContext, config: Config) -> Shared:
-    detector, parts = Detector(), config.batches.parts_per_step
+    detector, parts = Detector(channels=config.network.channels), config.batches.parts_per_step
     return Shared(
         torch.zeros(parts, sum(p.numel() for p in detector.parameters())).share_memory_(),
         torch.zeros(parts, statistics(detector).numel()).share_memory_(),
@@ -212,14 +222,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--gear-teacher", type=Path, action="append", default=[], help="detectors (ONNX) that find gear"
     )
+    parser.add_argument("--without", action="append", default=[], help="a source to leave out (repeatable)")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; goes on where last.pth stands")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stdout)
     torch.set_num_threads(1)
     try:
-        config = read_config(given.config)
+        config = read_config(given.config).without(given.without)
         given.out.mkdir(parents=True, exist_ok=True)
-        load_delivered(Detector(), given.start)
+        first_detector(config, given.start)
         pictures = collect(config, given.data, given.teacher, given.gear_teacher, given.out)
     except (ConfigError, DataError, WeightsError, CheckpointError) as error:
         log.error("%s", error)  # noqa: TRY400 - what the user can cause has no traceback

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -40,15 +41,17 @@ def delivered(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
-def load_delivered(detector: Detector, path: Path) -> None:
-    """Raises WeightsError where the file is none of ours."""
+def read_delivered(path: Path) -> Detector:
+    """The detector of a delivered file, as wide as the file is. Raises WeightsError where the file is none of ours."""
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
+        detector = Detector(channels=len(state[STEM]))
         state[STEM] = stem_from_focus(state[STEM]) * PIXEL_RANGE
         detector.load_state_dict(state)
-    except (OSError, RuntimeError, KeyError, AttributeError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, AttributeError, UnpicklingError) as error:
         reason = str(error).splitlines()[0]
         raise WeightsError(f"{path}: no weights of this detector ({reason})") from error
+    return detector
 
 
 @torch.no_grad()
