@@ -63,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, default=Path(__file__).parent.parent / "config.toml")
     parser.add_argument("--persons-only", type=Path, action="append", default=[], help="a COCO network, beside them")
     parser.add_argument("--choose", action="store_true", help="only the sets a checkpoint may be chosen by")
+    parser.add_argument(
+        "--whole", action="append", default=[], help="a source as one set, for a model that did not learn from it"
+    )
     parser.add_argument("--rendered", type=Path, nargs=2, metavar=("CLIP", "TRUTH"), help="a rendered clip, as a set")
     parser.add_argument("--json", type=Path, help="where the figures go as well")
     given = parser.parse_args(arguments)
@@ -70,6 +73,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = read_config(given.config)
         sets = selection_sets(config, given.data) if given.choose else evaluation_sets(config, given.data)
+        for source in config.sources:
+            if source.name in given.whole:
+                sets[f"{source.name} whole"] = read_source(given.data, source.name, source.whole_heads, source.squeezed)
         if given.rendered:
             sets["rendered"] = read_clip(*given.rendered, RENDERED_EVERY_FRAMES)
     except (ConfigError, DataError) as error:
