@@ -14,8 +14,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from safetygear.errors import ModelError
-from safetygear.hub.methods import MethodError
+from safetygear.errors import FrameError, ModelError
+from safetygear.hub.methods import MethodError, Methods
+from safetygear.hub.port import MethodRequest
 from safetygear.learning.folder import picture_path, read_example
 from safetygear_inference.evidence.faces import RECOGNISABLE_ABOVE
 from safetygear_inference.frame_listeners import SeenFrame
@@ -296,7 +297,7 @@ async def test_what_somebody_asks_for_is_taken_whatever_it_shows(made: Desk, tmp
     assert await refused("elsewhere") == (404, "unknown-camera")
     await made.see(probability=0.9)
     made.model.fails = ModelError("no", code="model-failed")
-    assert await refused() == (409, "model-failed")
+    assert await refused() == (503, "model-failed")
     made.model.fails = None
     made.desk.configure(msgspec.structs.replace(wanted, per_hour=1))
     assert await refused() == (409, "hour")
@@ -319,6 +320,43 @@ async def test_a_disk_that_fails_is_told_to_who_asks(made: Desk, monkeypatch: py
     with pytest.raises(MethodError) as caught:
         await TakeExample(made.desk, lambda: {"gate"}).answer({"camera": "gate"})
     assert (caught.value.status, caught.value.code) == (503, "data-full")
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (ZeroDivisionError("a mistake of ours"), (500, "internal")),
+        (FrameError("written over", code="overwritten"), (409, "no-frame")),
+        (FrameError("made anew", code="epoch-mismatch"), (409, "no-frame")),
+        (FrameError("8 jobs are under way", code="side-busy"), (503, "side-busy")),
+        (FrameError("no", code="jpeg-failed"), (503, "jpeg-failed")),
+        (ModelError("no", code="model-failed"), (503, "model-failed")),
+    ],
+)
+async def test_what_goes_wrong_in_the_making_is_told_by_its_status(
+    made: Desk, monkeypatch: pytest.MonkeyPatch, error: Exception, answer: tuple[int, str]
+) -> None:
+    async def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    made.desk.configure(msgspec.structs.replace(ON, reasons=("asked",)))
+    await made.see(probability=0.9)
+    monkeypatch.setattr(made.side, "copied", fail)
+    methods = Methods()
+    TakeExample(made.desk, lambda: {"gate"}).add_to(methods)
+    given = await methods(MethodRequest("takeExample", {"camera": "gate"}))
+    assert isinstance(given.payload, dict)
+    assert (given.status, given.payload["code"]) == answer
+    assert "a mistake of ours" not in given.payload["error"]
+
+
+async def test_a_folder_that_could_not_be_read_yet_is_not_called_off(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "missing", config=msgspec.structs.replace(ON, reasons=("asked",)))
+    await desk.desk.turn()
+    with pytest.raises(MethodError) as caught:
+        await TakeExample(desk.desk, lambda: {"gate"}).answer({"camera": "gate"})
+    assert (caught.value.status, caught.value.code) == (503, "not-ready")
+    desk.side.close()
 
 
 async def test_the_frame_may_be_one_without_a_judgement(made: Desk) -> None:

@@ -102,10 +102,12 @@ METHODS: Final[Mapping[str, tuple[Method, ...]]] = {
             example={"camera": "gate-2"},
             statuses={
                 404: "`unknown-camera`",
-                409: "`learning-off`; `no-frame`: none was analysed in the last 10 s; `near-duplicate`: it is there "
-                "already; `busy`: another one is being made; `hour`, `day`: the budget is used up (with `-camera` or "
-                "`-reason`: its room is kept for others); or why the picture could not be made",
-                503: "the disk fails",
+                409: "`learning-off`; `no-frame`: none was analysed in the last 10 s, or it is gone already; "
+                "`near-duplicate`: it is there already; `busy`: another one is being made; `hour`, `day`: the budget "
+                "is used up (with `-camera` or `-reason`: its room is kept for others)",
+                500: "`internal`: an error in the module while it was made; its log has the details",
+                503: "`not-ready`: what is kept was not looked at yet; `side-busy`: too many pictures are being made; "
+                "`data-full`, `data-missing`, `data-unwritable`: the disk fails; or the detector failed (`model-…`)",
             },
         ),
     ),

@@ -43,6 +43,7 @@ SAVED_EVERY_S: Final = 300.0
 AFTER_FAILURE_S: Final = 60.0
 """A disk that is full is not written to each second."""
 INTERNAL: Final = "internal"
+NOT_READY: Final = "not-ready"
 ASKED: Final = "asked"
 JUDGED_FALSE: Final = "judged-false"
 MISSED: Final = "event-missed"
@@ -51,9 +52,14 @@ log = logging.getLogger(__name__)
 
 
 class NotTakenError(SafetyGearError):
-    """A frame that somebody asked for is no example; `code` says why."""
+    """A frame that somebody asked for is no example; `code` says why. `failed`: not refused, but it could not be made
+    or stored."""
 
     default_code = NEAR_DUPLICATE
+
+    def __init__(self, message: str, *, code: str, failed: bool = False) -> None:
+        super().__init__(message, code=code)
+        self.failed = failed
 
 
 class LearningDesk:
@@ -153,9 +159,12 @@ class LearningDesk:
     async def take_asked(self, camera: str) -> str:
         """Take the camera's newest frame because somebody asks for it; the example's id. Raises NotTakenError."""
         config, now_s, wall_s = self._config, self._clock.monotonic_s(), self._clock.now_s()
-        if not (config.enabled and self._ready and ASKED in config.reasons):
+        if not (config.enabled and ASKED in config.reasons):
             message = "learning is off, or `asked` is none of its reasons: learning.enabled and learning.reasons say so"
             raise NotTakenError(message, code="learning-off")
+        if not self._ready:
+            message = "the examples on the disk were not looked at yet; where that fails the problem `learning` says so"
+            raise NotTakenError(message, code=NOT_READY, failed=True)
         if self._job is not None:
             raise NotTakenError("another picture is being made", code=BUSY)
         newest = self._chooser.newest(camera, now_s)
@@ -173,8 +182,10 @@ class LearningDesk:
         job = self._begin(self._take(Choice(Chosen(frame, observed, (ASKED,), 1.0, shown), taken), config))
         # Who asked may go away; the picture is made all the same.
         why = await asyncio.shield(job)
+        if why == NEAR_DUPLICATE:
+            raise NotTakenError("an example of the same thing in the same place is kept", code=why)
         if why is not None:
-            raise NotTakenError(f"it was not taken ({why})", code=why)
+            raise NotTakenError(f"it was not taken ({why})", code=why, failed=True)
         return taken.id
 
     async def run(self) -> None:

@@ -11,9 +11,11 @@ from msgspec import Meta
 from safetygear.hub.methods import MethodError, Methods, read_arguments
 from safetygear.hub.port import Json
 from safetygear.messages.frames import CAMERA_ID_PATTERN
-from safetygear_inference.learning.desk import LearningDesk, NotTakenError
+from safetygear_inference.learning.desk import INTERNAL, LearningDesk, NotTakenError
 
-_DISK: Final = "data-"
+NO_FRAME: Final = "no-frame"
+_GONE: Final = frozenset({"overwritten", "epoch-mismatch", "ring-missing", "reference-invalid", "jpeg-invalid"})
+"""What becomes of a frame that is read too late, or can't be read: there is none of this camera now."""
 
 
 class TakeExampleArguments(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -40,5 +42,11 @@ class TakeExample:
         try:
             return {"id": await self._desk.take_asked(asked.camera), "camera": asked.camera}
         except NotTakenError as exc:
-            status = 503 if exc.code.startswith(_DISK) else 409
-            raise MethodError(str(exc), status=status, code=exc.code) from exc
+            raise MethodError(str(exc), status=_status(exc), code=NO_FRAME if exc.code in _GONE else exc.code) from exc
+
+
+def _status(exc: NotTakenError) -> int:
+    """409 where the example is refused, 503 where it failed and may not the next time, 500 for an error of ours."""
+    if exc.code == INTERNAL:
+        return 500
+    return 503 if exc.failed and exc.code not in _GONE else 409
