@@ -226,6 +226,41 @@ async def test_too_many_connections_are_turned_away_in_the_same_shape(detector: 
             writer.close()
 
 
+async def test_who_only_polls_now_and_then_holds_no_place(detector: Model) -> None:
+    """Two callers keep their connections; a third one gets the place of who has been idle longest, and so on."""
+    async with serving(fixed(detector), connections=2) as api:
+        polling = [await asyncio.open_connection("127.0.0.1", api.port) for _ in range(2)]
+        for reader, writer in (*polling, polling[0]):
+            writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+            await reader.readexactly(int(length.split()[1]))
+        assert (await api.raw([b"GET / HTTP/1.1"])).status == 200
+        assert await asyncio.wait_for(polling[1][0].read(), 10) == b"", "ended: idle longest"
+        polling[0][1].write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b"200 OK" in await polling[0][0].read(), "kept"
+        for _, writer in polling:
+            writer.close()
+
+
+async def test_who_is_asking_keeps_his_place(detector: Model) -> None:
+    async with serving(fixed(detector), connections=1) as api:
+        reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+        writer.write(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"404" in await reader.readline()
+        lines = (
+            b"POST /image HTTP/1.1",
+            b"Host: x",
+            b"Prediction-Key: " + KEY.encode(),
+            b"Content-Length: 9",
+            b"Expect: 100-continue",
+        )
+        writer.write(b"\r\n".join((*lines, b"", b"")))
+        await reader.readuntil(b"100 Continue")
+        assert (await api.raw([b"GET / HTTP/1.1"])).status == 503
+        writer.close()
+
+
 @pytest.mark.parametrize("said", [b"", b"POST /image HTTP/1.1\r\nHost: x\r\n"])
 async def test_a_connection_that_comes_to_no_request_is_ended(
     detector: Model, monkeypatch: pytest.MonkeyPatch, said: bytes

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,11 +50,12 @@ async def serve_http(
     auto_decompress: bool = True,
     handler_cancellation: bool = False,
 ) -> HttpServer:
-    """Serve `application`. A connection more than `connections` is answered 503, with the body `turned_away`, and
-    closed. Raises OSError where the address can't be had.
+    """Serve `application`. A connection keeps its place while a request is under way, or its first one may come: one
+    more than `connections` takes the place of the one that has been idle longest. Where none is, it is answered 503,
+    with the body `turned_away`, and closed. Raises OSError where the address can't be had.
     """
-    heard = _Heard()
-    application.middlewares.append(heard.middleware)
+    heard, idle = _Heard(), _Idle()
+    application.middlewares[:0] = [idle.middleware, heard.middleware]
     runner = web.AppRunner(
         application,
         access_log=None,
@@ -68,7 +71,12 @@ async def serve_http(
     def connection() -> asyncio.BaseProtocol:
         server = runner.server
         assert server is not None
-        return _TurnedAway(turned_away) if len(server.connections) >= connections else heard.expect(server())
+        connected = server.connections
+        idle.keep_only(connected)
+        # One that was ended lasts until what it was sent is taken: so many of these may there be beside the others.
+        if len(connected) >= 2 * connections or (len(connected) >= connections and not idle.end_one()):
+            return _TurnedAway(turned_away)
+        return heard.expect(server())
 
     try:
         server = await asyncio.get_running_loop().create_server(connection, listen.host, listen.port)
@@ -115,6 +123,39 @@ class _Heard:
         self._silent.discard(protocol)
         if protocol.transport is not None:
             protocol.transport.abort()
+
+
+class _Idle:
+    """Connections that wait for another request after their first, the one that has waited longest first."""
+
+    def __init__(self) -> None:
+        self._idle: dict[web.RequestHandler, None] = {}
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._idle.pop(request.protocol, None)
+        try:
+            response = await handler(request)
+            # Here, and not after: who still waits for the rest of his answer is not idle.
+            with contextlib.suppress(ConnectionError):  # aiohttp meets it again, and knows what to do
+                await response.prepare(request)
+                await response.write_eof()
+            return response
+        finally:
+            self._idle[request.protocol] = None
+
+    def keep_only(self, connected: Collection[web.RequestHandler]) -> None:
+        """Forget those that are gone."""
+        self._idle = {one: None for one in self._idle if one in connected}
+
+    def end_one(self) -> bool:
+        """End the one that has been idle longest; False: none is."""
+        longest = next(iter(self._idle), None)
+        if longest is None:
+            return False
+        del self._idle[longest]
+        longest.force_close()
+        return True
 
 
 @dataclass(eq=False)
