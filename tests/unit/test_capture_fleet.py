@@ -369,6 +369,7 @@ def test_apply_touches_only_what_has_changed(tmp_path: Path) -> None:
     }  # fmt: skip
     world.fleet.apply({"gate": msgspec.structs.replace(GATE, priority=3.0)})
     assert world.fleet.shards() == {"default"}
+    assert world.fleet.starts == {"gate": 1}, "nothing is kept of a camera that was taken out"
     assert (world.fleet.starts["gate"], world.status().priority) == (1, 3.0)
     world.fleet.apply({"gate": CameraConfig(url="rtsp://gate/1", enabled=False)})
     assert (world.status().state, world.status().reason) == ("idle", "disabled")

@@ -32,7 +32,8 @@ def values(module: ModuleMetrics, name: str) -> dict[str, float]:
 
 
 def tick(metrics: CaptureMetrics, *cameras: CameraStatus) -> None:
-    metrics.tick(cameras=cameras, sent={"frames": 3}, lost={"hub-away": 1}, starts={"gate": 1}, hanging=0, problems={})
+    starts = {camera.camera: 1 for camera in cameras}
+    metrics.tick(cameras=cameras, sent={"frames": 3}, lost={"hub-away": 1}, starts=starts, hanging=0, problems={})
 
 
 def test_counters_rise_with_the_counts_and_go_on_for_a_camera_that_was_put_in_again() -> None:
@@ -53,3 +54,16 @@ def test_a_state_is_shown_once_and_goes_with_its_camera() -> None:
     assert values(module, "camera_state") == {"gate,ok,streaming": 1, "auth-failed,refused,yard": 1}
     tick(metrics, status("gate", 2, "stalled", "stall"))
     assert values(module, "camera_state") == {"gate,stall,stalled": 1}
+
+
+def test_of_a_camera_that_was_taken_out_nothing_is_served_and_put_in_again_its_counters_go_on() -> None:
+    module = ModuleMetrics("safetygear_capture_", {})
+    metrics = CaptureMetrics(module)
+    tick(metrics, status("gate", 20), status("yard", 10))
+    tick(metrics, status("yard", 15))
+    assert 'camera="gate"' not in generate_latest(module._registry).decode()
+    assert values(module, "frames_decoded_total") == {"yard": 15}
+    tick(metrics, status("gate", 30), status("yard", 15))
+    assert values(module, "frames_decoded_total") == {"gate": 50, "yard": 15}, "30 more, though it had 20 before"
+    assert values(module, "camera_threads_total") == {"gate": 2, "yard": 1}
+    assert len(metrics._counted_of) == 2

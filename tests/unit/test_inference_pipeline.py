@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 import msgspec
 import numpy as np
 import pytest
+from prometheus_client import generate_latest
 
 from safetygear.clock import FakeClock, rfc3339
 from safetygear.errors import FrameError, ModelError
@@ -21,6 +22,7 @@ from safetygear.messages.detections import DetectionsMessage, ModelIdentity
 from safetygear.messages.event import EventMessage
 from safetygear.messages.frames import CamerasMessage, CameraStatus, DecodedFrames, FrameReference, FramesMessage
 from safetygear.telemetry import ModuleMetrics
+from safetygear_inference import pipeline
 from safetygear_inference.analysis import Analysed, PictureWanted, Unchanged
 from safetygear_inference.analysis_pool import AnalysisPool
 from safetygear_inference.compliance.zone_config import RulesConfig
@@ -110,6 +112,8 @@ class World:
         )
         self.publisher.on_event_sent = self.keeper.pump.sent
         self.desk = JudgingDesk(self.judges, self.keeper, self.problems, self.clock)
+        self.module_metrics = ModuleMetrics("safetygear_inference_", {})
+        self.metrics = InferenceMetrics(self.module_metrics)
         self.pipeline = Pipeline(
             shards=("default",),
             pool=self.pool,
@@ -118,7 +122,7 @@ class World:
             judging=self.desk,
             second_look=SecondLookDesk(folder, self.desk.look_wishes, self.problems),
             live=LiveState(),
-            metrics=InferenceMetrics(ModuleMetrics("safetygear_inference_", {})),
+            metrics=self.metrics,
             problems=self.problems,
             clock=self.clock,
         )
@@ -308,6 +312,40 @@ async def test_a_camera_that_was_removed_ends_its_episodes(world: World) -> None
     await world.watch(6, person(3, 2))
     await world.status()
     assert [one.close_reason for one in world.sent(EventMessage)] == [None, "camera-lost"]
+
+
+async def test_a_camera_that_was_removed_goes_on_counting_when_it_is_put_in_again(world: World) -> None:
+    for cameras in (("gate", "yard"), ("yard",), ("gate", "yard")):
+        await world.status(*cameras)
+        for camera in cameras:
+            await world.frame(camera)
+    sequences = [(message.camera, message.sequence) for message in world.sent(DetectionsMessage)]
+    assert sequences == [("gate", 1), ("yard", 1), ("yard", 2), ("gate", 2), ("yard", 3)]
+
+
+async def test_what_is_kept_of_cameras_that_were_removed_has_an_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "MOST_LEFT", 2)
+    for camera in ("a", "b", "c", "d"):
+        await world.status(camera)
+        await world.frame(camera)
+    await world.status()
+    assert list(world.pipeline._sequences) == ["c", "d"]
+
+
+async def test_metrics_show_the_cameras_that_there_are(world: World) -> None:
+    await world.status("gate", "yard")
+    for camera in ("gate", "yard"):
+        await world.frame(camera)
+    await world.status("yard")
+    world.metrics.tick(
+        cameras=world.coverage.names(), budget=world.publisher.budget(), outcomes={}, sent={}, lost={}, retries=0,
+        maybe_duplicated=0, queued={}, waiting=0, problems={},
+    )  # fmt: skip
+    served = generate_latest(world.module_metrics._registry).decode()
+    assert 'safetygear_inference_frames_analysed_total{camera="yard"' in served
+    assert 'camera="gate"' not in served
 
 
 async def test_a_camera_that_sends_nothing_ends_its_episodes(world: World) -> None:

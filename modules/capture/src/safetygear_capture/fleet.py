@@ -107,6 +107,7 @@ class Fleet:
         self._runs: dict[str, _Run] = {}
         self._ending: list[_Ending] = []
         self.starts: Counter[str] = Counter()
+        """Threads, by camera, since it was put in."""
 
     def apply(self, wanted: Mapping[str, CameraConfig]) -> None:
         """Start what is new, restart what has changed, stop what is gone; the rest is not touched, nor is what has
@@ -122,6 +123,8 @@ class Fleet:
                 self._stop(run)
                 earlier[camera_id] = run.desk.status()
                 del self._runs[camera_id]
+                if config is None:
+                    del self.starts[camera_id]
         for camera_id, config in wanted.items():
             if camera_id not in self._runs:
                 self._start(camera_id, config, earlier.get(camera_id))

@@ -13,6 +13,7 @@ class CaptureMetrics:
     """All metrics of the module, fed once a second from counts since the start."""
 
     def __init__(self, metrics: ModuleMetrics) -> None:
+        self._metrics = metrics
         self._decoded = metrics.counter("frames_decoded_total", "Pictures decoded", ["camera"])
         self._sent = metrics.counter("frames_sent_total", "Frames whose reference the hub has taken", ["camera"])
         self._dropped = metrics.counter("frames_dropped_total", "Frames not handed over", ["camera", "reason"])
@@ -38,6 +39,8 @@ class CaptureMetrics:
         self._hanging = metrics.gauge("threads_hanging", "Threads that hang in the video library")
         self._problem = metrics.gauge("problem", "1 for each named problem", ["part", "code"])
         self._counted: Counter[tuple[str, ...]] = Counter()
+        self._counted_of: dict[str, Counter[tuple[str, ...]]] = {}
+        """Likewise, by camera."""
 
     def tick(
         self,
@@ -49,7 +52,11 @@ class CaptureMetrics:
         hanging: int,
         problems: Mapping[str, Mapping[str, str]],
     ) -> None:
-        """Counts since the start, and what stands now."""
+        """Counts since the start, and what stands now. Of other cameras nothing is served any more."""
+        cameras = list(cameras)
+        present = {status.camera for status in cameras}
+        self._counts_of(present)
+        self._metrics.show_cameras(present)
         self._state.clear()
         self._fps.clear()
         self._main_state.clear()
@@ -78,10 +85,16 @@ class CaptureMetrics:
         for part, problem in problems.items():
             self._problem.set(1, part=part, code=problem["code"])
 
+    def _counts_of(self, cameras: set[str]) -> None:
+        # One that comes back counts from 0, and what it counts is new.
+        self._counted_of = {camera: self._counted_of.get(camera, Counter()) for camera in cameras}
+
     def _raise(self, name: str, family: CounterFamily, count: int, **labels: str) -> None:
+        camera = labels.get("camera")
+        counted = self._counted if camera is None else self._counted_of.setdefault(camera, Counter())
         key = (name, *labels.values())
-        # A camera that was taken out and put in again counts from 0.
-        gained = count - self._counted[key] if count >= self._counted[key] else count
+        # A camera that was taken out and put in again between two calls counts from 0, too.
+        gained = count - counted[key] if count >= counted[key] else count
         if gained > 0:
             family.add(gained, **labels)
-        self._counted[key] = count
+        counted[key] = count

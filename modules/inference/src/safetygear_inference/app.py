@@ -287,6 +287,7 @@ class InferenceApp:
             self.prediction.tick()
             sender = self._publisher.sender
             self._metrics.tick(
+                cameras=self._coverage.names(),
                 budget=budget,
                 outcomes=self._publisher.reasons,
                 sent=sender.sent,

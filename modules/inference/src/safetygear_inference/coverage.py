@@ -152,6 +152,10 @@ class Coverage:
         """A frame of the camera was dropped in this module."""
         self._account(camera, shard, self._integrated_to_s).dropped[reason] += 1
 
+    def names(self) -> frozenset[str]:
+        """The cameras that there are."""
+        return frozenset(self._cameras)
+
     def silent_shards(self, now_s: float) -> list[str]:
         """Shards from which nothing was heard for `SILENT_AFTER_S`, or nothing of a module that has cameras in them."""
         silent = {shard for shard, heard_s in self._shards_heard_s.items() if now_s - heard_s > SILENT_AFTER_S}

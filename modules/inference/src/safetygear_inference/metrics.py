@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import get_args
 
 from safetygear.messages.detections import LatencyMs, Status
@@ -18,6 +18,7 @@ class InferenceMetrics:
     """All metrics of the module, and how they are fed."""
 
     def __init__(self, metrics: ModuleMetrics) -> None:
+        self._metrics = metrics
         self._received = metrics.counter("frames_received_total", "Frame references that came in", ["camera"])
         self._analysed = metrics.counter("frames_analysed_total", "Frames that were analysed", ["camera"])
         self._gated = metrics.counter(
@@ -118,6 +119,7 @@ class InferenceMetrics:
     def tick(
         self,
         *,
+        cameras: Collection[str],
         budget: BudgetHealth,
         outcomes: Mapping[str, int],
         sent: Mapping[str, int],
@@ -128,7 +130,9 @@ class InferenceMetrics:
         waiting: int,
         problems: Mapping[str, Mapping[str, str]],
     ) -> None:
-        """Once a second: counts since the start, and what stands now."""
+        """Once a second: counts since the start, and what stands now. Of cameras other than `cameras` nothing is served
+        any more."""
+        self._metrics.show_cameras(cameras)
         self._raise_to(self._outcomes, "outcome", outcomes)
         self._raise_to(self._sent, "lane", sent)
         self._raise_to(self._lost, "reason", lost)

@@ -12,6 +12,7 @@ from safetygear.errors import ModelError, SafetyGearError
 from safetygear.hub.port import IncomingMessage
 from safetygear.messages.codec import MessageError
 from safetygear.messages.frames import CamerasMessage
+from safetygear.telemetry import MOST_LEFT
 from safetygear_inference.analysis import Analysed, PictureWanted, Unchanged
 from safetygear_inference.analysis_pool import AnalysisPool
 from safetygear_inference.config import InferenceTwin
@@ -82,6 +83,8 @@ class Pipeline:
         self._gates = MotionGates(judging.quiet)
         self._work = asyncio.Event()
         self._sequences: Counter[str] = Counter()
+        """Of cameras that were removed, too: put in again they go on, so that nobody takes a message for one that he
+        knows. The `MOST_LEFT` that were removed last are at the end."""
         self._visibility: dict[str, tuple[float, Visibility]] = {}
         self._shard_of: dict[str, str] = {}
         self._failed_s: float | None = None
@@ -141,6 +144,11 @@ class Pipeline:
             self._second_look.forget(camera)
             self.key_frames.forget(camera)
             self._shard_of.pop(camera, None)
+            if camera in self._sequences:
+                self._sequences[camera] = self._sequences.pop(camera)
+        left = [camera for camera in self._sequences if camera not in self._shard_of]
+        for camera in left[:-MOST_LEFT]:
+            del self._sequences[camera]
 
     def _take_frames(self, message: IncomingMessage) -> None:
         for arrival in read_frames(message):

@@ -12,6 +12,9 @@ Each module serves `http://<module>:9600/metrics` in the Prometheus text format;
 address is the module's environment variable `SAFETYGEAR_METRICS_LISTEN` (`off` for none). Every metric also carries the
 labels of IoT Edge's own modules: `iothub`, `edge_device`, `module_name` and `instance_number` (new at each start).
 
+A camera that is taken out of the twin is served no longer, within two seconds. Within one `instance_number` no counter
+falls: put in again, a camera goes on from its counts (of the last 256 that were taken out; an older one begins at 0).
+
 In Azure, the metrics collector module takes them into Log Analytics (table `IoTEdgeMetrics_CL`) where it is told so:
 
 ```
