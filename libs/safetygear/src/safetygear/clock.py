@@ -91,9 +91,8 @@ async def _let_tasks_run() -> None:
 
 def rfc3339(epoch_s: float) -> str:
     """UTC RFC 3339 with milliseconds: `2026-11-24T08:00:00.123Z`."""
-    # Rounded first: strftime truncates, and 0.9996 s must become the next second.
-    moment = datetime.fromtimestamp(round(epoch_s, 3), UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{round(moment.microsecond / 1000):03d}Z"
+    # Rounded first: isoformat truncates, and 0.9996 s must become the next second.
+    return datetime.fromtimestamp(round(epoch_s, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def epoch_s(text: str) -> float:

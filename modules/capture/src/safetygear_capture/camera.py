@@ -167,6 +167,11 @@ class Camera:
         self._base, self._base_reason, self._flaw = "idle", reason, None
         self._show(now_s)
 
+    @property
+    def shown(self) -> tuple[CameraState, str]:
+        """State and reason now."""
+        return self._shown
+
     def snapshot(self, now_s: float) -> CameraSnapshot:
         """How it is now."""
         self._count(now_s)
@@ -187,8 +192,9 @@ class Camera:
 
     def _picture_due_since_s(self) -> float | None:
         """The newest sound picture, or the stream's opening or the first key frame since where that is newer."""
-        moments_s = [moment_s for moment_s in (self._opened_s, self._decoded_s) if moment_s is not None]
-        return max(moments_s, default=None)
+        if self._opened_s is None or self._decoded_s is None:
+            return self._opened_s if self._decoded_s is None else self._decoded_s
+        return max(self._opened_s, self._decoded_s)
 
     def _show(self, now_s: float) -> None:
         shown: tuple[CameraState, str] = (self._base, self._base_reason)

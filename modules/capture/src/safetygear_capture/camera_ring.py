@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,7 @@ class CameraRing:
         self._camera_id = camera_id
         self._main = stream == "main"
         self._name = f"{camera_id}.main" if self._main else camera_id
+        self._path = str(folder / self._name)
         self._slots = MAIN_SLOTS if self._main else max(LEAST_SLOTS, math.ceil(analysed_fps * SLOTS_FOR_S))
         self._writer: FrameRingWriter | None = None
         self._refused: tuple[float, str] | None = None
@@ -86,7 +88,7 @@ class CameraRing:
 
     def _is_there(self) -> bool:
         # Somebody may have emptied or remounted the folder; a stat costs microseconds per analysed frame.
-        return (self._folder / self._name).exists()
+        return os.path.exists(self._path)  # noqa: PTH110  # a Path takes longer to make than to look for
 
 
 def _leave_room(folder: Path, size_bytes: int) -> None:

@@ -110,14 +110,14 @@ class CameraDesk:
     def decoded(self, width: int, height: int, now_s: float) -> int:
         """A sound picture at `now_s` (monotonic); its number."""
         with self._lock:
-            before = self._camera.snapshot(now_s)
+            before = self._camera.shown[0]
             self._frames_decoded += 1
             self._decoded_times_s.append(now_s)
             while self._decoded_times_s[0] <= now_s - RATE_WINDOW_S:
                 self._decoded_times_s.popleft()
             self._size = (width, height)
             self._camera.decoded(now_s)
-            number, changed = self._frames_decoded, self._camera.snapshot(now_s).state != before.state
+            number, changed = self._frames_decoded, self._camera.shown[0] != before
         if changed:
             self._on_change()
         return number
@@ -194,7 +194,7 @@ class CameraDesk:
     def streams(self) -> bool:
         """Whether pictures come, even if nobody takes them."""
         with self._lock:
-            return self._camera.snapshot(self._clock.monotonic_s()).state in ("streaming", "paused")
+            return self._camera.shown[0] in ("streaming", "paused")
 
     def status(self) -> CameraStatus:
         """For the message that goes out each second."""
@@ -235,9 +235,8 @@ class CameraDesk:
 
     def _tell(self, happening: Callable[[Camera, float], None]) -> None:
         with self._lock:
-            now_s = self._clock.monotonic_s()
-            before = self._camera.snapshot(now_s)
-            happening(self._camera, now_s)
-            after = self._camera.snapshot(now_s)
-        if (before.state, before.reason) != (after.state, after.reason):
+            before = self._camera.shown
+            happening(self._camera, self._clock.monotonic_s())
+            changed = self._camera.shown != before
+        if changed:
             self._on_change()

@@ -69,6 +69,7 @@ class RtspSource:
         self._between = False
         self._kept: KeptPackets[Packet[VideoStream]] | None = KeptPackets() if request.keeps_between else None
         self._newest_kept: VideoFrame | None = None
+        self._base: tuple[int, int] | None = None
         self._camera_s: OrderedDict[int, float] = OrderedDict()
         self._read_timeout_s = request.read_timeout_s
         started_s = time.monotonic()
@@ -203,10 +204,10 @@ class RtspSource:
         return [self._frame(frame, waited) for frame in decoded if isinstance(frame, VideoFrame)]
 
     def _remember_time(self, packet: Packet[VideoStream]) -> None:
-        if packet.pts is None or not packet.has_sidedata("prft"):
+        if packet.pts is None:
             return
-        data = packet.get_sidedata("prft")
-        if data is None or data.data_size < PRODUCER_REFERENCE_TIME.size:
+        data = packet.get_sidedata("prft")  # an empty one where there is none
+        if data.data_size < PRODUCER_REFERENCE_TIME.size:
             return
         wallclock_us, _ = PRODUCER_REFERENCE_TIME.unpack_from(bytes(data))
         self._camera_s[packet.pts] = wallclock_us / 1e6
@@ -217,12 +218,15 @@ class RtspSource:
         if self.decoding.decoder == "vaapi" and frame.format.name in _I420_NAMES:
             # From the GPU they come as NV12 or P010: FFmpeg decodes what the GPU does not know.
             self.decoding = Decoding("software", NO_DECODER)
-        base = frame.time_base
+        if self._base is None and (base := frame.time_base) is not None:
+            # Once: a stream keeps it, and PyAV makes a Fraction of it each time.
+            self._base = base.numerator, base.denominator
+        pts = frame.pts
         return DecodedFrame(
             width=frame.width,
             height=frame.height,
-            pts_s=None if frame.pts is None or base is None else float(frame.pts * base),
-            camera_s=None if frame.pts is None else self._camera_s.pop(frame.pts, None),
+            pts_s=None if pts is None or self._base is None else pts * self._base[0] / self._base[1],
+            camera_s=None if pts is None else self._camera_s.pop(pts, None),
             keyframe=bool(frame.key_frame),
             corrupt=bool(frame.is_corrupt),
             waited=waited,

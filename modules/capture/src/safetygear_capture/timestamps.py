@@ -7,8 +7,9 @@ clocks (the camera's by RTCP, and this machine's).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from safetygear.messages.frames import Clock
 
@@ -69,8 +70,7 @@ class PtsValidator:
         return "timestamps-jump" if monotonic_s - self._jumped_s < SHOWN_S else None
 
 
-@dataclass(frozen=True)
-class CapturedAt:
+class CapturedAt(Struct, frozen=True):
     """A frame's time by `clock`; `reason` says why the camera's clock was not used though it sends one."""
 
     time_s: float
