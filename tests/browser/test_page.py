@@ -338,6 +338,33 @@ def test_a_camera_that_stalls_shows_it_and_recovers(browser: Browser, served: Se
         clean(findings)
 
 
+def test_a_main_stream_is_shown_beside_what_is_watched(browser: Browser, served: ServedPage, feeds: Any) -> None:
+    feed = feeds(Scene(main=("streaming", "ok")), Scene("yard"))
+    with open_page(browser, served.url) as (page, findings):
+        expect_box(page)
+        main = tile(page).locator(".main")
+        expect(main).to_have_text("main 1920 \u00d7 1080", timeout=WAIT_MS)
+        expect(main).to_have_attribute("title", re.compile("for pictures of violations: streaming since"))
+        expect(tile(page, "yard").locator(".main")).to_be_hidden()
+        feed.show(Scene(main=("refused", "auth-failed")))
+        expect(main).to_have_text("main stream \u2013 the camera refuses user name or password", timeout=WAIT_MS)
+        expect(main).to_have_attribute("data-level", "note")
+        expect(tile(page)).to_have_attribute("data-level", "ok")
+        expect(tile(page).locator(".veil")).to_be_hidden()
+        expect(page.locator("#summary")).to_have_text("All 2 cameras watched")
+        feed.show(Scene(main=("connecting", "starting")))
+        expect(main).to_have_text("main stream connecting", timeout=WAIT_MS)
+        feed.show(Scene())
+        expect(main).to_be_hidden(timeout=WAIT_MS)
+        feed.show(Scene(main=("streaming", "ok")))
+        expect(main).to_be_visible(timeout=WAIT_MS)
+        feed.capture_runs = False
+        expect(main).to_have_text("main stream \u2013 the capture module sends nothing any more", timeout=WAIT_MS)
+        served.stop()
+        expect(main).to_be_hidden(timeout=WAIT_MS)
+        assert findings.foreign_requests == []
+
+
 def test_a_late_picture_dims_its_tile_and_is_no_alarm_before_the_stall_budget(
     browser: Browser, served: ServedPage, feeds: Any
 ) -> None:

@@ -20,7 +20,7 @@ from safetygear.messages.detections import (
     Status,
 )
 from safetygear.messages.event import CloseReason, EventMessage, Evidence
-from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
+from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus, MainStreamStatus
 from safetygear_inference.live import LiveState
 from safetygear_inference.pixels import encode_jpeg
 from support.browser import ServedPage
@@ -42,6 +42,8 @@ class Scene:
     sends_frames: bool = True
     people: tuple[tuple[Status, str], ...] = ()
     """Status and reason; they stand beside each other in the mark, with tracks `t0`, `t1` …"""
+    main: tuple[CameraState, str] | None = None
+    """State and reason of the main stream of 1920 x 1080, where there is one."""
 
     def jpeg(self) -> bytes:
         width, height = self.size
@@ -82,7 +84,17 @@ class Scene:
         return CameraStatus(
             camera=self.camera, state=self.state, reason=self.reason, since=rfc3339(time.time() - 5),
             stall_budget_s=self.stall_budget_s, frames_decoded=1, frames_sent=1, dropped={}, decoded_fps=25,
+            main_stream=None if self.main is None else main_stream(*self.main),
         )  # fmt: skip
+
+
+def main_stream(state: CameraState, reason: str) -> MainStreamStatus:
+    """A main stream's, since 5 s."""
+    streams = state == "streaming"
+    return MainStreamStatus(
+        state=state, reason=reason, since=rfc3339(time.time() - 5), key_frames_decoded=1, key_frames_sent=1, dropped={},
+        width=1920 if streams else None, height=1080 if streams else None, codec="h264" if streams else None,
+    )  # fmt: skip
 
 
 class Feed:

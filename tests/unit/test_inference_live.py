@@ -13,7 +13,7 @@ from safetygear.clock import rfc3339
 from safetygear.messages.codec import BoundingBox
 from safetygear.messages.detections import Detection, DetectionsMessage, FrameSize, LatencyMs, ModelIdentity, Person
 from safetygear.messages.event import CloseReason, EventMessage, Evidence
-from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
+from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus, MainStreamStatus
 from safetygear.messages.health import LearningHealth
 from safetygear_inference.compliance.kpi import ComplianceKpi
 from safetygear_inference.coverage import Coverage
@@ -30,7 +30,15 @@ from safetygear_inference.live import (
 )
 from safetygear_inference.live_episodes import CLOSED_KEPT, OPEN_KEPT
 from safetygear_inference.watched import WINDOW_S, WatchedTime
-from safetygear_inference.web.view import CLOSED_SHOWN, OPEN_SHOWN, PageCounts, StateView, frame_view, state_view
+from safetygear_inference.web.view import (
+    CLOSED_SHOWN,
+    OPEN_SHOWN,
+    MainStreamView,
+    PageCounts,
+    StateView,
+    frame_view,
+    state_view,
+)
 from safetygear_inference.web.wording import explain
 
 STARTED = "2026-11-24T08:00:00.000Z"
@@ -208,6 +216,46 @@ def test_the_revision_changes_with_a_state_and_only_then() -> None:
     assert live.revision == before
     live.cameras(cameras(status(state="stalled", reason="stall")), 3.0)
     assert live.revision != before
+
+
+def with_main(state: CameraState, reason: str, width: int | None = None) -> CameraStatus:
+    main = MainStreamStatus(
+        state=state, reason=reason, since=SINCE, key_frames_decoded=1, key_frames_sent=1, dropped={}, width=width,
+        height=width and width * 9 // 16,
+    )  # fmt: skip
+    return msgspec.structs.replace(status(), main_stream=main)
+
+
+def test_the_revision_changes_with_the_main_streams_state_too() -> None:
+    live = watching()
+    live.cameras(cameras(with_main("streaming", "ok")), 2.0)
+    before = live.revision
+    live.cameras(cameras(with_main("streaming", "ok", 1920)), 2.1)
+    assert live.revision == before
+    live.cameras(cameras(with_main("refused", "auth-failed")), 2.2)
+    assert live.revision != before
+
+
+def test_a_main_stream_is_told_as_capture_tells_it_and_changes_nothing_about_the_camera() -> None:
+    live = watching()
+
+    def main(now_s: float) -> MainStreamView | None:
+        (camera,) = view_of(live, now_s).cameras
+        assert camera.watched == (now_s < 5)
+        return camera.main_stream
+
+    assert main(2.0) is None
+    live.cameras(cameras(with_main("streaming", "ok", 1920)), 2.0)
+    assert main(2.0) == MainStreamView(
+        state="streaming", reason="ok", explanation="", since=SINCE, frame=FrameSize(width=1920, height=1080)
+    )
+    live.cameras(cameras(with_main("refused", "not-found")), 2.1)
+    assert main(2.1) == MainStreamView(
+        state="refused", reason="not-found", explanation=explain("not-found"), since=SINCE, frame=None
+    )
+    silent = main(20.0)
+    assert silent is not None
+    assert (silent.state, silent.reason) == ("silent", "capture-silent"), "nobody knows how it is now"
 
 
 def test_no_more_cameras_than_a_site_can_have() -> None:
@@ -390,9 +438,9 @@ def episode(
     )  # fmt: skip
 
 
-def view_of(live: LiveState) -> StateView:
+def view_of(live: LiveState, monotonic_s: float = 31.0) -> StateView:
     counts = PageCounts(token_needed=False, may_change=False, viewers=0, viewers_at_most=1, dropped={})
-    return state_view(live, version="1", page=counts, now_s=1_900_000_000.0, monotonic_s=31.0)
+    return state_view(live, version="1", page=counts, now_s=1_900_000_000.0, monotonic_s=monotonic_s)
 
 
 def test_an_episode_is_listed_from_its_beginning_to_its_end() -> None:

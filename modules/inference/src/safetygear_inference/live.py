@@ -309,7 +309,7 @@ class LiveState:
 
 
 def _take_status(camera: LiveCamera, status: CameraStatus, started_at: str, now_s: float) -> bool:
-    """Whether the camera's state or its reason is another one than before."""
+    """Whether the state of one of the camera's streams or its reason is another one than before."""
     before = camera.status
     if before is not None:
         # The counter runs from the start of the capture process: after a restart it begins again at 0.
@@ -321,7 +321,12 @@ def _take_status(camera: LiveCamera, status: CameraStatus, started_at: str, now_
     elif camera.streaming_since_s is None:
         camera.streaming_since_s = now_s
     camera.status, camera.started_at = status, started_at
-    return before is None or (before.state, before.reason) != (status.state, status.reason)
+    return before is None or _states(before) != _states(status)
+
+
+def _states(status: CameraStatus) -> tuple[str | None, ...]:
+    main = status.main_stream
+    return (status.state, status.reason, *((None, None) if main is None else (main.state, main.reason)))
 
 
 def since_epoch_s(condition: Condition, *, now_s: float, monotonic_s: float) -> float:

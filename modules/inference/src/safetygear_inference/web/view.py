@@ -13,7 +13,7 @@ from safetygear.messages.event import CloseReason, EventMessage, Severity
 from safetygear.messages.health import BudgetHealth, LearningHealth
 from safetygear_inference.compliance.kpi import Verdict
 from safetygear_inference.evidence.picture_id import picture_of_uri
-from safetygear_inference.live import LiveCamera, LiveState, since_epoch_s
+from safetygear_inference.live import Condition, LiveCamera, LiveState, since_epoch_s
 from safetygear_inference.live_episodes import since
 from safetygear_inference.watched import WINDOW_S
 from safetygear_inference.web.wording import explain
@@ -36,6 +36,19 @@ class LatencyView(_View, frozen=True, kw_only=True):
     """Over the last minute."""
 
 
+class MainStreamView(_View, frozen=True, kw_only=True):
+    """The stream beside the one that is analysed, of which pictures of violations are cut. That it is in trouble does
+    not mean that the camera is not watched."""
+
+    state: str
+    reason: str
+    explanation: str
+    """The reason in plain words; empty for `ok`."""
+    since: str
+    frame: FrameSize | None
+    """Its pictures; null while it does not stream."""
+
+
 class CameraView(_View, frozen=True, kw_only=True):
     """One tile."""
 
@@ -54,6 +67,8 @@ class CameraView(_View, frozen=True, kw_only=True):
     latency_ms: LatencyView
     codec: str | None
     frame: FrameSize | None
+    main_stream: MainStreamView | None
+    """Null: it is not opened, or capture has not told yet."""
     watched_s: float
     """Of the last `watchedOfS` seconds."""
     watched_of_s: float
@@ -260,6 +275,22 @@ def _outbox(live: LiveState) -> OutboxView | None:
     return OutboxView(depth=outbox.depth, newest_sequence=outbox.newest_sequence) if outbox is not None else None
 
 
+def _main_stream(camera: LiveCamera, analysed: Condition, now_s: float, monotonic_s: float) -> MainStreamView | None:
+    main = camera.status.main_stream if camera.status is not None else None
+    if main is None:
+        return None
+    # What a capture that is silent said last is not known to be so any more.
+    shown = analysed if analysed.state == "silent" else Condition(False, main.state, main.reason, main.since)
+    known = shown.state == "streaming" and main.width is not None and main.height is not None
+    return MainStreamView(
+        state=shown.state,
+        reason=shown.reason,
+        explanation=explain(shown.reason),
+        since=rfc3339(since_epoch_s(shown, now_s=now_s, monotonic_s=monotonic_s)),
+        frame=FrameSize(width=main.width or 0, height=main.height or 0) if known else None,
+    )
+
+
 def _camera(live: LiveState, camera: LiveCamera, now_s: float, monotonic_s: float) -> CameraView:
     condition = live.condition(camera, monotonic_s)
     shares = camera.watched.shares(monotonic_s)
@@ -282,6 +313,7 @@ def _camera(live: LiveState, camera: LiveCamera, now_s: float, monotonic_s: floa
         ),
         codec=status.codec if status is not None else None,
         frame=message.frame if message is not None else None,
+        main_stream=_main_stream(camera, condition, now_s, monotonic_s),
         watched_s=round(sum(shares), 1),
         watched_of_s=round(known_s, 1),
         watched_percent=[

@@ -74,7 +74,9 @@ function showCameras(state) {
       seen.observe(tile.stage);
     }
     tile.zones.hidden = !state.page.mayChange;
-    tile.state(camera, Date.parse(camera.since) + clockOffsetMs);
+    const main = camera.mainStream;
+    const mainSinceMs = main === null ? null : Date.parse(main.since) + clockOffsetMs;
+    tile.state(camera, Date.parse(camera.since) + clockOffsetMs, mainSinceMs);
   });
   const columns = Math.min(5, Math.max(1, Math.ceil(Math.sqrt(state.cameras.length))));
   at("grid").dataset.columns = String(columns);

@@ -1,7 +1,7 @@
 // One camera: the newest picture with its own boxes, its state, and what of the last minute was watched.
 
 import { drawBoxes } from "./boxes.js";
-import { lasting, milliseconds, notWatching, soon, time } from "./words.js";
+import { lasting, mainStream, milliseconds, notWatching, soon, time } from "./words.js";
 
 const PICTURE_TIMEOUT_MS = 5000;
 const LOOK_EVERY_MS = 1000;
@@ -62,8 +62,9 @@ export class Tile {
     const foot = element("footer", "");
     this.strip = strip();
     this.coverage = element("span", "coverage");
+    this.main = element("span", "main");
     this.note = element("span", "note");
-    foot.append(this.strip, this.coverage, this.note);
+    foot.append(this.strip, this.coverage, this.main, this.note);
     this.element.append(head, this.stage, foot);
     this.enlarged(false);
     new ResizeObserver(() => this.#drawBoxes()).observe(this.stage);
@@ -76,8 +77,8 @@ export class Tile {
     this.enlarge.setAttribute("aria-pressed", String(yes));
   }
 
-  // `sinceMs`: when the state began, by this browser's clock.
-  state(camera, sinceMs) {
+  // `sinceMs`: when the state began, by this browser's clock; `mainSinceMs`: that of its main stream, if it has one.
+  state(camera, sinceMs, mainSinceMs) {
     this.#camera = camera;
     this.#sinceMs = sinceMs;
     this.figures.textContent = camera.watched
@@ -90,6 +91,7 @@ export class Tile {
     const note = camera.watched && camera.explanation ? camera.explanation : "";
     this.note.textContent = note;
     this.note.title = note;
+    this.#drawMain(camera.mainStream, mainSinceMs);
     this.age();
   }
 
@@ -117,6 +119,8 @@ export class Tile {
       this.veilReason.textContent = lost ? "this page hears nothing from the module" : camera.explanation;
       this.veilSince.textContent = `since ${time(sinceMs)} (${lasting(Date.now() - sinceMs)})`;
     }
+    // What it was when the module was lost says nothing of now.
+    this.main.hidden = lost || camera.mainStream === null;
     this.canvas.setAttribute("aria-label", watched ? `Picture of ${this.name}` : `Old picture of ${this.name}`);
   }
 
@@ -171,6 +175,14 @@ export class Tile {
     if (this.#shown === null) return;
     const stage = { width: this.stage.clientWidth, height: this.stage.clientHeight };
     drawBoxes(this.layer, stage, this.#shown.picture, this.#shown.frame.detections, this.#shown.frame.people ?? []);
+  }
+
+  #drawMain(main, sinceMs) {
+    if (main === null) return;
+    const said = mainStream(main, sinceMs);
+    this.main.dataset.level = said.level;
+    this.main.textContent = said.words;
+    this.main.title = said.title;
   }
 
   #drawStrip(camera) {

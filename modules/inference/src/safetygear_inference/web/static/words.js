@@ -110,3 +110,18 @@ export function notWatching(camera) {
   if (camera.reason === "frozen") return "Not watching: frozen picture";
   return Object.hasOwn(STATES, camera.state) ? STATES[camera.state] : "Not watching";
 }
+
+// The stream beside the one that is analysed: pictures of violations come from it, and watching does not depend on it.
+// `level` as a tile's.
+export function mainStream(main, sinceMs) {
+  const size = main.frame === null ? "" : ` ${main.frame.width} \u00d7 ${main.frame.height}`;
+  const good = main.state === "streaming" && main.explanation === "";
+  const begins = main.state === "connecting" && main.reason === "starting";
+  const state = main.state.replaceAll("-", " ");
+  return {
+    level: good ? "ok" : begins ? "waiting" : "note",
+    words: good ? `main${size || " stream"}` : `main stream ${begins || main.explanation === "" ? state : `\u2013 ${main.explanation}`}`,
+    title: `Main stream, for pictures of violations: ${state} since ${time(sinceMs)}`
+      + (main.explanation === "" ? "" : `: ${main.explanation}`),
+  };
+}
