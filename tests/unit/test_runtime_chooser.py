@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,7 @@ from safetygear_inference.model_change.package_check import open_and_check
 from safetygear_inference.runtime_choice.choice_file import FILE_NAME, ChoiceFile
 from safetygear_inference.runtime_choice.chooser import RuntimeChooser
 from safetygear_inference.runtime_choice.trial import Clocks
+from safetygear_inference.thread_priority import NICE
 from support.onnx_models import colour_meter
 from support.pictures import plain
 
@@ -67,6 +69,8 @@ class Lab:
         self.opening_s: dict[Variant, float] = {}
         self.hang: threading.Event | None = None
         self.hanging = threading.Event()
+        self.nice: list[int] = []
+        """Of the threads in which variants were tried."""
 
     def settings(self, more: dict[str, Any]) -> None:
         said = {"network": self.int8.name, "sha256": hashlib.sha256(self.int8.read_bytes()).hexdigest()}
@@ -91,6 +95,8 @@ class Lab:
         variant = Variant(runtime, "int8" if path == self.int8 else "given")
         self.opened.append(variant)
         self.now_s += self.opening_s.get(variant, 0)
+        if threading.current_thread().name == "runtime-choice":
+            self.nice.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         if variant != PLAIN and self.hang is not None:
             self.hanging.set()
             self.hang.wait(LONG_S)
@@ -267,6 +273,58 @@ def test_a_trial_that_nobody_waits_for_any_more_tries_everything(lab: Lab) -> No
     lab.hang.set()
     assert late.wait(LONG_S)
     assert lab.opened == [ORT, ORT8, OV, OV8], "else a slow box would never come to its choice"
+    assert chosen(chooser.open(lab.path)) == OV8
+
+
+def test_variants_are_tried_in_the_time_that_cameras_leave(lab: Lab) -> None:
+    assert chosen(lab.start().open(lab.path)) == OV8
+    assert len(lab.nice) == 3
+    assert set(lab.nice) == {NICE}
+
+
+def test_one_model_is_tried_at_a_time_and_who_was_turned_away_comes_after(lab: Lab) -> None:
+    """Whichever ended the process would be noted as what the other one tried."""
+    other = lab.path.with_name("other.onnx")
+    other.write_bytes(lab.path.read_bytes())
+    other.with_suffix(".json").write_bytes(lab.path.with_suffix(".json").read_bytes())
+    (other.with_name("labels.txt")).write_text("c\nb\na")
+    lab.hang, late = threading.Event(), threading.Event()
+    chooser = lab.start(longest_s=0.05)
+    chooser.on_late = late.set
+    assert chosen(chooser.open(lab.path)) == ORT
+    assert lab.hanging.wait(LONG_S)
+    noted = (lab.data / FILE_NAME).read_bytes()
+    second = chooser.open(other)
+    assert second.choice is not None
+    assert (second.choice.used, second.choice.ms) == (ORT, {})
+    assert "another model is still being tried" in second.choice.reason
+    assert lab.opened == [ORT, ORT8, ORT], "nothing but what the first one tries"
+    assert (lab.data / FILE_NAME).read_bytes() == noted
+    lab.hang.set()
+    assert late.wait(LONG_S), "to be opened again"
+    assert chosen(chooser.open(other)) == OV8
+
+
+def test_who_was_turned_away_gets_his_turn_even_where_the_trial_before_failed(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ChoiceFile, "keep", lambda *_: None)
+    lab.hang, late = threading.Event(), threading.Event()
+    chooser = lab.start(longest_s=0.05)
+    chooser.on_late = late.set
+    chooser.open(lab.path)
+    assert lab.hanging.wait(LONG_S)
+    chooser.open(lab.path)
+    lab.hang.set()
+    assert late.wait(LONG_S)
+
+
+def test_a_model_that_can_not_be_opened_takes_nobody_s_turn(lab: Lab) -> None:
+    chooser = lab.start()
+    lab.refused[ORT] = "no"
+    with pytest.raises(ModelError):
+        chooser.open(lab.path)
+    lab.refused.clear()
     assert chosen(chooser.open(lab.path)) == OV8
 
 

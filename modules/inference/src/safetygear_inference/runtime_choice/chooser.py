@@ -1,7 +1,8 @@
 """Opens a model as it runs best on this machine: a trial of about two seconds, once per model and machine.
 
 A box that watches nobody is worse than one that is slow: whatever is tried, after LONGEST_S the model is in use as ONNX
-Runtime runs it, and `on_late` is called when the trial has found out after all.
+Runtime runs it, and `on_late` is called when the trial has found out after all. One trial at a time, and in what time
+the cameras leave: two would take each other's, and where one ended the process the other might be blamed for it.
 """
 
 from __future__ import annotations
@@ -29,11 +30,33 @@ from safetygear_inference.environment import Environment
 from safetygear_inference.runtime_choice.choice_file import ChoiceFile
 from safetygear_inference.runtime_choice.machine import machine as this_machine
 from safetygear_inference.runtime_choice.trial import Case, Clocks, OpenModel, Trial, int8_file, settings_beside
+from safetygear_inference.thread_priority import give_way
 
 LONGEST_S: Final = 3.0
 """What choosing may add to the time until a model is in use."""
 
 log = logging.getLogger(__name__)
+
+
+class _Turn:
+    """Whose turn it is to be tried: one at a time. From any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = self._wanted = False
+
+    def begin(self) -> bool:
+        """False: it is another's turn."""
+        with self._lock:
+            mine, self._wanted = not self._taken, self._wanted or self._taken
+            self._taken = True
+            return mine
+
+    def end(self) -> bool:
+        """Whether another one has been turned away meanwhile."""
+        with self._lock:
+            wanted, self._taken, self._wanted = self._wanted, False, False
+            return wanted
 
 
 class RuntimeChooser:
@@ -60,8 +83,9 @@ class RuntimeChooser:
         self._clocks = clocks or Clocks()
         self._longest_s = longest_s
         self._file: ChoiceFile | None = None
+        self._turn = _Turn()
         self.on_late: Callable[[], None] | None = None
-        """Called in a thread of its own: a model that is in use would be opened otherwise now."""
+        """Called in a thread of its own: a model that is in use would be opened otherwise now, or tried at last."""
 
     def open(self, path: Path) -> Model:
         """The model at `path`, `Model.choice` with it. Raises ModelError where ONNX Runtime can't run it."""
@@ -74,10 +98,20 @@ class RuntimeChooser:
             return replace(self._open(path), choice=Choice(passed_over=case.offer.passed_over))
         if self._file is None:
             self._file = ChoiceFile(self._folder, self._machine())
-        opened = self._as_before(case, self._file)
+        if not self._turn.begin():
+            why = "another model is still being tried; this one's turn comes after it"
+            log.warning("%s: %s", path.name, why)
+            return replace(self._open(path), choice=Choice(passed_over=case.offer.passed_over, reason=why))
+        try:
+            opened = self._as_before(case, self._file)
+            plain = self._open(path) if opened is None else opened
+        except BaseException:
+            self._end_turn()
+            raise
         if opened is not None:
+            self._end_turn()
             return opened
-        return self._within_time(case, self._open(path), self._file)
+        return self._within_time(case, plain, self._file)
 
     def close(self) -> None:
         """The module ends in order, maybe in the middle of a trial."""
@@ -103,6 +137,11 @@ class RuntimeChooser:
         log.info("%s is run by %s, as chosen before: %s", case.path.name, known.used, known.reason)
         return replace(opened, choice=known)
 
+    def _end_turn(self) -> None:
+        """Where there was no trial after all."""
+        if self._turn.end() and self.on_late is not None:
+            self.on_late()
+
     def _case(self, path: Path, files: ModelFiles) -> Case:
         int8, int8_path, digest, missing = files.settings.int8, None, "", None
         if int8 is not None:
@@ -120,6 +159,7 @@ class RuntimeChooser:
         given_up = threading.Event()
 
         def work() -> None:
+            give_way()
             try:
                 trial = Trial(case, plain, file, self._open, self._clocks, waited_for=lambda: not given_up.is_set())
                 chosen = trial.run()
@@ -127,10 +167,11 @@ class RuntimeChooser:
                 # Whatever a strange file does to a library that it has never met, there is one that runs it.
                 log.exception("%s: choosing what runs it failed", case.path.name)
                 chosen = None
+            waited_in_vain = self._turn.end()
             done.put(chosen)
             # Opened again without its choice kept, the model would be tried again, too late once more, and so on.
             kept = chosen is not None and file.find(case.key) == chosen.choice
-            if given_up.is_set() and kept and self.on_late is not None:
+            if ((given_up.is_set() and kept) or waited_in_vain) and self.on_late is not None:
                 self.on_late()
 
         threading.Thread(target=work, name="runtime-choice", daemon=True).start()
