@@ -343,7 +343,7 @@ def test_a_main_stream_is_shown_beside_what_is_watched(browser: Browser, served:
     with open_page(browser, served.url) as (page, findings):
         expect_box(page)
         main = tile(page).locator(".main")
-        expect(main).to_have_text("main 1920 \u00d7 1080", timeout=WAIT_MS)
+        expect(main).to_have_text("main 1920\u00d71080", timeout=WAIT_MS)
         expect(main).to_have_attribute("title", re.compile("for pictures of violations: streaming since"))
         expect(tile(page, "yard").locator(".main")).to_be_hidden()
         feed.show(Scene(main=("refused", "auth-failed")))

@@ -114,7 +114,7 @@ export function notWatching(camera) {
 // The stream beside the one that is analysed: pictures of violations come from it, and watching does not depend on it.
 // `level` as a tile's.
 export function mainStream(main, sinceMs) {
-  const size = main.frame === null ? "" : ` ${main.frame.width} \u00d7 ${main.frame.height}`;
+  const size = main.frame === null ? "" : ` ${main.frame.width}\u00d7${main.frame.height}`;
   const good = main.state === "streaming" && main.explanation === "";
   const begins = main.state === "connecting" && main.reason === "starting";
   const state = main.state.replaceAll("-", " ");
