@@ -25,6 +25,12 @@ GUID = "0b1e6c4a-1f3d-4c7e-9a53-2f1f1a7d9e10"
         (b"{" + GUID.upper().encode() + b"}\nhelmet", ("helmet",)),
         (b"helmet\nvest\n\n\n", ("helmet", "vest")),
         (b"  hard hat  \nGilet jaune \xc3\xa9\n", ("hard hat", "Gilet jaune é")),
+        ("\ufeffhelmet\r\nvest\r\n".encode("utf-16-le"), ("helmet", "vest")),
+        ("\ufeffhelmet\nvest é".encode("utf-16-be"), ("helmet", "vest é")),
+        (b"0 person\n1 hard hat\n2 vest", ("person", "hard hat", "vest")),
+        (b"0: person\n1: vest", ("person", "vest")),
+        (b"1 person\n2 vest", ("1 person", "2 vest")),  # who counts from 1 may count a background
+        (b"3 point harness", ("3 point harness",)),
         # Only the first line can be the project's.
         (b"helmet\n" + GUID.encode() + b"\n", ("helmet", GUID)),
     ],
@@ -43,6 +49,7 @@ def test_labels_as_they_come(data: bytes, labels: tuple[str, ...]) -> None:
         (b"helmet\nvest\nhelmet\n", "'helmet' twice"),
         (b"helmet\n\xff\xfe\n", "line 2, is not UTF-8"),
         (b"hel\x00met\n", "class 1 must be"),
+        ("helmet\nvest\n".encode("utf-16-le"), "as UTF-16 without its mark does: save it as UTF-8"),
         (b"a" * 129, "class 1 must be"),
         (b"\n".join(b"l%d" % number for number in range(1001)), "1001 classes"),
     ],

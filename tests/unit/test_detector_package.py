@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import stat
 import struct
 import zipfile
 from collections.abc import Callable
@@ -56,8 +57,20 @@ def manifest(**changes: object) -> bytes:
         {f"app/{name}": content for name, content in EXPORT.items()} | {"Dockerfile": b"FROM x", "app/predict.py": b""},
         EXPORT | {"__MACOSX/._model.onnx": b"resource fork"},
         EXPORT | {"cvexport.manifest": b"\xef\xbb\xbf" + EXPORT["cvexport.manifest"]},
+        {f"export/{name}": content for name, content in EXPORT.items()} | {"export/._model.onnx": b"resource fork"},
+        {f"export\\{name}": content for name, content in EXPORT.items()} | {"export\\": b""},
+        {name.replace("labels", "Labels"): content for name, content in EXPORT.items()},
     ],
-    ids=["as exported", "in a folder", "docker", "repacked on a Mac", "byte order mark"],
+    ids=[
+        "as exported",
+        "in a folder",
+        "docker",
+        "repacked on a Mac",
+        "byte order mark",
+        "from a Mac's disk",
+        "older .NET",
+        "Windows' letters",
+    ],
 )
 def test_an_export_zip(tmp_path: Path, files: dict[str, bytes]) -> None:
     found = read_model_files(zipped(tmp_path / "ppe-v3.zip", files))
@@ -144,6 +157,16 @@ def claiming_a_gigabyte(path: Path) -> Path:
     return path
 
 
+def linking(path: Path, name: str) -> Path:
+    """`name` is a symbolic link, as `zip --symlinks` writes one."""
+    zipped(path, {other: content for other, content in EXPORT.items() if other != name})
+    link = zipfile.ZipInfo(name)
+    link.create_system, link.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    return path
+
+
 Make = Callable[[Path], Path]
 
 
@@ -168,6 +191,13 @@ Make = Callable[[Path], Path]
             lambda p: zipped(p, {f"{n}.onnx": b"ab" * 2**19 for n in range(2)}, zipfile.ZIP_STORED),
             "model-refused",
             "2 .o",
+        ),
+        (lambda p: linking(p, "labels.txt"), "model-zip", "labels.txt is a symbolic link: zip the file itself"),
+        (lambda p: linking(p, "model.onnx"), "model-zip", "model.onnx is a symbolic link: zip the file itself"),
+        (
+            lambda p: zipped(p, {"site/export.zip": b"PK", "readme.txt": b""}),
+            "model-refused",
+            "holds no network, but site/export.zip: unpack it, and give that zip itself",
         ),
         (claiming_a_gigabyte, "model-zip-bomb", "it would unpack to"),
         (lying_about_sizes, "model-zip", "is damaged"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import codecs
 import re
 from collections.abc import Mapping, Sequence
 
@@ -17,17 +18,22 @@ BACKGROUND = "--bg--"
 """The name of no object in labels.json of AutoML's Faster R-CNN: class 0."""
 GUID = re.compile(r"\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")
 
+NUMBERED = re.compile(r"([0-9]{1,4})(?:\s*[:,]\s*|\s+)(\S.*)")
+
 
 def parse_labels_txt(data: bytes, *, name: str = "labels.txt") -> tuple[str, ...]:
     """One label a line, in the order of the class ids. Raises ModelError naming the line.
 
-    Takes CRLF, a byte order mark, a missing final newline, and a first line with the project's GUID, which is no label.
+    Takes CRLF, a byte order mark (UTF-16 with one too, as Windows writes it), a missing final newline, a first line
+    with the project's GUID, which is no label, and lines that are numbered from 0 on (`0 person`).
     """
     try:
-        text = data.decode("utf-8-sig")
+        text = data.decode("utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig")
     except UnicodeDecodeError as exc:
         line = data[: exc.start].count(b"\n") + 1
         raise _refused(f"{name}, line {line}, is not UTF-8: save it as UTF-8") from exc
+    if text.count("\0") * 3 > len(text):
+        raise _refused(f"{name} holds NUL characters, as UTF-16 without its mark does: save it as UTF-8")
     # Only these: str.splitlines would also split at characters a label may contain.
     lines = [line.strip() for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     while lines and not lines[-1]:
@@ -38,6 +44,9 @@ def parse_labels_txt(data: bytes, *, name: str = "labels.txt") -> tuple[str, ...
     for number, label in enumerate(lines, first):
         if not label:
             raise _refused(f"{name}, line {number}, is empty: each line is a class, in the order of the class ids")
+    numbered = [NUMBERED.fullmatch(line) for line in lines]
+    if len(lines) > 1 and all(match and int(match[1]) == number for number, match in enumerate(numbered)):
+        lines = [match[2] for match in numbered if match]
     return checked_labels(lines, name)
 
 

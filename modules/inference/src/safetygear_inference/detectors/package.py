@@ -90,6 +90,8 @@ Read = Callable[[str, int], bytes]
 
 
 def _from_package(path: Path, names: list[str], read: Read) -> ModelFiles:
+    # What macOS keeps beside a file has its name and none of its content.
+    names = [name for name in names if not PurePosixPath(name).name.startswith("._")]
     second = [name for name in names if CLASSIFIER in PurePosixPath(name).parent.parts]
     first = [name for name in names if name not in second]
     if not second or not any(name.lower().endswith(tuple(RUNTIMES)) for name in first):
@@ -106,8 +108,10 @@ def _one_model(path: Path, names: list[str], read: Read) -> ModelFiles:
     model = _the_network(path, names, manifest)
     folder = PurePosixPath(model).parent
     beside = {PurePosixPath(name).name: name for name in names if PurePosixPath(name).parent == folder}
-    named = manifest is not None and manifest.label_file_name
-    labels_name = beside.get(named or LABELS) or beside.get(LABELS_JSON)
+    named = (manifest.label_file_name if manifest is not None else None) or LABELS
+    # Labels.txt too: Windows, where it comes from, tells no difference.
+    in_any_case = {name.lower(): full for name, full in beside.items()}
+    labels_name = beside.get(named) or in_any_case.get(named.lower()) or in_any_case.get(LABELS_JSON)
     labels = None if labels_name is None else _labels(PurePosixPath(labels_name).name, read(labels_name, SMALL_BYTES))
     settings = _settings(beside, read)
     return ModelFiles(
@@ -159,6 +163,9 @@ def _the_network(path: Path, names: list[str], manifest: ExportManifest | None) 
     other = first_foreign(names)
     if other is not None:
         raise ModelError(f"{path.name}: {PurePosixPath(other[0]).name} {other[1]}")
+    inner = next((name for name in names if name.lower().endswith(".zip")), None)
+    if inner is not None:
+        raise ModelError(f"{path.name} holds no network, but {inner}: unpack it, and give that zip itself")
     platform = f" (it is an export for {manifest.platform})" if manifest is not None and manifest.platform else ""
     raise ModelError(f"{path.name} holds no .onnx or .tflite file{platform}: export the project for ONNX")
 

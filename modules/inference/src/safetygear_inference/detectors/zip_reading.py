@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import struct
 import zipfile
 import zlib
@@ -45,18 +46,24 @@ class ZipFiles:
                 f"{MAX_UNPACKED_BYTES // 2**20} MiB in all and {MAX_RATIO} times its packed size are possible",
                 code="model-zip-bomb",
             )
+        self._entries: dict[str, zipfile.ZipInfo] = {}
+        self.names: list[str] = []
         for entry in entries:
             # Nothing is extracted, so such a name could do no harm here; but no exporter writes one.
             if _escapes(entry.filename):
                 self._zip.close()
                 raise self._refused(f"the entry {entry.filename!r} points out of it")
-        self.names = [
-            entry.filename for entry in entries if not entry.is_dir() and not entry.filename.startswith("__MACOSX/")
-        ]
+            # Older .NET writes backslashes.
+            name = entry.filename.replace("\\", "/")
+            if not (entry.is_dir() or name.endswith("/")):
+                self._entries[name] = entry
+                self.names.append(name)
 
     def read(self, name: str, limit_bytes: int) -> bytes:
         """The file `name`. What the directory says of its size is not believed: reading stops at `limit_bytes`."""
-        entry = self._zip.getinfo(name)
+        entry = self._entries[name]
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise self._refused(f"{name} is a symbolic link: zip the file itself")
         if entry.flag_bits & 1:
             raise self._refused(f"{name} is encrypted")
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
