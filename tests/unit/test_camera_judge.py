@@ -164,7 +164,9 @@ def test_nobody_is_tracked_in_an_ignored_zone() -> None:
 @pytest.mark.parametrize(
     ("label", "name"),
     [("Hard_Hat", "helmet"), ("hardhat", "helmet"), ("NO-Safety Vest", "no-vest"), ("Person", "person"),
-     ("no_vest", "no-vest"), ("Ear  Protection", "ear-protection")],
+     ("no_vest", "no-vest"), ("Ear  Protection", "ear-protection"),
+     ("NO-Hardhat", "no-helmet"), ("no_helmet", "no-helmet"), ("Without Helmet", "no-helmet"),
+     ("With Helmet", "helmet"), ("reflective_vest", "vest"), ("Safety Vest", "vest"), ("Schutzhelm", "schutzhelm")],
 )  # fmt: skip
 def test_a_model_s_own_names_are_understood(label: str, name: str) -> None:
     assert canonical(label) == name
