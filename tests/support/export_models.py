@@ -159,6 +159,21 @@ def ultralytics_end2end(boxes: Sequence[Box], **metadata: str) -> Export:
     return Export([Output("output0", parts)], metadata={**ULTRALYTICS, **flags})
 
 
+def turned_round(export: Export) -> Export:
+    """An Ultralytics export whose one output has a row a box."""
+    (output,) = export.outputs
+    parts = [Part(part.values.transpose(0, 2, 1), part.most) for part in output.parts]
+    return Export([Output(output.name, parts, axis=2)], metadata=export.metadata)
+
+
+def yolov7_end2end(boxes: Sequence[Box]) -> Export:
+    """WongKinYiu/yolov7, models/experimental.py ONNX_ORT: (boxes, 7), batch, corners in px, class, score."""
+    rows = np.array([(0, *letterboxed(box), box.label, box.score) for box in boxes], np.float32).reshape(-1, 7)
+    # Neither the batch's number nor the class ids have a scale: quantised they would be others.
+    parts = [Part(rows[:, :1], 0), Part(rows[:, 1:5], SIDE), Part(rows[:, 5:6], 0), Part(rows[:, 6:], 1)]
+    return Export([Output("output", parts)])
+
+
 def yolov5(boxes: Sequence[Box]) -> Export:
     """ultralytics/yolov5, models/yolo.py: (1, rows, 5 + classes); export.py writes stride and names."""
     rows = 3 * sum((SIDE // stride) ** 2 for stride in (8, 16, 32))

@@ -13,6 +13,7 @@ import pytest
 
 from safetygear_inference.pixels import decode_jpeg, encode_jpeg, to_bgr
 from safetygear_workbench.cli.main import main
+from support.export_models import Box, ultralytics
 from support.onnx_models import colour_meter, yolox
 from support.pictures import demo_frames, plain
 
@@ -116,6 +117,29 @@ def test_inspect_says_what_and_why(meter: Path, capsys: Output) -> None:
     shown = capsys.readouterr().out
     assert "metadata" in shown or "settings file" in shown
     assert "person, helmet, vest, head, no-vest" in shown
+
+
+def inspected(folder: Path, labels: str, capsys: Output) -> str:
+    """What it says of a detector with these labels, on one line."""
+    (folder / "model.onnx").write_bytes(ultralytics([Box((200, 150, 400, 650), 0, 0.9)]).model())
+    (folder / "model.labels.txt").write_text(labels)
+    assert main(["model", "inspect", str(folder / "model.onnx")]) == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ("person\nHardhat\nNO-Hardhat", "rules see person, Hardhat as helmet, NO-Hardhat as no-helmet input"),
+        (
+            "Person\nSchutzhelm\nWarnweste",
+            "rules see Person as person; by their own names only: Schutzhelm, Warnweste; labelMapping gives a label",
+        ),
+        ("helmet\nvest\nhead", "rules see helmet, vest, head; no person, so that nobody is judged input"),
+    ],
+)
+def test_inspect_says_what_the_rules_see(tmp_path: Path, capsys: Output, labels: str, said: str) -> None:
+    assert said in inspected(tmp_path, labels, capsys)
 
 
 def test_a_refused_model_says_which_setting_decides(tmp_path: Path, capsys: Output) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from safetygear.errors import ModelError
 from safetygear.geometry import as_xyxy, iou
 from safetygear_inference.detectors import Model, open_model
 from support import export_models as exports
-from support.export_models import LABELS, PICTURE, SIDE, Box, Export, Precision
+from support.export_models import LABELS, PICTURE, SIDE, Box, Export, Output, Part, Precision
 from support.pictures import plain
 
 PEOPLE = [
@@ -81,6 +81,8 @@ CASES: dict[str, Case] = {
     "yolov5 of AutoML": Case(exports.automl_yolov5, False, px_step),
     "ultralytics": Case(exports.ultralytics, False, px_step),
     "ultralytics-end2end": Case(exports.ultralytics_end2end, True, px_step),
+    "ultralytics turned round": Case(lambda boxes: exports.turned_round(exports.ultralytics(boxes)), False, px_step),
+    "yolov7-end2end": Case(exports.yolov7_end2end, True, px_step),
     "azure-automl Faster R-CNN": Case(exports.automl, True, automl_step),
     "azure-automl RetinaNet": Case(
         lambda boxes: exports.automl(boxes, retinanet=True, background=False), True, automl_step
@@ -147,6 +149,7 @@ IMAGENET = tuple(
         ("yolov5 of AutoML", UNIT, 114 / 255),
         ("ultralytics", UNIT, 114 / 255),
         ("ultralytics-end2end", UNIT, 114 / 255),
+        ("yolov7-end2end", UNIT, 114 / 255),
         ("azure-automl Faster R-CNN", IMAGENET, None),
         ("rt-detr", UNIT, None),
         ("rf-detr", IMAGENET, None),
@@ -182,6 +185,7 @@ def test_no_numbers_are_no_empty_result(tmp_path: Path, name: str) -> None:
     [
         (exports.custom_vision_s1, 0),
         (exports.ultralytics_end2end, 0),
+        (exports.yolov7_end2end, 0),
         (exports.automl, 0),
         (exports.rt_detr, 0),
         (exports.tf_object_detection, 0),
@@ -209,6 +213,117 @@ def test_ultralytics_of_a_free_size_gets_the_size_it_was_made_for(tmp_path: Path
     export = exports.ultralytics(PEOPLE, imgsz="[192, 320]")
     free = Export(export.outputs, input_dims=("batch", 3, "height", "width"), metadata=export.metadata)
     assert opened(tmp_path, free).format.input.size == (320, 192)
+
+
+def test_a_turned_round_output_needs_no_metadata(tmp_path: Path) -> None:
+    export = exports.turned_round(exports.ultralytics(PEOPLE))
+    assert len(labels_of(opened(tmp_path, Export(export.outputs)))) == len(PEOPLE)
+
+
+def test_rows_in_parts_of_the_picture_are_not_taken_for_px(tmp_path: Path) -> None:
+    """Ultralytics' RT-DETR: 300 rows of 4 + classes values."""
+    rows = Output("output0", [Part(np.zeros((1, 300, 4 + len(LABELS)), np.float32), 1)])
+    with pytest.raises(ModelError, match="the network gives 300 rows; ultralytics gives 2100 for 320x320"):
+        opened(tmp_path, Export([rows]), safetygear__json='{"format": "ultralytics"}')
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_whole_numbers_are_scaled_by_the_network(tmp_path: Path, channels_last: bool) -> None:
+    dims = (1, SIDE, SIDE, 3) if channels_last else (1, 3, SIDE, SIDE)
+    model = opened(tmp_path, replace(exports.ultralytics(PEOPLE), input_dims=dims, input_type="uint8"))
+    tensor, _ = model.detector().prepare(plain(*PICTURE, (BLUE, GREEN, RED), "bgr"))
+    assert (tensor.dtype, tensor.shape) == (np.uint8, dims)
+    pixel = tensor[0, SIDE // 2, SIDE // 2] if channels_last else tensor[0, :, SIDE // 2, SIDE // 2]
+    assert pixel.tolist() == [RED, GREEN, BLUE]
+    assert len(labels_of(model)) == len(PEOPLE)
+
+
+@pytest.mark.parametrize(
+    ("files", "metadata", "who"),
+    [
+        ({"safetygear__json": '{"pixelRange": "0-1"}'}, {}, "`pixelRange` in the settings file"),
+        ({}, {"Image.NominalPixelRange": "Normalized_0_1"}, "Image.NominalPixelRange"),
+    ],
+)
+def test_whole_numbers_are_no_parts_of_one(
+    tmp_path: Path, files: dict[str, str], metadata: dict[str, str], who: str
+) -> None:
+    export = replace(exports.ultralytics(PEOPLE, **metadata), input_type="uint8")
+    with pytest.raises(ModelError, match=f"{who} says values of 0-1: `pixelRange` must be 0-255"):
+        opened(tmp_path, export, **files)
+
+
+def test_end_to_end_rows_without_a_batch_must_be_named(tmp_path: Path) -> None:
+    (output,) = exports.ultralytics_end2end(PEOPLE).outputs
+    flat = Export([Output("output", [Part(part.values[0], part.most) for part in output.parts])])
+    with pytest.raises(ModelError, match=r"perhaps ultralytics-end2end.*say `format`"):
+        opened(tmp_path, flat)
+    (tmp_path / "said").mkdir()
+    model = opened(tmp_path / "said", flat, safetygear__json='{"format": "ultralytics-end2end"}')
+    found = model.detector(default_threshold=0.3).detect(plain(*PICTURE, (60, 60, 60)))
+    assert iou(as_xyxy([share(box) for box in PEOPLE]), found.xyxy_norm).diagonal().min() >= 0.99
+
+
+def test_yolov7_may_have_nothing_left(tmp_path: Path) -> None:
+    assert labels_of(opened(tmp_path, exports.yolov7_end2end([]))) == []
+
+
+def test_yolo_nas_is_not_taken_for_yolov7(tmp_path: Path) -> None:
+    """Its flat predictions have the score before the class."""
+    (output,) = exports.yolov7_end2end([*PEOPLE, Box((0, 0, 99, 99), 2, 0.7)]).outputs
+    batch, corners, label, score = output.parts
+    flat = Export([Output("graph2_flat_predictions", [batch, corners, score, label])])
+    with pytest.raises(ModelError, match="It looks like YOLO-NAS with flat predictions"):
+        opened(tmp_path, flat)
+    (tmp_path / "said").mkdir()
+    with pytest.raises(ModelError, match="the sixth value must be a class's number"):
+        opened(tmp_path / "said", flat, safetygear__json='{"format": "yolov7-end2end"}')
+
+
+def zeros(name: str, *shape: int) -> Output:
+    return Output(name, [Part(np.zeros(shape, np.float32), 1)])
+
+
+@pytest.mark.parametrize(
+    ("outputs", "code", "why"),
+    [
+        (
+            [zeros("output0", 1, 9, 2100)],
+            "model-labels",
+            "could be Ultralytics' of 5 classes, but there are",
+        ),
+        (
+            [zeros("output0", 1, 5, 2100)],
+            "model-labels",
+            "could be Ultralytics' of 1 class, but there are",
+        ),
+        ([zeros("output", 1, 6300, 85)], "model-labels", "could be YOLOX's or YOLOv5's of 80 classes, but there are"),
+        ([zeros("logits", 1, 100, 4), zeros("pred_boxes", 1, 100, 4)], "model-unknown", "Hugging Face's transformers"),
+        ([zeros("boxes", 1, 2100, 4), zeros("scores", 1, 2100, 3)], "model-unknown", "an SSD or YOLO-NAS"),
+        ([zeros("boxes", 9, 4), zeros("labels", 9), zeros("scores", 9)], "model-unknown", "of torchvision"),
+        (
+            [zeros(name, 1, 9) for name in ("num_dets", "det_boxes", "det_scores", "det_classes")],
+            "model-unknown",
+            "EfficientNMS",
+        ),
+        (
+            [zeros(f"{stride}", 1, 3, SIDE // stride, SIDE // stride, 8) for stride in (8, 16, 32)],
+            "model-unknown",
+            "a network whose grids are not decoded",
+        ),
+    ],
+)
+def test_what_comes_near_is_told(tmp_path: Path, outputs: list[Output], code: str, why: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        opened(tmp_path, Export(outputs))
+    assert caught.value.code == code
+    assert why in str(caught.value)
+
+
+def test_rt_detr_of_ultralytics_is_told(tmp_path: Path) -> None:
+    export = Export([zeros("output0", 1, 300, 4 + len(LABELS))], metadata=exports.ULTRALYTICS)
+    with pytest.raises(ModelError, match="It looks like Ultralytics' RT-DETR, which is not read"):
+        opened(tmp_path, export)
 
 
 def test_rows_that_fill_up_are_no_boxes(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 from safetygear.errors import ModelError
 from safetygear_inference.detectors.runtimes.onnx import OnnxSession
 from safetygear_inference.detectors.runtimes.onnx_file import refuse_external_data, with_free_size
-from support.onnx_models import convolutional_compact, custom_vision_compact, model_bytes
+from support.onnx_models import colour_meter, convolutional_compact, custom_vision_compact, model_bytes
 
 WHOLE = convolutional_compact(2)
 
@@ -138,6 +138,22 @@ def test_an_operator_of_someone_else_is_refused_by_name() -> None:
     with pytest.raises(ModelError, match=r"com\.example:Sharpen.*custom operators are not loaded") as raised:
         OnnxSession(model.SerializeToString())
     assert raised.value.code == "model-custom-op"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"ir_version": 99}, r"the ONNX file has IR version 99, and \d+ is the newest that can be read: write it with"),
+        ({"opset": 99}, r"the network needs opset 99 of ai\.onnx, and \d+ is the newest .*`opset_version=\d+` or less"),
+    ],
+)
+def test_a_file_that_is_newer_than_the_runtime_says_what_to_do(change: dict[str, int], why: str) -> None:
+    model = onnx.load_model_from_string(colour_meter())
+    model.ir_version = change.get("ir_version", model.ir_version)
+    model.opset_import[0].version = change.get("opset", model.opset_import[0].version)
+    with pytest.raises(ModelError, match=why) as caught:
+        OnnxSession(model.SerializeToString())
+    assert "/onnxruntime" not in str(caught.value)
 
 
 def test_onnx_runtime_prints_nothing_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:

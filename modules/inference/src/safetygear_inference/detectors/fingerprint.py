@@ -18,10 +18,12 @@ from safetygear_inference.detectors.decode import (
     ultralytics,
     ultralytics_end2end,
     yolov5,
+    yolov7_end2end,
     yolox,
 )
 from safetygear_inference.detectors.format import Evidence, Format, FormatRule
 from safetygear_inference.detectors.labels import checked_labels, parse_names
+from safetygear_inference.detectors.near_misses import family, other_labels
 from safetygear_inference.detectors.network_input import the_image_input
 from safetygear_inference.detectors.settings import ModelSettings
 from safetygear_inference.detectors.signature import Signature
@@ -36,6 +38,7 @@ RULES: Final[tuple[FormatRule, ...]] = (
     tf_object_detection,
     ultralytics,
     ultralytics_end2end,
+    yolov7_end2end,
     yolov5,
     yolox,
 )
@@ -66,8 +69,11 @@ def fingerprint(signature: Signature, labels: tuple[str, ...], settings: ModelSe
     if found:
         raise _ambiguous(found, settings_name)
     the_image_input(signature)
+    if mismatch := other_labels(signature, labels):
+        raise ModelError(mismatch, code="model-labels")
+    looks = "".join(f"{said}. " for said in (family(signature),) if said)
     raise ModelError(
-        f"the format is not known. Seen: {signature}; {len(labels)} labels. Possible are "
+        f"the format is not known. {looks}Seen: {signature}; {len(labels)} labels. Possible are "
         f"{', '.join(rule.NAME for rule in RULES)}; `format` in {settings_name} names one",
         code="model-unknown",
     )

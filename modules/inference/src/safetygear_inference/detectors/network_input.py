@@ -33,6 +33,7 @@ SCALE_AND_OFFSET: Final[dict[PixelRange, tuple[float, float]]] = {
     "16-235": (219 / 255, 16.0),
     "imagenet": (1 / 255, 0.0),
 }
+PARTS: Final = ("0-1", "-1-1", "imagenet")
 FITS: Final[dict[Resize, tuple[Fit, ...]]] = {
     "stretch": ("stretch",),
     "letterbox": ("center", "top-left"),
@@ -62,9 +63,15 @@ def read_network_input(
     metadata = signature.metadata
     _refuse_linear(metadata.get(GAMMA))
     channels = settings.channels or _channels(metadata.get(PIXEL_FORMAT)) or channels
-    pixel_range = settings.pixel_range or _range(metadata.get(PIXEL_RANGE)) or pixel_range
-    if dtype == "uint8" and pixel_range in ("0-1", "-1-1", "imagenet"):
-        raise ModelError(f"the input {tensor} takes whole numbers, but {PIXEL_RANGE} says values of {pixel_range}")
+    said = settings.pixel_range or _range(metadata.get(PIXEL_RANGE))
+    # Whole numbers are no parts of 1: where nobody says otherwise the network scales them itself.
+    pixel_range = said or ("0-255" if dtype == "uint8" and pixel_range in PARTS else pixel_range)
+    if dtype == "uint8" and pixel_range in PARTS:
+        who = "`pixelRange` in the settings file" if settings.pixel_range else PIXEL_RANGE
+        raise ModelError(
+            f"the input {tensor} takes whole numbers, but {who} says values of {pixel_range}: `pixelRange` must be "
+            "0-255 in the settings file"
+        )
     fit = _fit(settings.resize, fits)
     layout, size = _layout_and_size(tensor)
     if settings.input_size is not None:

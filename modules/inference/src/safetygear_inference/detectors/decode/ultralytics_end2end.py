@@ -35,11 +35,14 @@ DEFAULT_THRESHOLD = 0.25
 
 
 def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
-    if len(signature.inputs) != 1 or len(signature.outputs) != 1 or len(signature.outputs[0].shape) != 3:
+    if len(signature.inputs) != 1 or len(signature.outputs) != 1:
         return None
     output = signature.outputs[0]
-    if output.shape[2] != COLUMNS:
+    if len(output.shape) not in (2, 3) or output.shape[-1] != COLUMNS:
         return None
+    if len(output.shape) == 2:
+        # No exporter of Ultralytics leaves the batch out; others do, and some put score and class first.
+        return Evidence("possible", f"output {output} has {COLUMNS} values a row")
     said = suppresses_by_itself(signature.metadata)
     if said:
         return Evidence("shape", f"metadata of an Ultralytics export with suppression and output {output}")
@@ -52,7 +55,7 @@ def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
 
 def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings, why: str) -> Format:
     output = signature.outputs[0] if len(signature.outputs) == 1 else None
-    if output is None or len(output.shape) != 3 or output.shape[2] not in (COLUMNS, ""):
+    if output is None or len(output.shape) not in (2, 3) or output.shape[-1] not in (COLUMNS, ""):
         raise ModelError(f"{NAME} has one output with rows of {COLUMNS} values; the network has: {signature}")
     network_input = read_network_input(
         signature,
@@ -66,9 +69,10 @@ def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings
 
 
 def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> Candidates:
-    """One output (1, rows, 6): x_min, y_min, x_max, y_max in px, score, class. Rows that fill up have the score
-    0 and no size."""
+    """One output (1, rows, 6), or (rows, 6): x_min, y_min, x_max, y_max in px, score, class. Rows that fill up have the
+    score 0 and no size."""
     (output,) = outputs.values()
+    output = output[None] if output.ndim == 2 else output
     if output.ndim != 3 or output.shape[0] != 1 or output.shape[2] != COLUMNS:
         raise ModelError(f"the network gave an output of shape {output.shape}", code="model-failed")
     rows = output[0].astype(np.float32)

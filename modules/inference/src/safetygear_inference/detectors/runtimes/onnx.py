@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -129,6 +130,21 @@ def _tensors(arguments: Sequence[Any]) -> tuple[Tensor, ...]:
     )
 
 
+_TOO_NEW: Final = (
+    (
+        re.compile(r"Unsupported model IR version: (\d+), max supported IR version: (\d+)"),
+        "the ONNX file has IR version {0}, and {1} is the newest that can be read: write it with an older `onnx`, or "
+        "set `ir_version` to {1}",
+    ),
+    (
+        re.compile(r"Opset (\d+) is under development.*support for domain (\S+) is till opset (\d+)"),
+        "the network needs opset {0} of {1}, and {2} is the newest that is known: export with `opset_version={2}` or "
+        "less",
+    ),
+)
+"""What ONNX Runtime says of files that are newer than itself, and what is told instead of it."""
+
+
 def _load_error(exc: Exception) -> ModelError:
     reason = _reason(exc)
     if "is not a registered function/op" in reason:
@@ -136,6 +152,10 @@ def _load_error(exc: Exception) -> ModelError:
             f"the network needs an operator that is not part of ONNX: {reason}; custom operators are not loaded",
             code="model-custom-op",
         )
+    for pattern, said in _TOO_NEW:
+        if match := pattern.search(" ".join(str(exc).split())):
+            text = f"{said.format(*match.groups())} (ONNX Runtime {ort.__version__})"
+            return ModelError(text, code="model-unreadable")
     return ModelError(f"ONNX Runtime {ort.__version__} can't load the network: {reason}", code="model-unreadable")
 
 

@@ -52,7 +52,7 @@ def refuse_external_data(model: bytes) -> None:
     if _has_external_data("model", model, 0):
         raise ModelError(
             "the ONNX file keeps weights in a file beside it (external data): save it as one file "
-            "(onnx.save_model with save_as_external_data=False)",
+            "(torch.onnx.export with external_data=False; else onnx.save_model with save_as_external_data=False)",
             code="model-external-data",
         )
 

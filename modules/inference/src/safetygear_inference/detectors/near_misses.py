@@ -1,0 +1,84 @@
+"""What a network that no format fits looks like, and what would be right: known exporters, and other labels. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from safetygear_inference.detectors.signature import Signature
+from safetygear_inference.detectors.ultralytics_metadata import is_ultralytics
+
+MANY_BOXES: Final = 1000
+"""Networks that have chosen their boxes give fewer."""
+YOLO_NAS: Final = "flat_predictions"
+"""In the name of the output of super-gradients' flat export."""
+_ROWS: Final = (
+    "Export it with the suppression in the network and rows of corners, score and class: ultralytics-end2end reads them"
+)
+FAMILIES: Final[tuple[tuple[frozenset[str], str], ...]] = (
+    (
+        frozenset({"logits", "pred_boxes"}),
+        "It looks like a DETR of Hugging Face's transformers, whose input and scores differ from model to model. "
+        "Export RT-DETR or D-FINE by their own export_onnx.py (input orig_target_sizes; outputs labels, boxes, scores)",
+    ),
+    (
+        frozenset({"num_dets", "det_boxes", "det_scores", "det_classes"}),
+        "It looks like an export with TensorRT's EfficientNMS behind it. Export it without the suppression (YOLOv7: "
+        "--grid alone), or YOLOv7 with --end2end --max-wh",
+    ),
+    (
+        frozenset({"boxes", "scores", "labels"}),
+        "It looks like a detector of torchvision, which normalises its input itself. Name its outputs boxes_0, "
+        'scores_0 and labels_0 when you export it, and say "format": "azure-automl" and "pixelRange": "0-1"',
+    ),
+    (
+        frozenset({"boxes", "scores"}),
+        f"It looks like an SSD or YOLO-NAS with boxes and scores apart and no suppression, which is not read. {_ROWS}",
+    ),
+)
+"""By names among the outputs."""
+
+
+def family(signature: Signature) -> str:
+    """A sentence on what exporter the outputs' names speak for; "" where none is known."""
+    names = {tensor.name for tensor in signature.outputs}
+    for wanted, said in FAMILIES:
+        if wanted <= names:
+            return said
+    if is_ultralytics(signature.metadata) and len(signature.outputs) == 1 and len(signature.outputs[0].shape) == 3:
+        rows, columns = signature.outputs[0].shape[1:]
+        if isinstance(rows, int) and isinstance(columns, int) and 4 < columns < rows <= MANY_BOXES:
+            return (
+                "It looks like Ultralytics' RT-DETR, which is not read. Export RT-DETR by its own export_onnx.py "
+                "(input orig_target_sizes), or give another detector"
+            )
+    if len(signature.outputs) == 1 and YOLO_NAS in signature.outputs[0].name:
+        return f"It looks like YOLO-NAS with flat predictions, which are not read. {_ROWS}"
+    grids = [tensor for tensor in signature.outputs if len(tensor.shape) in (4, 5)]
+    if len(grids) == len(signature.outputs) >= 2:
+        return "It looks like a network whose grids are not decoded. Export it with its last layer (YOLOv7: --grid)"
+    return ""
+
+
+def other_labels(signature: Signature, labels: tuple[str, ...]) -> str:
+    """For which number of classes the one output would have a known shape; "" where it would for none."""
+    if len(signature.outputs) != 1 or len(signature.outputs[0].shape) != 3:
+        return ""
+    output = signature.outputs[0]
+    _, first, last = output.shape
+    if not isinstance(first, int) or not isinstance(last, int):
+        return ""
+    found = []
+    if last > MANY_BOXES and first > 4 and first != 4 + len(labels):
+        found = [f"Ultralytics' of {_classes(first - 4)}"]
+    if first > MANY_BOXES and last > 4 and last - len(labels) not in (4, 5):
+        found = [f"YOLOX's or YOLOv5's of {_classes(last - 5)}"] if last > 5 else []
+    if not found:
+        return ""
+    return (
+        f"the output {output} could be {found[0]}, but there are labels for {_classes(len(labels))}: the labels "
+        "file is not the one of this model"
+    )
+
+
+def _classes(number: int) -> str:
+    return f"{number} class{'es' if number != 1 else ''}"
