@@ -109,6 +109,15 @@ def test_a_run_from_coco_begins_with_its_persons(coco, images):
     assert (ours[..., 6:].sigmoid() < 0.5).all()
 
 
+def test_the_activation_of_coco_can_be_kept(coco, images, tmp_path):
+    smooth, relu = coco_detector(coco[0], seed=0, silu=True).eval(), coco_detector(coco[0], seed=0).eval()
+    with torch.no_grad():
+        assert (smooth(images) != relu(images)).any()
+        assert torch.allclose(widened(smooth, 24, seed=1).eval()(images), smooth(images), atol=1e-4)
+        torch.save(delivered(smooth.state_dict()), tmp_path / "s.pth")
+        assert torch.allclose(read_delivered(tmp_path / "s.pth", silu=True).eval()(images), smooth(images), atol=1e-4)
+
+
 def test_measured_batch_norms_change_no_answer_and_know_the_pictures(coco, images):
     detector = coco_detector(coco[0], seed=0).eval()
     with torch.no_grad():

@@ -2,7 +2,8 @@
 
 The file is YOLOX's state dict (under `model`), with an interleaved stem and pixels from 0 to 255. A file that was made
 from an ONNX export has batch norms that do nothing; they are given the statistics of real pictures, so that training
-has something to hold on to. Neither changes the function. That ReLU takes the place of SiLU does: the run learns that.
+has something to hold on to. Neither changes the function. ReLU in SiLU's place does, and a run with it has that to
+learn as well.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ PICTURES = 48
 SIZE = (384, 640)
 
 
-def coco_detector(path: Path, seed: int) -> Detector:
+def coco_detector(path: Path, seed: int, silu: bool = False) -> Detector:
     """The detector with COCO's weights, its first class COCO's person. Raises WeightsError."""
-    detector, random = Detector(), torch.Generator().manual_seed(seed)
+    detector, random = Detector(silu=silu), torch.Generator().manual_seed(seed)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)["model"]
         state[STEM] = stem_from_focus(state[STEM]) * PIXEL_RANGE
@@ -99,11 +100,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("target", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="folder with <source>.json and the pictures")
     parser.add_argument("--measured-on", default="rf100cs_train", help="source whose pictures give the statistics")
+    parser.add_argument("--silu", action="store_true", help="for a run with network.silu, as the weights were trained")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     torch.set_num_threads(1)
     try:
-        detector = coco_detector(given.coco, seed=0)
+        detector = coco_detector(given.coco, 0, given.silu)
         pictures = drawn(given.data, {given.measured_on: PICTURES}, 2)
     except (DataError, WeightsError) as error:
         log.error("%s", error)  # noqa: TRY400 - what the user can cause has no traceback

@@ -32,6 +32,7 @@ class Network:
     """The detector that is trained; a start of fewer channels is widened."""
 
     channels: int  # after the stem, a multiple of 8
+    silu: bool  # as COCO's weights have it; what ships has ReLU, which int8 needs
     bfloat16: bool  # activations: faster only on processors with AVX512-BF16 or AMX
 
 

@@ -32,9 +32,9 @@ METADATA = {
 }
 
 
-def export(weights: Path, target: Path, size: tuple[int, int]) -> None:
+def export(weights: Path, target: Path, size: tuple[int, int], silu: bool = False) -> None:
     """Raises WeightsError."""
-    export_detector(fold_batch_norm(read_delivered(weights).eval()), target, size)
+    export_detector(fold_batch_norm(read_delivered(weights, silu).eval()), target, size)
 
 
 def export_detector(detector: Detector, target: Path, size: tuple[int, int]) -> None:
@@ -61,10 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("weights", type=Path)
     parser.add_argument("target", type=Path)
     parser.add_argument("--size", type=int, nargs=2, default=(384, 640), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--silu", action="store_true", help="trained with network.silu")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     try:
-        export(given.weights, given.target, tuple(given.size))
+        export(given.weights, given.target, tuple(given.size), given.silu)
     except WeightsError as error:
         log.error("%s", error)  # noqa: TRY400 - what the user can cause has no traceback
         return 2

@@ -18,16 +18,18 @@ NANO_CHANNELS = 16
 
 
 class Convolution(nn.Module):
-    """Convolution, batch norm, ReLU."""
+    """Convolution, batch norm, ReLU; or SiLU, as COCO's weights were trained with."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1, pad: int = -1) -> None:
         super().__init__()
         padding = (kernel - 1) // 2 if pad < 0 else pad
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, groups=groups, bias=False)
         self.bn = nn.BatchNorm2d(outputs, **BATCH_NORM)
+        self.silu = False
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu_(self.bn(self.conv(x)))
+        x = self.bn(self.conv(x))
+        return F.silu(x) if self.silu else F.relu_(x)
 
 
 class Separable(nn.Module):
@@ -160,10 +162,13 @@ class Head(nn.Module):
 class Detector(nn.Module):
     """(B, 3, H, W) -> (B, anchors, 5 + classes): dx, dy, log w, log h in strides, then logits."""
 
-    def __init__(self, classes: int = len(CLASSES), channels: int = NANO_CHANNELS) -> None:
+    def __init__(self, classes: int = len(CLASSES), channels: int = NANO_CHANNELS, silu: bool = False) -> None:
         super().__init__()
-        self.channels = channels
+        self.channels, self.silu = channels, silu
         self.backbone, self.head = Pyramid(channels), Head(classes, channels)
+        for module in self.modules():
+            if isinstance(module, Convolution):
+                module.silu = silu
 
     def forward(self, x: Tensor) -> Tensor:
         maps = [torch.cat(parts, 1).flatten(2) for parts in self.head(self.backbone(x))]

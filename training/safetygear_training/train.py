@@ -106,7 +106,7 @@ def first_detector(config: Config, start_from: Path) -> Detector:
 
     Raises WeightsError.
     """
-    detector = read_delivered(start_from)
+    detector = read_delivered(start_from, config.network.silu)
     if detector.channels > config.network.channels:
         raise WeightsError(f"{start_from}: {detector.channels} channels, network.channels is {config.network.channels}")
     return widened(detector, config.network.channels, config.seed)
@@ -175,7 +175,8 @@ def keep_record(
     """Evaluation and checkpoint where one is due: last.pth to go on from, best.pth and history.json to choose by."""
     done = run.step == config.schedule.steps
     if run.step % config.evaluation.every_steps == 0 or done:
-        averaged = run.load_average(Detector(channels=detector.channels).to(memory_format=torch.channels_last))
+        twin = Detector(channels=detector.channels, silu=detector.silu)
+        averaged = run.load_average(twin.to(memory_format=torch.channels_last))
         scores = score_sets(torch_network(averaged), config.evaluation.size, pictures.selection)
         merit = figure_of_merit(scores)
         for name, part in scores.items():

@@ -41,11 +41,14 @@ def delivered(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
-def read_delivered(path: Path) -> Detector:
-    """The detector of a delivered file, as wide as the file is. Raises WeightsError where the file is none of ours."""
+def read_delivered(path: Path, silu: bool = False) -> Detector:
+    """The detector of a delivered file, as wide as the file is; which activation it was trained with, no file says.
+
+    Raises WeightsError where the file is none of ours.
+    """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        detector = Detector(channels=len(state[STEM]))
+        detector = Detector(channels=len(state[STEM]), silu=silu)
         state[STEM] = stem_from_focus(state[STEM]) * PIXEL_RANGE
         detector.load_state_dict(state)
     except (OSError, RuntimeError, KeyError, TypeError, AttributeError, UnpicklingError) as error:
