@@ -142,6 +142,35 @@ async def test_no_more_than_the_budget_over_restarts(made: Desk, tmp_path: Path)
     assert len(made.stored()) == 4
 
 
+@pytest.mark.parametrize("set_by_s", [86_400.0, -86_400.0, 3e7, -3e7])
+async def test_a_clock_that_is_set_changes_nothing_about_the_budget(
+    made: Desk, tmp_path: Path, set_by_s: float
+) -> None:
+    """Neither in this process nor in the next one, nor where it is set right again."""
+    config = msgspec.structs.replace(ON, per_hour=3)
+    made.desk.configure(config)
+    for _ in range(3):
+        await made.see()
+    await made.clock.advance(1800)
+    for moved_s in (set_by_s, -set_by_s, set_by_s):
+        made.clock.jump_wall_clock(moved_s)
+        await made.see()
+        await made.desk.turn()
+    assert (len(made.stored()), made.desk._chooser.refused) == (3, {"hour": 3})
+    again = Desk(tmp_path, made.clock, config)
+    await again.desk.turn()
+    again.frames = 100 + made.frames
+    await again.see()
+    assert (len(again.stored()), again.desk._chooser.refused) == (3, {"hour": 1})
+    await made.clock.advance(1800)
+    for one in (again, made):
+        one.frames += 100
+        await one.see()
+    again.side.close()
+    assert len(again.stored()) >= 4, "half an hour later, and no later"
+    assert made.desk._chooser.refused == {"hour": 3}
+
+
 async def test_what_is_kept_is_a_near_duplicate_after_a_restart_too(made: Desk, tmp_path: Path) -> None:
     await made.see(seed=1)
     again = Desk(tmp_path, made.clock)

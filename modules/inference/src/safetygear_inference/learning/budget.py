@@ -1,4 +1,4 @@
-"""How many pictures may be taken, and whose turn it is. Pure: wall-clock seconds passed in.
+"""How many pictures may be taken, and whose turn it is. Pure: seconds passed in, of a clock that is not set (`Steady`).
 
 In no window of an hour or a day are there more than its limit, wherever the window begins. Half of a limit is shared
 out: every camera that is watched, and every reason, is sure of its part, however much the others ask for; who comes
@@ -29,6 +29,22 @@ class Taken(Message, frozen=True, kw_only=True):
     reason: Reason
     taken_s: float
     """UTC epoch seconds."""
+
+
+class Steady:
+    """The wall clock as it was at the beginning, and from then on by the monotonic one. A clock that is set forward by
+    a day would empty the windows, and the day's pictures could be taken twice; set back, they would be full for longer.
+    """
+
+    def __init__(self, wall_s: float, monotonic_s: float) -> None:
+        self._ahead_s = wall_s - monotonic_s
+
+    def at(self, monotonic_s: float) -> float:
+        return monotonic_s + self._ahead_s
+
+    def moved_s(self, wall_s: float, monotonic_s: float) -> float:
+        """How far the wall clock was set since the beginning; positive: forward."""
+        return wall_s - self.at(monotonic_s)
 
 
 class Window:
@@ -134,9 +150,11 @@ class Budget:
         """The reasons in the order of how little was taken for them in a day."""
         return sorted(reasons, key=lambda reason: (self._day.of_reason(reason), reason))
 
-    def taken(self) -> list[Taken]:
-        """Of the last day, the oldest first; to be kept."""
-        return list(self._day)
+    def taken(self, moved_s: float = 0.0) -> list[Taken]:
+        """Of the last day, the oldest first; to be kept. `moved_s`: of the clock by which they will be read again."""
+        return [
+            Taken(id=one.id, camera=one.camera, reason=one.reason, taken_s=one.taken_s + moved_s) for one in self._day
+        ]
 
     def _add(self, taken: Taken) -> None:
         self._hour.add(taken)

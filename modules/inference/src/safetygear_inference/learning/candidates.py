@@ -71,7 +71,7 @@ class Candidates:
 
     async def promote(self, config: LearningConfig, now_s: float) -> tuple[int, Counter[str]]:
         """Make examples of what was judged to be false, as far as the budget allows: how many; and why others have to
-        wait, once for each. `now_s`: wall clock."""
+        wait, once for each. `now_s`: the budget's time."""
         taken, refused = 0, Counter[str]()
         for name, candidate in list(self._kept.items()):
             if candidate.judged_false is None:

@@ -50,10 +50,10 @@ class Chooser:
         budget: Budget,
         config: LearningConfig,
         *,
-        wall_s: float,
+        steady_s: float,
         busy: bool,
     ) -> Choice | None:
-        """At most one of this frame and the one before. `wall_s`: UTC epoch seconds."""
+        """At most one of this frame and the one before. `steady_s`: the budget's time."""
         before = self._before.pop(frame.camera, None)
         self._before[frame.camera] = frame, observed
         while len(self._before) > CAMERAS_KEPT:
@@ -70,14 +70,14 @@ class Chooser:
                 why = budget.refusal(
                     frame.camera,
                     first.reason,
-                    wall_s,
+                    steady_s,
                     per_hour=config.per_hour,
                     per_day=config.per_day,
                     reasons=config.reasons,
                 )
                 if why is None:
                     of, seen = before if first.earlier and before is not None else (frame, observed)
-                    return _choice(of, seen, first, ranked, budget, wall_s)
+                    return _choice(of, seen, first, ranked, budget, steady_s)
         assert why is not None
         self.refused[why] += 1
         return None
@@ -94,9 +94,9 @@ class Chooser:
 
 
 def _choice(
-    frame: SeenFrame, observed: Observed, first: Wish, wishes: Sequence[Wish], budget: Budget, wall_s: float
+    frame: SeenFrame, observed: Observed, first: Wish, wishes: Sequence[Wish], budget: Budget, steady_s: float
 ) -> Choice:
     same_frame = [wish.reason for wish in wishes if wish.earlier == first.earlier]
     reasons = tuple(dict.fromkeys((first.reason, *same_frame)))
     chosen = Chosen(frame, observed, reasons, first.score, first.focus_norm)
-    return Choice(chosen, budget.take(id_of(frame), frame.camera, first.reason, wall_s))
+    return Choice(chosen, budget.take(id_of(frame), frame.camera, first.reason, steady_s))

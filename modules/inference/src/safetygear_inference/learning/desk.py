@@ -22,6 +22,7 @@ from safetygear_inference.detectors import Model
 from safetygear_inference.evidence.crop import Polygon
 from safetygear_inference.evidence.picture_making import CautiousDetector, cut_out, finish
 from safetygear_inference.frame_listeners import SeenFrame
+from safetygear_inference.learning.budget import Steady
 from safetygear_inference.learning.candidates import Candidates
 from safetygear_inference.learning.choice import BUSY, FRESH_S, NEAR_DUPLICATE, Choice, Chooser
 from safetygear_inference.learning.config import LearningConfig
@@ -40,6 +41,8 @@ PURPOSE: Final = "learning"
 TURN_S: Final = 1.0
 EXPIRED_EVERY_S: Final = 60.0
 SAVED_EVERY_S: Final = 300.0
+CLOCK_SET_S: Final = 10.0
+"""A wall clock that was set by more than this: what is on the disk is by the one before, and is saved at once."""
 AFTER_FAILURE_S: Final = 60.0
 """A disk that is full is not written to each second."""
 INTERNAL: Final = "internal"
@@ -100,6 +103,9 @@ class LearningDesk:
         self._job: asyncio.Task[str | None] | None = None
         """Gives why it came to nothing; None: it did not."""
         self._expired_s = self._saved_s = clock.monotonic_s()
+        self._saved_moved_s = 0.0
+        self._steady = Steady(clock.now_s(), clock.monotonic_s())
+        """Of the budget."""
         self._resumes_s: float | None = None
         """After a turn that failed."""
         self._surprised = False
@@ -139,7 +145,8 @@ class LearningDesk:
             self._openings.note(frame.judged.changes, now_s)
             # What somebody may judge comes once; what else is worth it comes again.
             opening = None if busy else self._openings.shown_by(observed)
-        self.library.budget.watched(frame.camera, wall_s)
+        steady_s = self._budget_time(wall_s, now_s)
+        self.library.budget.watched(frame.camera, steady_s)
         wishes = self.library.selection.look(
             observed,
             wanted=config.reasons,
@@ -148,7 +155,7 @@ class LearningDesk:
             reference_s=config.reference_hours * 3600,
         )
         choice = self._chooser.choose(
-            frame, observed, wishes, self.library.budget, config, wall_s=wall_s, busy=busy or opening is not None
+            frame, observed, wishes, self.library.budget, config, steady_s=steady_s, busy=busy or opening is not None
         )
         if opening is not None:
             chosen = Chosen(frame, observed, (JUDGED_FALSE,), 1.0, opening.focus_norm)
@@ -171,14 +178,15 @@ class LearningDesk:
         if newest is None:
             raise NotTakenError(f"no frame of it was analysed in the last {FRESH_S:g} s", code="no-frame")
         frame, observed = newest
+        steady_s = self._budget_time(wall_s, now_s)
         why = self.library.budget.refusal(
-            camera, ASKED, wall_s, per_hour=config.per_hour, per_day=config.per_day, reasons=config.reasons
+            camera, ASKED, steady_s, per_hour=config.per_hour, per_day=config.per_day, reasons=config.reasons
         )
         if why is not None:
             self._chooser.refused[why] += 1
             raise NotTakenError(f"the budget has no room for it now ({why})", code=why)
         shown = union_of([box.xyxy_norm for box in observed.boxes if not box.weak])
-        taken = self.library.budget.take(id_of(frame), camera, ASKED, wall_s)
+        taken = self.library.budget.take(id_of(frame), camera, ASKED, steady_s)
         job = self._begin(self._take(Choice(Chosen(frame, observed, (ASKED,), 1.0, shown), taken), config))
         # Who asked may go away; the picture is made all the same.
         why = await asyncio.shield(job)
@@ -209,7 +217,9 @@ class LearningDesk:
             # Where it is off, and always was, the volume stays as it is.
             if not (self._config.enabled or self.library.folder.is_dir()):
                 return
-            swept = await self.library.begin(self._clock.now_s()) + await self.candidates.begin()
+            begun_s, monotonic_s = self._clock.now_s(), self._clock.monotonic_s()
+            swept = await self.library.begin(begun_s) + await self.candidates.begin()
+            self._steady, self._saved_moved_s = Steady(begun_s, monotonic_s), 0.0
             if swept:
                 log.warning("%d files of examples were half written when the module ended: removed", swept)
             self._ready = True
@@ -225,15 +235,21 @@ class LearningDesk:
         await self.library.follow(self._verdict_of)
         await self.candidates.follow(self._verdict_of)
         if config.enabled and JUDGED_FALSE in config.reasons:
-            taken, refused = await self.candidates.promote(config, wall_s)
+            taken, refused = await self.candidates.promote(config, self._budget_time(wall_s, now_s))
             self.taken += Counter({JUDGED_FALSE: taken})
             self._chooser.refused += refused
-        if config.enabled and now_s - self._saved_s >= SAVED_EVERY_S:
-            self._saved_s = now_s
+        self._budget_time(wall_s, now_s)
+        set_s = abs(self.library.clock_moved_s - self._saved_moved_s)
+        if config.enabled and (now_s - self._saved_s >= SAVED_EVERY_S or set_s > CLOCK_SET_S):
+            self._saved_s, self._saved_moved_s = now_s, self.library.clock_moved_s
             await self.library.save()
         if self._resumes_s is not None:
             self._resumes_s = None
             self._problems.solved("learning")
+
+    def _budget_time(self, wall_s: float, now_s: float) -> float:
+        self.library.clock_moved_s = self._steady.moved_s(wall_s, now_s)
+        return self._steady.at(now_s)
 
     def _begin(self, work: Coroutine[Any, Any, str | None]) -> asyncio.Task[str | None]:
         self._job = asyncio.get_running_loop().create_task(work, name="learning-picture")

@@ -42,6 +42,8 @@ class ExampleLibrary:
         self.place: Callable[[str], AbstractContextManager[object]] = nullcontext
         """Entered in a thread with an example's id around its storing: makes sure that it gets to where it is copied
         to. Raises PictureFolderError: then it is not stored."""
+        self.clock_moved_s = 0.0
+        """How far the wall clock was set since `begin`: on the disk everything is by the clock as it is now."""
         self._state_file = StateFile(self.folder)
         self._fingerprints = NearDuplicates()
         self._of_event: dict[str, tuple[str, Verdict | None]] = {}
@@ -61,6 +63,7 @@ class ExampleLibrary:
 
         state, swept, examples = await self._off_loop(load)
         self.budget, self._fingerprints, self._of_event = Budget(), NearDuplicates(), {}
+        self.clock_moved_s = 0.0
         taken = {one.id: one for one in state.taken}
         for name, example in examples.items():
             self._remember(example)
@@ -140,7 +143,7 @@ class ExampleLibrary:
     def _state(self) -> LearningState:
         rare = self.selection.rare_classes
         return LearningState(
-            taken=self.budget.taken(),
+            taken=self.budget.taken(self.clock_moved_s),
             class_counts=dict(rare.counts),
             class_frames=rare.frames,
             drift=self.selection.drift.state(),
