@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +20,7 @@ from safetygear_inference.analysis_pool import AnalysisPool, Generation
 from safetygear_inference.detectors import Detector, Model
 from safetygear_inference.intake import Arrival
 from safetygear_inference.picture import DetectedBoxes, Picture
+from safetygear_inference.thread_priority import NICE
 from support.frame_source import FrameSource
 
 NOTHING = DetectedBoxes(np.zeros((0, 4), np.float32), np.zeros(0, np.int64), np.zeros(0, np.float32))
@@ -132,3 +135,11 @@ async def test_without_probation_nothing_is_given_back(pool: AnalysisPool, sourc
         await seen_by(pool, source)
     assert pool.model is not None
     assert pool.model.identity.name == "new"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there has a thread a priority of its own")
+async def test_a_model_is_opened_and_tried_out_of_the_workers_way(pool: AnalysisPool) -> None:
+    def own_nice() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert await pool.beside(own_nice) == max(own_nice(), NICE)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from safetygear.messages.frames import FrameReference
 from safetygear_inference.intake import Arrival
 from safetygear_inference.picture import Picture
 from safetygear_inference.side_analysis import BUSY, WAITING, SideAnalysis
+from safetygear_inference.thread_priority import NICE
 
 NOW = "2026-11-25T09:00:00.000Z"
 
@@ -55,4 +58,15 @@ async def test_too_much_at_once_is_refused_and_counted(tmp_path: Path) -> None:
     hold.set()
     await asyncio.gather(*under_way)
     assert await side.run(lambda: 1, purpose="snapshot") == 1
+    side.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there has a thread a priority of its own")
+async def test_it_gives_way_to_the_workers_and_the_event_loop(tmp_path: Path) -> None:
+    def own_nice() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    side, before = SideAnalysis(tmp_path), own_nice()
+    assert await side.run(own_nice, purpose="test") == max(before, NICE)
+    assert own_nice() == before
     side.close()
