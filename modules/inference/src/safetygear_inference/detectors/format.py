@@ -81,6 +81,17 @@ def refuse_nan(values: NDArray[np.float32]) -> None:
         raise ModelError("the network gave no numbers (NaN): its input range may be wrong", code="model-failed")
 
 
+def refuse_parts(boxes: Boxes, name: FormatName) -> None:
+    """`boxes`: xyxy (n, 4) that a network found, in px. Raises ModelError where all of them lie within one pixel: they
+    are in parts of the picture, and would pass for specks in its corner."""
+    if len(boxes) and boxes.max() <= 1 and (boxes[:, 2:] > boxes[:, :2]).all():
+        raise ModelError(
+            f"the network gives boxes in parts of the picture, and {name} has them in px: it is another format, or was "
+            "exported otherwise",
+            code="model-failed",
+        )
+
+
 def refuse_unknown_class(class_id: NDArray[np.int64], classes: int) -> None:
     """Raises ModelError where a box is of a class there is no label for."""
     if class_id.size and not 0 <= class_id.min() <= class_id.max() < classes:

@@ -23,6 +23,7 @@ from safetygear_inference.detectors.format import (
     best_class,
     check_class_count,
     refuse_nan,
+    refuse_parts,
 )
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
@@ -94,6 +95,7 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     # Few boxes are left to look at: no class of the others can reach its threshold.
     likely = np.nonzero(best >= thresholds.min(initial=1.0))[0]
     boxes = xyxy_from_cxcywh(output[0, :4, likely].astype(np.float32))
+    refuse_parts(boxes, NAME)
     return best_class(boxes, scores[:, likely].T.astype(np.float32), thresholds)
 
 

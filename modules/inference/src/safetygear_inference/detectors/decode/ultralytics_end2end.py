@@ -20,6 +20,7 @@ from safetygear_inference.detectors.format import (
     Outputs,
     Size,
     refuse_nan,
+    refuse_parts,
     refuse_unknown_class,
 )
 from safetygear_inference.detectors.network_input import read_network_input
@@ -32,6 +33,8 @@ COLUMNS = 6
 MOST_ROWS = 1000
 """max_det is 300 unless it is set; formats with a row per cell have thousands."""
 DEFAULT_THRESHOLD = 0.25
+MOST_SCORE = 1.05
+"""Quantised or in half precision a score of 1 may be a little more."""
 
 
 def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
@@ -79,5 +82,13 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     refuse_nan(rows[:, 4:])
     class_id = np.rint(rows[:, 5]).astype(np.int64)
     refuse_unknown_class(class_id, len(thresholds))
+    if np.any(rows[:, 4] > MOST_SCORE):
+        raise ModelError(
+            f"the network gives the score {rows[:, 4].max():g}: the fifth value of {NAME}'s rows is the score, the "
+            "sixth the class",
+            code="model-failed",
+        )
     enough = rows[:, 4] >= thresholds[class_id]
-    return Candidates(as_xyxy(rows[enough, :4]), class_id[enough], np.clip(rows[enough, 4], 0, 1))
+    boxes = as_xyxy(rows[enough, :4])
+    refuse_parts(boxes, NAME)
+    return Candidates(boxes, class_id[enough], np.clip(rows[enough, 4], 0, 1))

@@ -23,6 +23,7 @@ from safetygear_inference.detectors.format import (
     best_class,
     check_class_count,
     refuse_nan,
+    refuse_parts,
 )
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
@@ -79,4 +80,6 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     refuse_nan(rows[:, 4])
     likely = rows[rows[:, 4] >= thresholds.min(initial=1.0)].astype(np.float32)
     refuse_nan(likely)
-    return best_class(xyxy_from_cxcywh(likely[:, :4]), likely[:, 5:] * likely[:, 4:5], thresholds)
+    boxes = xyxy_from_cxcywh(likely[:, :4])
+    refuse_parts(boxes, NAME)
+    return best_class(boxes, likely[:, 5:] * likely[:, 4:5], thresholds)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear.geometry import as_xyxy
-from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size, chosen
+from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size, chosen, refuse_parts
 from safetygear_inference.detectors.near_misses import YOLO_NAS
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
@@ -61,4 +61,6 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
             f"the network's rows are no {NAME}: the sixth value must be a class's number and the seventh a score",
             code="model-failed",
         )
-    return chosen(as_xyxy(rows[:, 1:5]), class_id.astype(np.int64), score, thresholds)
+    found = chosen(as_xyxy(rows[:, 1:5]), class_id.astype(np.int64), score, thresholds)
+    refuse_parts(found.xyxy_network_px, NAME)
+    return found
