@@ -166,6 +166,13 @@ def turned_round(export: Export) -> Export:
     return Export([Output(output.name, parts, axis=2)], metadata=export.metadata)
 
 
+def ultralytics_rt_detr(boxes: Sequence[Box]) -> Export:
+    """Ultralytics, nn/modules/head.py RTDETRDecoder: (1, 300, 4 + classes), centre and size in 0..1, stretched."""
+    place = _rows([centre_and_size(stretched(box, (1, 1))) for box in boxes], 300)
+    output = Output("output0", [Part(place, 1), Part(_scores(boxes, 300)[None], 1)])
+    return Export([output], metadata=ULTRALYTICS)
+
+
 def yolov7_end2end(boxes: Sequence[Box]) -> Export:
     """WongKinYiu/yolov7, models/experimental.py ONNX_ORT: (boxes, 7), batch, corners in px, class, score."""
     rows = np.array([(0, *letterboxed(box), box.label, box.score) for box in boxes], np.float32).reshape(-1, 7)

@@ -82,6 +82,7 @@ CASES: dict[str, Case] = {
     "ultralytics": Case(exports.ultralytics, False, px_step),
     "ultralytics-end2end": Case(exports.ultralytics_end2end, True, px_step),
     "ultralytics turned round": Case(lambda boxes: exports.turned_round(exports.ultralytics(boxes)), False, px_step),
+    "ultralytics-rt-detr": Case(exports.ultralytics_rt_detr, True, share_step),
     "yolov7-end2end": Case(exports.yolov7_end2end, True, px_step),
     "azure-automl Faster R-CNN": Case(exports.automl, True, automl_step),
     "azure-automl RetinaNet": Case(
@@ -149,6 +150,7 @@ IMAGENET = tuple(
         ("yolov5 of AutoML", UNIT, 114 / 255),
         ("ultralytics", UNIT, 114 / 255),
         ("ultralytics-end2end", UNIT, 114 / 255),
+        ("ultralytics-rt-detr", UNIT, None),
         ("yolov7-end2end", UNIT, 114 / 255),
         ("azure-automl Faster R-CNN", IMAGENET, None),
         ("rt-detr", UNIT, None),
@@ -320,10 +322,34 @@ def test_what_comes_near_is_told(tmp_path: Path, outputs: list[Output], code: st
     assert why in str(caught.value)
 
 
-def test_rt_detr_of_ultralytics_is_told(tmp_path: Path) -> None:
-    export = Export([zeros("output0", 1, 300, 4 + len(LABELS))], metadata=exports.ULTRALYTICS)
-    with pytest.raises(ModelError, match="It looks like Ultralytics' RT-DETR, which is not read"):
+def test_rt_detr_of_ultralytics_with_two_classes_must_be_named(tmp_path: Path) -> None:
+    two = {**exports.ULTRALYTICS, "names": "{0: 'person', 1: 'helmet'}"}
+    rows = np.zeros((1, 300, 6), np.float32)
+    rows[0, 0] = (0.5, 0.5, 0.25, 0.5, 0.1, 0.9)
+    export = Export([Output("output0", [Part(rows, 1)])], metadata=two)
+    with pytest.raises(ModelError, match=r"perhaps ultralytics-end2end.*perhaps ultralytics-rt-detr"):
         opened(tmp_path, export)
+    (tmp_path / "said").mkdir()
+    model = opened(tmp_path / "said", export, safetygear__json='{"format": "ultralytics-rt-detr"}')
+    assert labels_of(model) == ["helmet"]
+
+
+@pytest.mark.parametrize("name", ["ultralytics", "ultralytics-end2end", "yolov5", "yolov7-end2end"])
+def test_parts_of_the_picture_are_not_taken_for_px(tmp_path: Path, name: str) -> None:
+    """Whoever divides the boxes in the network would get specks in the corner, and nobody a helmet."""
+    export = CASES[name].export(PEOPLE)
+    for part in export.outputs[0].parts:
+        if part.most == SIDE:
+            part.values[:] /= SIDE
+    with pytest.raises(ModelError, match=f"gives boxes in parts of the picture, and {name} has them in px"):
+        labels_of(opened(tmp_path, export))
+
+
+def test_a_class_is_not_taken_for_a_score(tmp_path: Path) -> None:
+    (output,) = exports.ultralytics_end2end([*PEOPLE, Box((0, 0, 99, 99), 2, 0.7)]).outputs
+    corners, score, label = output.parts
+    with pytest.raises(ModelError, match="the fifth value of ultralytics-end2end's rows is the score, the sixth the"):
+        opened(tmp_path, Export([Output("output0", [corners, label, score])]))
 
 
 def test_rows_that_fill_up_are_no_boxes(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from safetygear_inference.detectors.signature import Signature
-from safetygear_inference.detectors.ultralytics_metadata import is_ultralytics
 
 MANY_BOXES: Final = 1000
 """Networks that have chosen their boxes give fewer."""
@@ -44,13 +43,6 @@ def family(signature: Signature) -> str:
     for wanted, said in FAMILIES:
         if wanted <= names:
             return said
-    if is_ultralytics(signature.metadata) and len(signature.outputs) == 1 and len(signature.outputs[0].shape) == 3:
-        rows, columns = signature.outputs[0].shape[1:]
-        if isinstance(rows, int) and isinstance(columns, int) and 4 < columns < rows <= MANY_BOXES:
-            return (
-                "It looks like Ultralytics' RT-DETR, which is not read. Export RT-DETR by its own export_onnx.py "
-                "(input orig_target_sizes), or give another detector"
-            )
     if len(signature.outputs) == 1 and YOLO_NAS in signature.outputs[0].name:
         return f"It looks like YOLO-NAS with flat predictions, which are not read. {_ROWS}"
     grids = [tensor for tensor in signature.outputs if len(tensor.shape) in (4, 5)]

@@ -17,6 +17,7 @@ FormatName = Literal[
     "yolov5",
     "ultralytics",
     "ultralytics-end2end",
+    "ultralytics-rt-detr",
     "yolov7-end2end",
     "azure-automl",
     "rt-detr",
