@@ -177,3 +177,32 @@ async def test_a_change_goes_out_at_once() -> None:
     await clock.advance(1.0)
     assert len(hub.sent) == 3
     task.cancel()
+
+
+async def test_while_nothing_changes_nobody_looks_for_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, hub = FakeClock(), FakeHub()
+    await hub.open(HubHandlers())
+    sleeps: list[float] = []
+    sleep = clock.sleep
+
+    async def counted(seconds: float) -> None:
+        sleeps.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr(clock, "sleep", counted)
+    sender = StatusSender(
+        Publisher(hub, Mailbox()),
+        instance="capture",
+        statuses=lambda: {"default": []},
+        missing=lambda shard: None,
+        clock=clock,
+    )
+    task = asyncio.create_task(sender.run())
+    await clock.advance(10.5)
+    assert len(hub.sent) == 11
+    assert len(sleeps) <= 2 * len(hub.sent)
+    # From a camera's thread, in the middle of a pause.
+    await asyncio.to_thread(sender.changed)
+    await clock.advance(0)
+    assert len(hub.sent) == 12
+    task.cancel()

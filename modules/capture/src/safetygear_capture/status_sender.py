@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -13,7 +15,7 @@ from safetygear_capture.publisher import Publisher
 
 CAMERAS_OUTPUT: Final = "cameras"
 STATUS_EVERY_S: Final = 1.0
-LOOK_EVERY_S: Final = 0.1
+TOGETHER_S: Final = 0.1
 """Changes within this time go out together."""
 
 
@@ -38,20 +40,39 @@ class StatusSender:
         self._shards: set[str] = set()
         """All that had cameras since the start: the readers of one that has none any more hear it too."""
         self._changed = True
+        self._woken = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def changed(self) -> None:
         """Some camera's state has changed; from any thread."""
         self._changed = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # closed: the module ends
+                self._loop.call_soon_threadsafe(self._woken.set)
 
     async def run(self) -> None:
         """Send until cancelled."""
-        sent_s = -STATUS_EVERY_S
+        self._loop = asyncio.get_running_loop()
+        due_s = self._clock.monotonic_s()
         while True:
+            # First: a change from now on is seen below, or wakes.
+            self._woken.clear()
             now_s = self._clock.monotonic_s()
-            if self._changed or now_s - sent_s >= STATUS_EVERY_S:
-                self._changed, sent_s = False, now_s
+            if self._changed or now_s >= due_s:
+                self._changed, due_s = False, now_s + STATUS_EVERY_S
                 await self.send()
-            await self._clock.sleep(LOOK_EVERY_S)
+                await self._clock.sleep(TOGETHER_S)
+            else:
+                await self._changed_within(due_s - now_s)
+
+    async def _changed_within(self, seconds: float) -> None:
+        woken = asyncio.ensure_future(self._woken.wait())
+        slept = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((woken, slept), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            slept.cancel()
 
     async def send(self) -> None:
         """One message to each shard with a reader; edgeHub would keep the others on disk (iotedge#7509)."""
