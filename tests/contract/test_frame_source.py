@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 import pytest
 
 from safetygear.errors import CameraError
@@ -21,7 +22,7 @@ from safetygear_capture.source import DecodedFrame, FrameSource, SourceRequest
 from safetygear_workbench.cameras.authentication import Credentials, Scheme
 from safetygear_workbench.edge_runtime.pki import Certificates, ensure_certificates
 from support.camera import RunningCamera, start_camera
-from support.clips import make_clip, read_number
+from support.clips import NUMBER_BITS, make_clip, read_number
 
 WIDTH, HEIGHT = 320, 180
 PASSWORD = "zebra/w@ter:1"  # what has to be escaped in a URL
@@ -378,6 +379,47 @@ def test_pictures_arrive_whole_in_order_and_with_the_cameras_time(
         source.close()
 
 
+FORMATS: dict[str, dict[str, Any]] = {
+    "usual": {},
+    "full-range": {"pixel_format": "yuvj420p"},
+    "full-range-444": {"pixel_format": "yuvj444p"},
+    "422": {"pixel_format": "yuv422p"},
+    "ten-bits": {"pixel_format": "yuv420p10le", "codec": "hevc"},
+    "odd-size": {"width": 318, "height": 178},
+    "full-range-hevc": {"pixel_format": "yuvj420p", "codec": "hevc"},
+}
+
+
+@pytest.fixture(scope="module")
+def of_each_format(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCamera]:
+    folder = tmp_path_factory.mktemp("formats")
+    size = {"width": WIDTH, "height": HEIGHT, "frames": 10, "keyframe_every": 5}
+    with start_camera(
+        {name: make_clip(folder / f"{name}.mp4", **(size | what)) for name, what in FORMATS.items()}
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_planes_are_4_2_0_in_video_range_whatever_the_camera_sends(of_each_format: RunningCamera, name: str) -> None:
+    """Full range, which many cameras send, taken for video range would make shadows black and helmets white."""
+    source = open_rtsp(request(of_each_format.url(name)))
+    try:
+        frame = read_frames(source, 3)[-1]
+        planes = frame.load()
+        width, height = FORMATS[name].get("width", WIDTH), FORMATS[name].get("height", HEIGHT)
+        chroma = (height // 2, width // 2)
+        assert [plane.shape for plane in planes.arrays] == [(height, width), chroma, chroma]
+        assert planes.pixel_format == "i420"
+        # Of a number below 8, squares from the fourth on are black: 16 of 0..255; the first three have both levels.
+        luma = planes.arrays[0]
+        levels = [float(np.median(luma[4:8, 12 * bit + 4 : 12 * bit + 8])) for bit in range(NUMBER_BITS)]
+        assert levels[-1] == pytest.approx(16 + 16 * 219 / 255, abs=3)
+        assert max(levels) == pytest.approx(16 + 235 * 219 / 255, abs=3)
+    finally:
+        source.close()
+
+
 def test_a_key_frame_is_not_held_back_by_a_decoder_that_expects_b_frames(tmp_path: Path) -> None:
     clip = make_clip(tmp_path / "b.mp4", width=WIDTH, height=HEIGHT, b_frames=2)
     with start_camera({"b": clip}) as camera:
@@ -415,6 +457,8 @@ def test_without_sender_reports_there_is_no_camera_time(camera: RunningCamera) -
         ({"status": 403}, "forbidden"),
         ({"status": 453}, "busy"),
         ({"status": 503}, "server-error"),
+        ({"status": 429}, "busy"),
+        ({"no_video": 1}, "no-video"),
         ({"hang": "PLAY"}, "timeout"),
         ({"hang": "OPTIONS"}, "timeout"),
     ],

@@ -8,6 +8,7 @@ from typing import Literal
 
 import av
 import numpy as np
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 NUMBER_BITS = 12
@@ -44,13 +45,14 @@ def make_clip(
     frames: int = 75,
     keyframe_every: int = 25,
     b_frames: int = 0,
+    pixel_format: str = "yuv420p",
 ) -> Path:
-    """Encode numbered pictures into an mp4 at `path`."""
+    """Encode numbered pictures into an mp4 at `path`. `pixel_format`: FFmpeg's name; with a `j`: in full range."""
     encoder = {"h264": "libx264", "hevc": "libx265"}[codec]
     quiet = {"x265-params": "log-level=none"} if codec == "hevc" else {}
     with av.open(str(path), "w") as container:
         stream = container.add_stream(encoder, rate=fps)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         stream.codec_context.gop_size = keyframe_every
         stream.codec_context.max_b_frames = b_frames
         stream.codec_context.time_base = Fraction(1, fps)
@@ -58,6 +60,8 @@ def make_clip(
         stream.options = {"preset": "ultrafast", **tune, **quiet}
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(numbered_picture(number, width, height), format="rgb24")
+            full_range = ColorRange.JPEG if pixel_format.startswith("yuvj") else ColorRange.MPEG
+            frame = frame.reformat(format=pixel_format, dst_color_range=full_range)
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())

@@ -18,6 +18,10 @@ from safetygear_capture.ffmpeg_errors import open_failure, read_failure
         ("HTTPOtherClientError", "", ["method SETUP failed: 461 (Unsupported Transport)\n"], 0.1, "transport-refused"),
         ("HTTPOtherClientError", "", ["method DESCRIBE failed: 453 (Not Enough Bandwidth)\n"], 0.1, "busy"),
         ("HTTPOtherClientError", "", ["method PLAY failed: 499 (Odd)\n"], 0.1, "protocol"),
+        ("HTTPOtherClientError", "", ["method PLAY failed: 454 (Session Not Found)\n"], 0.1, "no-video"),
+        ("HTTPOtherClientError", "", ["method PLAY failed: 455 (Method Not Valid)\n"], 0.1, "no-video"),
+        ("HTTPOtherClientError", "", ["method SETUP failed: 454 (Session Not Found)\n"], 0.1, "protocol"),
+        ("HTTPTooManyRequestsError", "", ["method DESCRIBE failed: 429 (Too Many Requests)\n"], 0.1, "busy"),
         ("HTTPServerError", "", ["method DESCRIBE failed: 503 (Service Unavailable)\n"], 0.1, "server-error"),
         (
             "OSError",

@@ -21,6 +21,7 @@ _BY_STATUS: Final[dict[int, str]] = {
     408: "timeout",
     410: "not-found",
     415: "unsupported-codec",
+    429: "busy",
     451: "bad-request",
     453: "busy",
     454: "protocol",
@@ -28,6 +29,10 @@ _BY_STATUS: Final[dict[int, str]] = {
     461: "transport-refused",
     551: "transport-refused",
 }
+
+_NOTHING_TO_PLAY: Final = frozenset({454, 455})
+"""Session not found, not valid in this state: what a camera answers to PLAY where FFmpeg has set up no track before,
+because none of them is video."""
 
 # By the name of PyAV's exception class.
 _BY_CLASS: Final[dict[str, str]] = {
@@ -77,6 +82,8 @@ def open_failure(
         status = _STATUS.search(line)
         if status is not None:
             number = int(status["status"])
+            if status["method"] == "PLAY" and number in _NOTHING_TO_PLAY:
+                return "no-video"
             return _BY_STATUS.get(number, "server-error" if number >= 500 else "protocol")
     text = "\n".join(log_lines).lower()
     if "failed to resolve hostname" in text:

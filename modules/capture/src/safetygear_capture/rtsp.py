@@ -20,6 +20,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -43,8 +44,8 @@ CATCH_UP_S: Final = 0.1
 """What one call spends on pictures that were kept: whoever waits for it has a camera to watch and a thread to end."""
 PRODUCER_REFERENCE_TIME: Final = struct.Struct("<qi")
 """AVProducerReferenceTime: wall clock in microseconds since 1970, flags. FFmpeg's rtpdec makes it of RTCP's reports."""
-# 4:2:0 planes in this order; the j form only says that the range is full.
 _I420_NAMES = ("yuv420p", "yuvj420p")
+"""4:2:0 planes in this order."""
 
 # FFmpeg says only in its log which RTSP status refused us. Its lines never leave this file: they may hold URLs, and a
 # damaged stream makes hundreds of them a second.
@@ -269,12 +270,13 @@ def _hide_url(exc: Exception) -> None:
 
 
 def _planes(frame: VideoFrame) -> Planes:
-    name = frame.format.name
-    if name in _I420_NAMES:
+    # Whoever reads the planes takes them for video range (16..235); in the other one, shadows would be black for him.
+    full_range = frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
+    if frame.format.name == "yuv420p" and not full_range:
         return Planes(tuple(_plane(frame, index) for index in range(3)), "i420")
-    if name == "nv12":
+    if frame.format.name == "nv12" and not full_range:
         return Planes(tuple(_plane(frame, index) for index in range(2)), "nv12")
-    converted = frame.reformat(format="yuv420p")
+    converted = frame.reformat(format="yuv420p", dst_color_range=ColorRange.MPEG)
     return Planes(tuple(_plane(converted, index) for index in range(3)), "i420", converted=True)
 
 

@@ -48,10 +48,11 @@ class Planes(Struct, frozen=True):
     """A picture's planes, uint8 (rows, columns), rows possibly strided; valid while the frame is held."""
 
     arrays: tuple[NDArray[np.uint8], ...]
-    """i420: Y (h, w), U and V (ceil h/2, ceil w/2); nv12: Y (h, w), UV (ceil h/2, 2 ceil w/2)."""
+    """In video range (16 is black, 235 white). i420: Y (h, w), U and V (ceil h/2, ceil w/2); nv12: Y (h, w), UV
+    (ceil h/2, 2 ceil w/2)."""
     pixel_format: PixelFormat
     converted: bool = False
-    """The decoder gave another format."""
+    """The decoder gave another format, or full range."""
 
 
 class DecodedFrame(Struct, frozen=True):

@@ -1,6 +1,6 @@
 """Pixels in and out: resizing planes, colour, JPEG. The only file that imports cv2.
 
-YUV is taken as BT.601 with video range (16..235), which is what H.264 cameras send unless they say otherwise.
+YUV is taken as BT.601 with video range (16..235): capture makes that of what a camera sends in full range.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ class Faults:
     """PLAY is answered, nothing is sent."""
     wrong_codec: bool = False
     """The SDP names the other codec."""
+    no_video: bool = False
+    """The SDP names audio alone."""
     no_parameter_sets: bool = False
     """None in the SDP; those in the stream stay."""
     start_between_key_frames: bool = False

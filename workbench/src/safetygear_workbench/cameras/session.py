@@ -223,10 +223,14 @@ def describe(clip: Clip, faults: Faults) -> bytes:
     codec = clip.codec
     if faults.wrong_codec:
         codec = "H265" if codec == "H264" else "H264"
-    lines = [
-        "v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=SafetyGear camera", "c=IN IP4 0.0.0.0", "t=0 0", "a=control:*",
-        f"m=video 0 RTP/AVP {PAYLOAD_TYPE}", f"a=rtpmap:{PAYLOAD_TYPE} {codec}/90000",
-    ]  # fmt: skip
+    lines = ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=SafetyGear camera", "c=IN IP4 0.0.0.0", "t=0 0", "a=control:*"]
+    if faults.no_video:
+        lines += ["m=audio 0 RTP/AVP 0", "a=rtpmap:0 PCMU/8000", "a=control:track1"]
+        return ("\r\n".join(lines) + "\r\n").encode()
+    lines += [
+        f"m=video 0 RTP/AVP {PAYLOAD_TYPE}",
+        f"a=rtpmap:{PAYLOAD_TYPE} {codec}/90000",
+    ]
     if not faults.no_parameter_sets and not faults.wrong_codec:
         lines.append(f"a=fmtp:{PAYLOAD_TYPE} {clip.format_parameters()}")
     lines.append("a=control:track1")
