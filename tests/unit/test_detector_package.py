@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
 import struct
 import zipfile
@@ -227,6 +228,13 @@ def test_what_can_not_be_used_is_named(tmp_path: Path, make: Make, code: str, wh
         read_model_files(make(tmp_path / "export.zip"))
     assert raised.value.code == code
     assert list(tmp_path.parent.glob("x")) == []
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "export.zip"])
+def test_a_fifo_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(ModelError, match="is neither a file nor a folder"):
+        read_model_files(tmp_path / name)
 
 
 def test_a_file_of_another_kind(tmp_path: Path) -> None:

@@ -75,6 +75,10 @@ WRONG: list[tuple[Make, str]] = [
     (named("ppe.h5"), "ppe.h5 is a Keras model: convert it with `python -m tf2onnx.convert --keras"),
     (named("model.jpg"), "model.jpg is not a model: give a .onnx or .tflite, an export .zip, or a folder with them"),
     (with_labels(b"<html>"), "the ONNX file can't be read: it is not protobuf"),
+    (
+        with_labels(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 12345\n"),
+        "the ONNX file is only Git LFS's pointer to it: fetch it with `git lfs pull`",
+    ),
     (with_labels(external()), "the ONNX file keeps weights in a file beside it (external data): save it as one file"),
     (
         with_labels(custom_operator()),

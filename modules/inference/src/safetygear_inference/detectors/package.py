@@ -71,6 +71,9 @@ def read_model_files(path: Path) -> ModelFiles:
                 inner = [entry.name for entry in (path / CLASSIFIER).iterdir() if entry.is_file()]
                 names += [f"{CLASSIFIER}/{name}" for name in inner]
             return _from_package(path, names, lambda name, limit: _read_file(path / name, limit))
+        if path.exists() and not path.is_file():
+            # A FIFO would be waited for, a device read for ever.
+            raise ModelError(f"{path.name} is neither a file nor a folder", code="model-missing")
         if path.suffix.lower() == ".zip":
             with ZipFiles(path) as members:
                 return _from_package(path, members.names, members.read)

@@ -22,6 +22,7 @@ ATTRIBUTE_SPARSE, ATTRIBUTE_SPARSES = 22, 23
 SPARSE_VALUES, SPARSE_INDICES = 1, 2
 TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 13, 14
 VALUE_NAME, VALUE_TYPE, TYPE_TENSOR, TENSOR_SHAPE, SHAPE_DIM, DIM_PARAM = 1, 2, 1, 2, 1, 2
+LFS_POINTER: Final = b"version https://git-lfs.github.com/"
 MAX_DEPTH: Final = 32
 """Graphs within graphs; a file that nests deeper was made to hurt."""
 
@@ -47,6 +48,10 @@ def refuse_external_data(model: bytes) -> None:
 
     Such a reference names any path; and a model that is one file is a model that can be hashed and moved.
     """
+    if model.startswith(LFS_POINTER):
+        raise ModelError(
+            "the ONNX file is only Git LFS's pointer to it: fetch it with `git lfs pull`", code="model-unreadable"
+        )
     if not any(number == MODEL_GRAPH for number, _, _ in _fields(model)):
         raise _unreadable("it holds no graph")
     if _has_external_data("model", model, 0):
