@@ -15,9 +15,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from safetygear.secret_references import Secret
 from safetygear_workbench.cli.main import main
 from safetygear_workbench.evaluate.reading import open_truth
 from safetygear_workbench.learn.patience import ATTEMPTS
+from support.blob_container import FakeBlobContainer
 from support.learn_commands import an_export, assert_one_line, pushed
 from support.stored_examples import Box, jpeg, write_example, write_examples
 from support.training_project import TrainingProject
@@ -162,6 +164,34 @@ def test_a_push_that_ends_half_way_says_how_far_it_came_and_is_gone_on_with(
     assert "64 were sent before" in capsys.readouterr().out
     assert len(server.project.images) == 70
     assert all(len(image.regions) == len(BOXES) for image in server.project.images.values())
+
+
+class Refusing(FakeBlobContainer):
+    """Its SAS is withdrawn after so many files."""
+
+    after = 9
+
+    async def put(self, url: str, data: bytes, sas: Secret, content_type: str = "image/jpeg") -> None:
+        self.status = 403 if len(self.calls) >= self.after else None
+        await super().put(url, data, sas, content_type)
+
+
+def test_a_container_that_refuses_half_way_is_gone_on_with(
+    examples: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    container = Refusing()
+    monkeypatch.setattr("safetygear_inference.evidence.blob_container.AzureBlobContainer", lambda: container)
+    monkeypatch.setenv("SAFETYGEAR_BLOB_SAS", container.sas("c"))
+    arguments = ["learn", "push", str(examples), "--blob", container.make("c")]
+    assert main(arguments) != 0
+    printed = assert_one_line(capsys, " of 16 pictures have arrived; the same command goes on with the others")
+    arrived = sum(name.endswith(".json") for name in container.blobs("c"))
+    assert 0 < arrived < 16
+    assert f" {arrived} of 16" in printed
+    container.after = 10_000
+    assert main(arguments) == 0
+    assert f"has {16 - arrived} more examples; {arrived} were sent before" in capsys.readouterr().out
+    assert len(container.blobs("c")) == 32
 
 
 def test_faces_need_a_word(server: TrainingServer, examples: Path, capsys: Output) -> None:
