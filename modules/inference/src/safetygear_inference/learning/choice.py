@@ -57,7 +57,9 @@ class Chooser:
         before = self._before.pop(frame.camera, None)
         self._before[frame.camera] = frame, observed
         while len(self._before) > CAMERAS_KEPT:
-            del self._before[next(iter(self._before))]
+            longest_ago = next(iter(self._before))
+            del self._before[longest_ago]
+            self.pace.forget(longest_ago)
         if before is None:
             wishes = [wish for wish in wishes if not wish.earlier]
         if not wishes:

@@ -32,3 +32,8 @@ class Pace:
 
     def failed(self, camera: str, now_s: float) -> None:
         self._next_s[camera] = now_s + AFTER_FAILURE_S
+
+    def forget(self, camera: str) -> None:
+        """Nothing has come from it for long."""
+        self._next_s.pop(camera, None)
+        self._pause_s.pop(camera, None)
