@@ -98,6 +98,30 @@ def test_a_wrong_clock_that_is_put_right_comes_back_to_its_count() -> None:
     assert budget.health(config=CONFIG, now_s=NOON_S).used_blocks == 500
 
 
+@pytest.mark.parametrize("days", [1, -1, 400])
+def test_a_clock_that_is_set_to_another_day_and_back_gives_no_second_day_and_costs_none(days: int) -> None:
+    budget, wrong_s = MessageBudget(), NOON_S + days * DAY_S
+    assert admitted(budget, "detections", 2000, NOON_S) == 675, "half of it, and a quarter ahead"
+    budget.clock_set(wrong_s)
+    assert admitted(budget, "detections", 2000, wrong_s) == 0, "for the hub it is the same day"
+    assert admitted(budget, "detections", 10, wrong_s + DAY_S / 10) == 10
+    budget.clock_set(NOON_S + DAY_S / 10)
+    assert budget.health(config=CONFIG, now_s=NOON_S + DAY_S / 10).used_blocks == 685
+    assert budget.health(config=CONFIG, now_s=wrong_s).used_blocks == 0, "a day that has not come has used nothing"
+
+
+def test_what_earlier_processes_counted_stays_with_its_day() -> None:
+    earlier = MessageBudget()
+    admitted(earlier, "detections", 500, NOON_S)
+    budget = MessageBudget(earlier.record())
+    admitted(budget, "detections", 5, 0.0)  # a device without a clock battery starts in 1970
+    budget.clock_set(NOON_S)
+    assert budget.health(config=CONFIG, now_s=NOON_S).used_blocks == 505
+    assert admitted(budget, "detections", 2000, NOON_S + DAY_S) == 675, "midnight is no clock that is set"
+    budget.clock_set(NOON_S)
+    assert budget.health(config=CONFIG, now_s=NOON_S).used_blocks == 505 + 675
+
+
 def test_the_count_survives_a_restart(tmp_path: Path) -> None:
     budget = MessageBudget()
     admitted(budget, "detections", 500, NOON_S)

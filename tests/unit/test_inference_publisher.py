@@ -35,3 +35,17 @@ async def test_a_change_that_fell_out_of_the_queue_is_told_again() -> None:
         publisher.sender.submit(Outgoing("detections", other, 1, clock.monotonic_s()))
     assert publisher.detections(one_person(3))
     assert not publisher.detections(one_person(4))
+
+
+async def test_what_was_counted_goes_along_when_the_clock_is_set_and_not_when_a_day_is_over() -> None:
+    clock = FakeClock()
+    publisher = Publisher(FakeHub(), clock, MessageBudget(), run="r")
+    for _ in range(3):
+        publisher.count_reported()
+    clock.jump_wall_clock(86_400.0)
+    assert publisher.budget().used_blocks == 3
+    clock.jump_wall_clock(-86_400.0)
+    publisher.count_reported()
+    assert publisher.budget().used_blocks == 4
+    await clock.advance(86_400.0)
+    assert publisher.budget().used_blocks == 0

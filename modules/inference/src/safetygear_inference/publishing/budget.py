@@ -10,6 +10,9 @@ events too. So this module keeps to a part of its own:
 3. Events are always sent, and always counted.
 
 What is over is shed: counted and made visible, never queued.
+
+A clock that is set to another day takes along what this process has counted for the one before: that was the hub's same
+day, whatever it was called, and the day that it was called has not come yet, or is over.
 """
 
 from __future__ import annotations
@@ -82,6 +85,19 @@ class MessageBudget:
     def __init__(self, record: BudgetRecord | None = None) -> None:
         self._days: dict[str, DayUse] = {} if record is None else dict(record.days)
         self._last_shed_s: float | None = None
+        self._own_day = ""
+        self._own = DayUse()
+        """Of `_own_day`: what was counted since this process began, or the day did."""
+
+    def clock_set(self, now_s: float) -> None:
+        """The wall clock was set; to be called before anything is counted by it."""
+        day = _day(now_s)
+        if self._own_day in ("", day):
+            return
+        before = self._own_day
+        self._days[before] = _sum(self._days.get(before, DayUse()), self._own, -1)
+        self._put(day, _sum(self._days.get(day, DayUse()), self._own, 1))
+        self._own_day = day
 
     def admit(self, kind: Kind, size_blocks: int, *, config: BudgetConfig, now_s: float) -> bool:
         """Whether a message of `size_blocks` may go; if so it is counted, else it is counted as shed."""
@@ -89,9 +105,11 @@ class MessageBudget:
         allowed = self.would_admit(kind, size_blocks, config=config, now_s=now_s)
         if not allowed:
             self._last_shed_s = now_s
-            self._store(now_s, msgspec.structs.replace(use, shed_messages=use.shed_messages + 1))
-        else:
-            self._store(now_s, _with_used(use, kind, size_blocks))
+        more = _with_used(DayUse(), kind, size_blocks) if allowed else DayUse(shed_messages=1)
+        self._store(now_s, _sum(use, more, 1))
+        if self._own_day != _day(now_s):
+            self._own_day, self._own = _day(now_s), DayUse()
+        self._own = _sum(self._own, more, 1)
         return allowed
 
     def would_admit(self, kind: Kind, size_blocks: int, *, config: BudgetConfig, now_s: float) -> bool:
@@ -108,6 +126,8 @@ class MessageBudget:
     def refund(self, kind: Kind, size_blocks: int, counted_s: float) -> None:
         """A message that was counted at `counted_s` was dropped before it was sent: that day has it back."""
         self._store(counted_s, _with_used(self._today(counted_s), kind, -size_blocks))
+        if self._own_day == _day(counted_s):
+            self._own = _with_used(self._own, kind, -size_blocks)
 
     def assume_share_used(self, *, config: BudgetConfig, now_s: float) -> None:
         """The record was lost: take the share of the day that has passed as used, rather than nothing."""
@@ -133,11 +153,21 @@ class MessageBudget:
         return self._days.get(_day(now_s), DayUse())
 
     def _store(self, now_s: float, use: DayUse) -> None:
-        day = _day(now_s)
+        self._put(_day(now_s), use)
+
+    def _put(self, day: str, use: DayUse) -> None:
         self._days.pop(day, None)  # the day in use moves to the end: what was used longest ago is forgotten first
         self._days[day] = use
         while len(self._days) > DAYS_KEPT:
             del self._days[next(iter(self._days))]
+
+
+def _sum(use: DayUse, other: DayUse, sign: Literal[1, -1]) -> DayUse:
+    return DayUse(
+        detections_blocks=max(0, use.detections_blocks + sign * other.detections_blocks),
+        other_blocks=max(0, use.other_blocks + sign * other.other_blocks),
+        shed_messages=max(0, use.shed_messages + sign * other.shed_messages),
+    )
 
 
 def _with_used(use: DayUse, kind: Kind, size_blocks: int) -> DayUse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
 from safetygear.clock import Clock
 from safetygear.geometry import as_xyxy
@@ -24,11 +25,16 @@ HEALTH_OUTPUT = "health"
 log = logging.getLogger(__name__)
 
 
+CLOCK_SET_S: Final = 10.0
+"""A wall clock that moves by more against the monotonic one was set."""
+
+
 class Publisher:
     """`detections` and `budget_config` are replaced when the twin changes."""
 
     def __init__(self, hub: HubPort, clock: Clock, budget: MessageBudget, *, run: str) -> None:
         self._clock = clock
+        self._ahead_s = clock.now_s() - clock.monotonic_s()
         self._budget = budget
         self._run = run
         self._policy = DetectionsPolicy()
@@ -68,7 +74,7 @@ class Publisher:
 
     def count_reported(self) -> None:
         """A patch of reported properties counts like a message."""
-        self._budget.admit("reported", 1, config=self.budget_config, now_s=self._clock.now_s())
+        self._budget.admit("reported", 1, config=self.budget_config, now_s=self._wall_s())
 
     def forget(self, camera: str) -> None:
         """The camera was removed."""
@@ -76,7 +82,7 @@ class Publisher:
 
     def budget(self) -> BudgetHealth:
         """Today's budget as it stands; a change of `shedding` is logged."""
-        health = self._budget.health(config=self.budget_config, now_s=self._clock.now_s())
+        health = self._budget.health(config=self.budget_config, now_s=self._wall_s())
         if health.shedding != self._shedding:
             self._shedding = health.shedding
             if health.shedding:
@@ -91,12 +97,21 @@ class Publisher:
 
     def _submit(self, lane: Lane, message: OutgoingMessage, now_s: float) -> bool:
         size_blocks = blocks(message)
-        if not self._budget.admit(lane, size_blocks, config=self.budget_config, now_s=self._clock.now_s()):
+        if not self._budget.admit(lane, size_blocks, config=self.budget_config, now_s=self._wall_s()):
             return False
         taken = self.sender.submit(Outgoing(lane, message, size_blocks, now_s))
         if not taken:
-            self._budget.refund(lane, size_blocks, self._clock.now_s())
+            self._budget.refund(lane, size_blocks, self._wall_s())
         return taken
+
+    def _wall_s(self) -> float:
+        """The budget's time. Asked each second at least, so that a clock that only runs fast is none that is set."""
+        now_s = self._clock.now_s()
+        ahead_s = now_s - self._clock.monotonic_s()
+        if abs(ahead_s - self._ahead_s) > CLOCK_SET_S:
+            self._budget.clock_set(now_s)
+        self._ahead_s = ahead_s
+        return now_s
 
     def _sent(self, sent: Outgoing) -> None:
         if sent.lane == "events":
@@ -104,7 +119,7 @@ class Publisher:
 
     def _lost(self, lost: Outgoing) -> None:
         waited_s = self._clock.monotonic_s() - lost.queued_s
-        self._budget.refund(lost.lane, lost.size_blocks, self._clock.now_s() - waited_s)
+        self._budget.refund(lost.lane, lost.size_blocks, self._wall_s() - waited_s)
         if lost.lane == "events":
             self.on_event_lost(lost.message)
         if lost.lane == "detections":
