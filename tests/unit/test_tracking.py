@@ -366,3 +366,40 @@ def test_the_configuration_is_checked_by_its_types() -> None:
     assert (config.occlusion_s, config.max_tracks, config.high_probability) == (5.0, 40, 0.4)
     with pytest.raises(msgspec.ValidationError, match="occlusionS"):
         msgspec.json.decode(b'{"occlusionS": -1}', type=TrackingConfig)
+
+
+BEN, NIA = "stands", "passes"
+PASSING_PX: list[dict[str, list[float]]] = [
+    {BEN: [432, 232, 510, 466], NIA: [270, 296, 340, 556]},
+    {BEN: [432, 232, 510, 466], NIA: [292, 296, 364, 558]},
+    {BEN: [432, 232, 510, 466], NIA: [314, 296, 388, 561]},
+    {BEN: [432, 232, 510, 466], NIA: [350, 300, 426, 559]},
+    {BEN: [432, 233, 510, 464], NIA: [380, 303, 472, 558]},
+    {"both": [410, 237, 512, 573]},
+    {"both": [402, 230, 541, 560], BEN: [433, 234, 516, 357]},
+    {BEN: [431, 232, 513, 464], NIA: [470, 299, 554, 578]},
+    {BEN: [432, 232, 509, 464], NIA: [522, 300, 596, 571]},
+    {BEN: [431, 233, 510, 467], NIA: [554, 305, 635, 563]},
+]
+"""Five pictures a second of the demo as the default detector sees them, px of 1280x720."""
+
+
+def test_one_box_around_two_people_who_pass_is_nobody_s() -> None:
+    followed, found = tracker(), dict[str, set[str | None]]()
+    for number, row in enumerate(PASSING_PX):
+        boxes = [[x0 / 1280, y0 / 720, x1 / 1280, y1 / 720] for x0, y0, x1, y1 in row.values()]
+        for name, track in zip(row, see(followed, number / 5, boxes, 0.76), strict=True):
+            found.setdefault(name, set()).add(track)
+    assert found["both"] == {None}
+    assert len(found[BEN]) == len(found[NIA]) == 1
+    assert found[BEN] != found[NIA]
+
+
+def test_two_who_are_seen_in_one_box_for_long_are_followed_as_one_again() -> None:
+    followed = tracker()
+    for number in range(5):
+        see(followed, number / 5, [box(0.4), box(0.4 + 0.6 * WIDTH)], 0.8)
+    both = [0.4 - WIDTH / 2, 0.4, 0.4 + 1.1 * WIDTH, 0.4 + HEIGHT]
+    told = [see(followed, 1 + number / 5, [both], 0.8)[0] for number in range(10)]
+    assert told[0] is None
+    assert told[-1] is not None

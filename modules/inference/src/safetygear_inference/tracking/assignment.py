@@ -20,6 +20,8 @@ SIZE_DEVIATION, SIZE_DEVIATION_PER_S = 0.15, 0.15
 """Standard deviation of the logarithm of a height from one observation to the next, and its growth with the gap."""
 MAX_SIZE_COST = 2.0
 """One half hidden is short without being somebody else."""
+LEAST_OF_TWO, BETTER_BY = 0.5, 0.1
+"""Intersection over union of a box with the one around two people, and how much more that is than with either."""
 
 
 def costs(people: Motion, gap_s: Floats, boxes: Floats, aspect: float) -> Floats:
@@ -55,6 +57,26 @@ def assign(cost: Floats, *, max_cost: float) -> tuple[Rows, Rows]:
     rows, columns = linear_sum_assignment(gain)
     paired = gain[rows, columns] < 0
     return np.asarray(rows[paired], np.intp), np.asarray(columns[paired], np.intp)
+
+
+def two_in_one(people: Floats, boxes: Floats) -> NDArray[np.bool_]:
+    """(m,): which of the boxes (m, 4) is better explained by two of the people (n, 4) than by any one of them.
+
+    Detectors draw one box around two people who pass each other. Whoever took it would be somewhere else afterwards.
+    """
+    if len(people) < 2 or not len(boxes):
+        return np.zeros(len(boxes), bool)
+    first, second = np.triu_indices(len(people), 1)
+    near = _overlap(people[first], people[second]) > 0
+    first, second = first[near], second[near]
+    if not len(first):
+        return np.zeros(len(boxes), bool)
+    both = np.concatenate(
+        [np.minimum(people[first, :2], people[second, :2]), np.maximum(people[first, 2:], people[second, 2:])], axis=1
+    )
+    of_two = _overlap(both[:, None, :], boxes[None, :, :]).max(axis=0)
+    of_one = _overlap(people[:, None, :], boxes[None, :, :]).max(axis=0)
+    return np.asarray((of_two >= LEAST_OF_TWO) & (of_two >= of_one + BETTER_BY), np.bool_)
 
 
 def _overlap(a: Floats, b: Floats) -> Floats:

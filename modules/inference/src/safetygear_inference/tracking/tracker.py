@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from safetygear.geometry import Boxes, clip_xyxy
 from safetygear_inference.judging.observation import TrackedPerson
-from safetygear_inference.tracking.assignment import MAX_COST, assign, costs
+from safetygear_inference.tracking.assignment import MAX_COST, assign, costs, two_in_one
 from safetygear_inference.tracking.config import TrackingConfig
 from safetygear_inference.tracking.ids import TrackIds
 from safetygear_inference.tracking.motion import EDGE, Floats, Motion, areas, whole
@@ -24,6 +24,8 @@ LOW_MAX_COST = MAX_COST / 2
 """A box with a low probability may be no person at all: it has to fit better."""
 SEEN_PART = 0.3
 """A person at the edge of whom less than this part is expected inside the picture has left it."""
+TWO_IN_ONE_S = 1.0
+"""For so long two people who pass each other may be seen in one box."""
 LEFT_COST = 3.0
 """Who comes in where somebody has just left is more likely somebody else."""
 
@@ -89,9 +91,10 @@ class PersonTracker:
         frame = _Frame(boxes, boxes_norm, np.asarray(probability, np.float64), now_s, aspect)
 
         ended = self._end(frame)
-        matched = self._match(frame)
+        of_two = self._of_two(frame)
+        matched = self._match(frame, of_two)
         self._see(frame, matched, ignore)
-        self._begin(frame, matched, ignore)
+        self._begin(frame, matched, of_two, ignore)
 
         rows = box_index if box_index is not None else range(len(boxes))
         people = [
@@ -139,7 +142,16 @@ class PersonTracker:
             self._keep(kept)
         return ended
 
-    def _match(self, frame: _Frame) -> dict[int, int]:
+    def _of_two(self, frame: _Frame) -> NDArray[np.bool_]:
+        """(m,): boxes around two people who were seen a moment ago. They are nobody's, until one has to be wrong."""
+        near = [
+            row
+            for row, life in enumerate(self._lives)
+            if life.track is not None and frame.now_s - life.seen_s <= TWO_IN_ONE_S
+        ]
+        return two_in_one(self._motion.boxes()[near], frame.boxes)
+
+    def _match(self, frame: _Frame, of_two: NDArray[np.bool_]) -> dict[int, int]:
         """Rows of people by columns of boxes."""
         matched: dict[int, int] = {}
         if not self._lives or not len(frame.boxes):
@@ -150,6 +162,7 @@ class PersonTracker:
         cost[:, usable] = costs(self._motion, gap_s, frame.boxes[usable], frame.aspect)
         cost[self._left(frame.aspect)] += LEFT_COST
         confirmed = np.array([life.track is not None for life in self._lives])
+        cost[:, of_two] = np.inf
         high = usable & (frame.probability >= self.config.high_probability)
         free = np.ones(len(self._lives), bool)
         for who, which, limit in (
@@ -177,13 +190,13 @@ class PersonTracker:
             if life.track is None and not frame.ignored(column, ignore):
                 life.track = self._ids.next()
 
-    def _begin(self, frame: _Frame, matched: dict[int, int], ignore: Ignore | None) -> None:
+    def _begin(self, frame: _Frame, matched: dict[int, int], of_two: NDArray[np.bool_], ignore: Ignore | None) -> None:
         """New tracks for what is left of the boxes with a high probability, the most probable ones first."""
         high = frame.usable(max(self.config.low_probability, self.config.high_probability))
         new = [
             column
             for column in map(int, np.flatnonzero(high))
-            if column not in matched and not frame.ignored(column, ignore)
+            if column not in matched and not of_two[column] and not frame.ignored(column, ignore)
         ]
         new.sort(key=lambda column: -frame.probability[column])
         room = max(0, self.config.max_tracks - len(self._lives))
