@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--samples", type=int, default=6, help="per pixel, of the frames")
     parser.add_argument("--frames", metavar="FROM:TO[:STEP]", help="of the story; without it all")
     parser.add_argument("--crf", type=int, default=25, help="of the clip: lower is better and bigger")
+    parser.add_argument("--b-frames", type=int, default=2, help="of the clip, one after the other; cameras send none")
     parser.add_argument("--out", type=Path, metavar="DIR", help="else clips at 640x360, and in the cache above that")
     given = parser.parse_args(arguments)
     try:
@@ -46,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
         if step == "finish":
             from safetygear_scenes.clip import finish
 
-            finish(story, folder, out, size_px, given.crf, report)
+            finish(story, folder, out, size_px, report, crf=given.crf, b_frames=given.b_frames)
             continue
         # Only these need Blender.
         from safetygear_scenes.render import render_background, render_frames

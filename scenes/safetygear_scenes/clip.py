@@ -18,11 +18,18 @@ from safetygear_scenes.pictures import Picture, Pixels
 from safetygear_scenes.story import Story
 
 _KEY_EVERY_S = 2
-_X264 = "scenecut=0:open-gop=0:bframes=2:colorprim=bt709:transfer=bt709:colormatrix=bt709"
+_X264 = "scenecut=0:open-gop=0:colorprim=bt709:transfer=bt709:colormatrix=bt709"
 
 
 def finish(
-    story: Story, folder: Path, out: Path, size_px: tuple[int, int], crf: int, report: Callable[[str], None]
+    story: Story,
+    folder: Path,
+    out: Path,
+    size_px: tuple[int, int],
+    report: Callable[[str], None],
+    *,
+    crf: int,
+    b_frames: int,
 ) -> None:
     """`NAME-360p.mp4` and `.truth.json` into `out`. Every frame has to be rendered: raises OSError."""
     background: Picture = np.load(folder / BACKGROUND)
@@ -30,7 +37,7 @@ def finish(
     clip = out / f"{folder.name}.mp4"
     found = clip_truth(story, folder, clip.name, size_px)
     pictures = (look.develop(read_frame(folder, n, background), story.light, n) for n in range(story.frame_count))
-    encode(clip, pictures, story.fps, size_px, crf)
+    encode(clip, pictures, story.fps, size_px, crf=crf, b_frames=b_frames)
     clip.with_suffix(".truth.json").write_text(json.dumps(found, separators=(",", ":")) + "\n", encoding="utf-8")
     report(f"{clip.name}: {clip.stat().st_size / 1000:.0f} KB, {len(found['events'])} violations")
 
@@ -70,7 +77,9 @@ def clip_truth(story: Story, folder: Path, clip: str, size_px: tuple[int, int]) 
     }
 
 
-def encode(path: Path, pictures: Iterable[Pixels], fps: int, size_px: tuple[int, int], crf: int) -> None:
+def encode(
+    path: Path, pictures: Iterable[Pixels], fps: int, size_px: tuple[int, int], *, crf: int, b_frames: int
+) -> None:
     """H.264 with a key frame every 2 s. The same pictures give the same file."""
     every = _KEY_EVERY_S * fps
     with av.open(str(path), "w", options={"movflags": "+faststart", "fflags": "+bitexact"}) as container:
@@ -79,7 +88,7 @@ def encode(path: Path, pictures: Iterable[Pixels], fps: int, size_px: tuple[int,
         stream.codec_context.time_base, stream.codec_context.gop_size = Fraction(1, fps), every
         stream.codec_context.options = {
             "crf": str(crf), "preset": "slow", "profile": "high", "threads": "1",
-            "x264-params": f"keyint={every}:min-keyint={every}:{_X264}",
+            "x264-params": f"keyint={every}:min-keyint={every}:bframes={b_frames}:{_X264}",
         }  # fmt: skip
         for number, picture in enumerate(pictures):
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(

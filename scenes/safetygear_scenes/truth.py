@@ -1,6 +1,6 @@
 """What is true of one frame: boxes of people, heads, helmets and vests in px, and how much of each is to be seen. Pure.
 
-The format is that of the demo clip's ground truth; `format_notes` says what each field means.
+The format is that of tests/clips/site_scene.truth.json, which is older; `format_notes` says what each field means.
 """
 
 from __future__ import annotations

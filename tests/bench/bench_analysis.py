@@ -14,7 +14,6 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,15 @@ from safetygear_inference.picture import Picture
 from safetygear_inference.visibility import measure
 
 ROOT = Path(__file__).parents[2]
+CLIP = ROOT / "tests" / "clips" / "site_scene.mp4"
 SIZES = {"720p": (1280, 720), "1080p": (1920, 1080)}
 FRAME, WARM_UP = 100, 10
 
 
 def frames() -> dict[str, Picture]:
-    """A frame of the demo clip in each size; `frame.planes` have padded rows, as in a ring."""
-    clip = files("safetygear_workbench") / "demo" / "site_scene_demo.mp4"
+    """A frame of the site scene in each size; `frame.planes` have padded rows, as in a ring."""
     pictures = {}
-    with av.open(str(clip)) as container:
+    with av.open(str(CLIP)) as container:
         decoded = next(itertools.islice(container.decode(video=0), FRAME, None))
     for name, (width, height) in SIZES.items():
         planes = decoded.reformat(width, height, format="yuv420p").planes

@@ -40,7 +40,7 @@ from safetygear_workbench.bench.camera_site import CameraSite, alike  # noqa: E4
 from safetygear_workbench.bench.cases import case  # noqa: E402
 from safetygear_workbench.bench.clips import NOISE_SEED, NOISE_SIGMA  # noqa: E402
 from safetygear_workbench.bench.solution import Solution, Window  # noqa: E402
-from support import scenes  # noqa: E402
+from support import scenes, site_scene  # noqa: E402
 from support.cheap_frames import FLOOR_S, GATED, Frame, film, i420, judged, on_call  # noqa: E402
 from support.watching import Watcher  # noqa: E402
 
@@ -111,15 +111,14 @@ def events(stories: list[str]) -> dict[str, Any]:
 
 
 def cost() -> dict[str, Any]:
-    """A frame of the demo clip in three sizes, as it lies in the ring."""
+    """A frame of the site scene in three sizes, as it lies in the ring."""
     from safetygear_inference.detectors import open_model
     from safetygear_inference.gating.gate import MotionGate
     from safetygear_inference.gating.gates import GateLook
     from safetygear_inference.model_store import find_model
-    from safetygear_workbench.simulation.options import DEMO_CLIP
 
     detector = open_model(find_model(DEFAULT_MODEL, (ROOT / "modules" / "inference" / "models",))).detector()
-    with av.open(str(DEMO_CLIP)) as container:
+    with av.open(str(site_scene.CLIP)) as container:
         decoded = next(itertools.islice(container.decode(video=0), 100, None))
     result: dict[str, Any] = {"model": DEFAULT_MODEL, "rounds": ROUNDS}
     for name, (width, height) in {"360p": (640, 360), "720p": (1280, 720), "1080p": (1920, 1080)}.items():

@@ -1,4 +1,4 @@
-"""Which of the demo clip's violations become episodes, with true boxes and with the default detector's: JSON out.
+"""Which of the site scene's violations become episodes, with true boxes and with the default detector's: JSON out.
 
 `python tests/bench/bench_events.py [FPS]`: the clip at FPS (default 5) through tracking, wearing, votes, zones and
 episodes with everything at its default, in two phases of the frames that are left out. An episode is *right* where its
@@ -14,7 +14,6 @@ import statistics
 import sys
 import time
 from collections import Counter
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +36,9 @@ from safetygear_inference.tracking import TrackIds
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.judged_clip import perfect_boxes, truth  # noqa: E402  # path
+from support.judged_clip import perfect_boxes  # noqa: E402  # path
 from support.scored_episodes import score, who  # noqa: E402  # path
+from support.site_scene import CLIP, truth  # noqa: E402  # path
 
 KNOWN = frozenset({"person", "helmet", "vest", "head", "no-vest"})
 CROWD, ROUNDS = 20, 100
@@ -50,7 +50,7 @@ def detected(clip: dict[str, Any]) -> tuple[list[LabelledBoxes], list[LabelledBo
     thresholds = thresholds_of({label: model.own_threshold(label) for label in model.labels}, {}, None)
     detector = model.detector(thresholds=thresholds.asked)
     found, without = [], []
-    with av.open(str(files("safetygear_workbench") / "demo" / clip["video"])) as container:
+    with av.open(str(CLIP)) as container:
         for decoded in container.decode(video=0):
             boxes = detector.detect(Picture.from_bgr(decoded.to_ndarray(format="bgr24")))
             shown, weak = split(boxes, thresholds.shown_from(model.labels))

@@ -2,10 +2,10 @@
 
 `PYTHONPATH=tests python tests/bench/bench_evidence.py [--every N] [--scenes]`
 
-Milliseconds of CPU time of one thread (median) on frames of the demo clip with two people: what the live page pays for
+Milliseconds of CPU time of one thread (median) on frames of the site scene with two people: what the live page pays for
 each picture that is encoded, and what one stored picture or snapshot costs in the side thread. Then the faces of the
-clip's true heads in every picture that the module would store of each `N`th frame, and with `--scenes` those of the
-rendered stories. No assertions: this tells figures.
+true heads of the demo clip and of the site scene in every picture that the module would store of each `N`th frame, and
+with `--scenes` those of the rendered stories. No assertions: this tells figures.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +34,8 @@ from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import Picture
 from safetygear_inference.pixels import encode_jpeg, make_unrecognisable, to_bgr
+from support import scenes, site_scene
 from support.faces_left import FaceLeft, faces_left
-from support.judged_clip import truth
 
 ROOT = Path(__file__).parents[2]
 FRAME, WARM_UP = 100, 5
@@ -118,15 +117,16 @@ def main() -> None:
     options.add_argument("--scenes", action="store_true")
     asked = options.parse_args()
     model = open_model(find_model(DEFAULT_MODEL, (ROOT / "modules" / "inference" / "models",)))
-    with as_file(files("safetygear_workbench") / "demo" / "site_scene_demo.mp4") as clip:
-        result: dict[str, Any] = {"model": model.identity.name, **costs(frame_of(clip), model, asked.rounds)}
-        faces = list(faces_left(clip, truth(), model, every=asked.every))
-    result["faces"] = figures(faces)
+    result: dict[str, Any] = {"model": model.identity.name, **costs(frame_of(site_scene.CLIP), model, asked.rounds)}
+    for name, clip, truth in (
+        ("demo", scenes.clip(scenes.TOUR), scenes.truth(scenes.TOUR)),
+        ("site_scene", site_scene.CLIP, site_scene.truth()),
+    ):
+        result[f"faces_of_{name}"] = figures(list(faces_left(clip, truth, model, every=asked.every)))
     if asked.scenes:
         stories: list[FaceLeft] = []
-        for path in sorted((ROOT / "scenes" / "clips").glob("*.truth.json")):
-            story = json.loads(path.read_text(encoding="utf-8"))
-            stories += faces_left(path.with_name(story["video"]), story, model, every=asked.every)
+        for name in scenes.names():
+            stories += faces_left(scenes.clip(name), scenes.truth(name), model, every=asked.every)
         result["stories"] = figures(stories)
     print(json.dumps(result, indent=2))
 

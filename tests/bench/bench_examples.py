@@ -2,7 +2,7 @@
 
 `PYTHONPATH=tests python tests/bench/bench_examples.py [--fps N]`
 
-The default detector on the fourteen rendered stories and the demo clip, judged and looked at as on the device, but for
+The default detector on the fourteen rendered stories and the site scene, judged and looked at as on the device, but for
 pauses, budget and near-duplicates: each reason says which frames it wishes for. A frame is wrong where the detector
 shows no box on a person, helmet, bare head or vest that can be seen, or a box of them where there is none. JSON: by
 reason, how many frames, in how many stories, and the part of them that is wrong. No assertions: this tells figures.
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections import defaultdict
-from importlib.resources import as_file, files
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,9 +36,8 @@ from safetygear_inference.learning.selection import Selection
 from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import DetectedBoxes, Picture
-from support import scenes
+from support import scenes, site_scene
 from support.judged_clip import perfect_boxes
-from support.judged_clip import truth as demo_truth
 
 ROOT = Path(__file__).parents[2]
 COMPARED = ("person", "helmet", "head", "vest")
@@ -136,8 +134,7 @@ def main() -> None:
     asked = options.parse_args()
     model = open_model(find_model(DEFAULT_MODEL, (ROOT / "modules" / "inference" / "models",)))
     choosing = Choosing(model, asked.fps)
-    with as_file(files("safetygear_workbench") / "demo" / "site_scene_demo.mp4") as clip:
-        choosing.watch("demo", clip, demo_truth())
+    choosing.watch("site scene", site_scene.CLIP, site_scene.truth())
     for name in scenes.names():
         choosing.watch(name, scenes.clip(name), scenes.truth(name))
     result = {"model": model.identity.name, "fps": asked.fps, "rare_known_after_frames": KNOWN_AFTER}

@@ -1,10 +1,10 @@
 """What the judging makes of perfect detections, how fast a recording is judged again, and what a frame costs: JSON out.
 
-`python tests/bench/bench_judging.py [--quiet MINUTES]`. `stories`: the storyboards and the demo clip at 2, 5 and 10 fps
-through `safetygear replay`: precision and recall of episodes, false ones by name, seconds from when a violation can be
-seen to its opening. `quiet`: so many minutes (default 10) of one camera with nothing to tell at 5 fps, nine people of
-whom six are in the zone and compliant; false opens per hour, and frames judged again per second of CPU. `cost`: ms of
-CPU time per frame with 20 people who walk about, 60 boxes, everything from tracking to episodes, and of that the
+`python tests/bench/bench_judging.py [--quiet MINUTES]`. `stories`: the storyboards and the site scene at 2, 5 and 10
+fps through `safetygear replay`: precision and recall of episodes, false ones by name, seconds from when a violation can
+be seen to its opening. `quiet`: so many minutes (default 10) of one camera with nothing to tell at 5 fps, nine people
+of whom six are in the zone and compliant; false opens per hour, and frames judged again per second of CPU. `cost`: ms
+of CPU time per frame with 20 people who walk about, 60 boxes, everything from tracking to episodes, and of that the
 tracking alone. No assertions.
 """
 

@@ -4,7 +4,7 @@
 
 Microseconds of CPU time on the event loop for each analysed frame (median, 95th percentile), with learning off, and on
 with a budget that is used up: what every frame pays. With 2, 20 and 60 people, each with a helmet and a vest. Then
-milliseconds of CPU time (median) for one picture of the demo clip: until it is known to be new, and
+milliseconds of CPU time (median) for one picture of the site scene: until it is known to be new, and
 to its end; and what it takes to look for a near-duplicate among a month's pictures. No assertions: this tells figures.
 """
 
@@ -18,7 +18,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from importlib.resources import as_file, files
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -47,6 +46,7 @@ from safetygear_inference.model_store import find_model
 from safetygear_inference.picture import DetectedBoxes, Picture
 from safetygear_inference.problems import Problems
 from safetygear_inference.side_analysis import SideAnalysis
+from support import site_scene
 
 ROOT = Path(__file__).parents[2]
 LABELS = ("person", "helmet", "head", "vest", "no-vest")
@@ -134,7 +134,7 @@ def picture_costs(rounds: int) -> dict[str, Any]:
     model = open_model(find_model(DEFAULT_MODEL, (ROOT / "modules" / "inference" / "models",)))
     own = {label: model.own_threshold(label) for label in model.labels}
     thresholds = thresholds_of(own, {}, None)
-    with as_file(files("safetygear_workbench") / "demo" / "site_scene_demo.mp4") as clip, av.open(str(clip)) as opened:
+    with av.open(str(site_scene.CLIP)) as opened:
         decoded = next(itertools.islice(opened.decode(video=0), FRAME, None))
     planes = decoded.reformat(format="yuv420p").planes
     views = [np.frombuffer(p, np.uint8).reshape(-1, p.line_size)[: p.height, : p.width] for p in planes]

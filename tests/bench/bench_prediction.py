@@ -36,7 +36,7 @@ from safetygear_workbench.bench.cases import case  # noqa: E402
 from safetygear_workbench.bench.figures import percentile  # noqa: E402
 from safetygear_workbench.bench.latency_figures import travelled  # noqa: E402
 from safetygear_workbench.bench.solution import Solution  # noqa: E402
-from support.prediction import demo_jpeg  # noqa: E402
+from support.prediction import scene_jpeg  # noqa: E402
 
 CAMERAS = 4
 WARM_UP_S = 8.0
@@ -47,7 +47,7 @@ Client = Literal["none", "pictures", "bad"]
 def hammer(port: int, connections: int, told: Connection) -> None:
     """Asks without a pause on each connection for what it is told, and tells how the answers to the last were."""
     os.nice(19)
-    bodies = {"pictures": demo_jpeg(), "bad": b"no picture"}
+    bodies = {"pictures": scene_jpeg(), "bad": b"no picture"}
     headers = {"Content-Type": "image/jpeg"}
 
     async def ask(session: aiohttp.ClientSession, body: bytes, outcomes: Counter[int], took_s: list[float]) -> None:

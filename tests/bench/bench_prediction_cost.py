@@ -3,7 +3,7 @@
 `PYTHONPATH=tests python tests/bench/bench_prediction_cost.py`
 
 Milliseconds a request of the event loop's thread, which beside cameras is theirs too, and of all other threads, read
-from /proc of a `serve` process: what else runs on the machine hardly matters. A picture of the demo clip, 720p; bytes
+from /proc of a `serve` process: what else runs on the machine hardly matters. A picture of the site scene, 720p; bytes
 that are none; and a wrong key. No assertions: this tells figures.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 
 from safetygear_workbench.bench.processes import parse_stat
-from support.prediction import KEY, demo_jpeg
+from support.prediction import KEY, scene_jpeg
 from support.prediction_process import ServeProcess
 
 WARM_UP = 30
@@ -64,9 +64,9 @@ def main() -> None:
         try:
             address = served.wait()
             result = {
-                "picture": measure(served, address, demo_jpeg(), KEY, 200),
+                "picture": measure(served, address, scene_jpeg(), KEY, 200),
                 "no picture": measure(served, address, b"no picture", KEY, 2000),
-                "wrong key": measure(served, address, demo_jpeg(), "wrong", 500),
+                "wrong key": measure(served, address, scene_jpeg(), "wrong", 500),
             }
         finally:
             served.end()

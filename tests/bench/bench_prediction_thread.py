@@ -24,7 +24,7 @@ from safetygear_inference.prediction.beside_cameras import SHARE
 from safetygear_inference.prediction.predictor import rest_s
 from safetygear_inference.thread_priority import give_way
 from safetygear_workbench.bench.figures import percentile
-from support.prediction import MODEL, demo_jpeg
+from support.prediction import MODEL, scene_jpeg
 
 TICK_S, STEPS = 0.01, 20_000
 WAYS = {"none": (False, None), "low": (True, 1.0), "quarter": (False, SHARE), "both": (True, SHARE)}
@@ -73,7 +73,7 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=6)
     options.add_argument("--rounds", type=int, default=5)
     asked = options.parse_args()
-    model, jpeg = open_model(MODEL), demo_jpeg()
+    model, jpeg = open_model(MODEL), scene_jpeg()
     detector = model.detector()
 
     def one() -> object:

@@ -21,7 +21,7 @@ from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.prediction.predictor import rest_s
 from safetygear_inference.thread_priority import give_way
 from safetygear_workbench.bench.figures import percentile
-from support.pictures import demo_frames
+from support.pictures import scene_frames
 from support.prediction import MODEL
 
 TICK_S, STEPS = 0.01, 20_000
@@ -38,7 +38,7 @@ WAYS: dict[str, tuple[bool, float] | None] = {
 def picture_of_a_person() -> Callable[[], object]:
     """What the side thread does for an event: cut out, look again, cover faces, encode."""
     model, cautious = open_model(MODEL), CautiousDetector()
-    (_, frame), *_ = demo_frames([100])
+    (_, frame), *_ = scene_frames([100])
     found = model.detector().detect(frame)
     labels = tuple(model.labels[number] for number in found.class_id.tolist())
     left, top, right, bottom = found.xyxy_norm[labels.index("person")].tolist()

@@ -1,6 +1,6 @@
 """How well people are followed: `python tests/bench/bench_tracking.py [--rounds N]`, JSON out.
 
-IDF1, id switches and milliseconds per frame of our tracker on truth that is known: rendered clips (the demo clip, the
+IDF1, id switches and milliseconds per frame of our tracker on truth that is known: rendered clips (the site scene, the
 stories, a crowd of twenty) with their true boxes and with the default detector's, and simulated walkers seen by a
 simulated detector (noise, misses, low probabilities when hidden, false boxes), at 2, 5 and 10 analysed frames a second.
 Where the package `trackers` is installed (not a dependency), its trackers run on the same frames, by time stamp, as it
@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ from safetygear_inference.model_change.config import DEFAULT_MODEL  # noqa: E402
 from safetygear_inference.model_store import find_model  # noqa: E402
 from safetygear_inference.picture import Picture  # noqa: E402
 from safetygear_inference.tracking import PersonTracker, TrackIds, TrackingConfig  # noqa: E402
-from support import scenes  # noqa: E402
+from support import scenes, site_scene  # noqa: E402
 from support.simulated_walkers import ASPECT, SEEN_PART, Frame, Ids, walkers  # noqa: E402
 
 RATES_FPS = (2, 5, 10)
@@ -60,8 +59,8 @@ class Clip:
 
 def clips() -> dict[str, list[Clip]]:
     """By kind."""
-    demo = Path(str(files("safetygear_workbench"))) / "demo" / "site_scene_demo.mp4"
-    found = {"demo clip": [Clip(demo, demo.with_suffix(".groundtruth.json"))]}
+    scene = site_scene.CLIP
+    found = {"site scene": [Clip(scene, scene.with_suffix(".truth.json"))]}
     found[f"{len(scenes.names())} stories"] = [story(name) for name in scenes.names()]
     return found | {"crowd of 20": [story(scenes.CROWD)]}
 

@@ -1,4 +1,4 @@
-"""How often worn, missing and carried come out right on the demo clip, and what it costs: JSON out.
+"""How often worn, missing and carried come out right on the site scene, and what it costs: JSON out.
 
 `python tests/bench/bench_wearing.py [FPS [PROBABILITY]]`: the clip at FPS (default 5), once with its truth as perfect
 boxes and once with the default detector's from PROBABILITY (default: the model's own threshold) on. Counted are frames
@@ -15,7 +15,6 @@ import statistics
 import sys
 import time
 from collections import Counter
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,8 @@ from safetygear_inference.picture import Picture
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from support.judged_clip import GEAR, Judged, assessable, found_people, judge, perfect_boxes, truth  # noqa: E402  # path
+from support.judged_clip import GEAR, Judged, assessable, found_people, judge, perfect_boxes  # noqa: E402  # path
+from support.site_scene import CLIP, truth  # noqa: E402  # path
 
 CROWD, ROUNDS = 20, 200
 
@@ -46,7 +46,7 @@ def detected(
     model = open_model(find_model(DEFAULT_MODEL, (ROOT / "modules" / "inference" / "models",)))
     detector = model.detector(default_threshold=threshold)
     seen = []
-    with av.open(str(files("safetygear_workbench") / "demo" / clip["video"])) as container:
+    with av.open(str(CLIP)) as container:
         for frame, decoded in zip(clip["frames"], container.decode(video=0), strict=False):
             if frame["frame"] % step == 0:
                 found = detector.detect(Picture.from_bgr(decoded.to_ndarray(format="bgr24")))

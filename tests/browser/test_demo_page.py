@@ -8,24 +8,22 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-import safetygear_workbench
 from safetygear.geometry import as_xyxy, iou
 from safetygear_workbench.edge_runtime.hub_control import HubControl, find_hub
+from safetygear_workbench.simulation.options import DEMO_CLIP
 from support.browser import open_page
 from support.camera import RunningCamera, start_camera
 from support.simulation import RunningSimulation, run, simulating
 
 pytestmark = [pytest.mark.browser, pytest.mark.scenario]
 
-CLIP = Path(safetygear_workbench.__file__).parent / "demo" / "site_scene_demo.mp4"
-TRUTH = CLIP.with_suffix(".groundtruth.json")
+TRUTH = DEMO_CLIP.with_suffix(".truth.json")
 STALL_BUDGET_S = 10.0
 """The cameras' default."""
 SEES = "[...document.querySelectorAll('.tile[data-camera=\"%s\"] .box')].map(box => box.dataset.label)"
@@ -33,7 +31,7 @@ SEES = "[...document.querySelectorAll('.tile[data-camera=\"%s\"] .box')].map(box
 
 @pytest.fixture(scope="module")
 def cameras() -> Iterator[RunningCamera]:
-    with start_camera({"gate": CLIP, "yard": CLIP}) as running:
+    with start_camera({"gate": DEMO_CLIP, "yard": DEMO_CLIP}) as running:
         yield running
 
 
@@ -73,12 +71,12 @@ def test_boxes_of_people_helmets_and_vests_appear(page: Page) -> None:
             labels |= _labels(page, camera)
         return all(labels >= {"person", "helmet", "vest"} for labels in seen.values())
 
-    # The clip lasts half a minute and begins with somebody who wears both.
+    # The clip lasts forty seconds and begins with somebody who wears both.
     _until(page, all_seen, 60, f"person, helmet and vest of both cameras, only {seen}")
 
 
 def test_a_violation_of_the_clip_is_listed_and_drawn(page: Page) -> None:
-    """The clip takes 29.5 s, and somebody without a helmet walks through it."""
+    """The clip takes 40 s, and somebody without a helmet walks through it."""
     listed = page.locator("#episodes-open li, #episodes-closed li").filter(has_text="no helmet")
     drawn: set[str] = set()
 

@@ -20,7 +20,7 @@ from safetygear_inference.detectors import open_model
 from safetygear_inference.pixels import decode_picture
 from safetygear_workbench.edge_runtime.manifest import load_manifest
 from support.containers import Engine
-from support.prediction import KEY, MODEL, PROJECT, demo_jpeg
+from support.prediction import KEY, MODEL, PROJECT, scene_jpeg
 from support.runtime import wait_until
 from support.templates import DEMO, REPO
 
@@ -106,8 +106,8 @@ def served() -> Iterator[Served]:
 
 def test_the_unmodified_client_gets_the_boxes_of_safetygear_detect(served: Served) -> None:
     client = CustomVisionPredictionClient(served.address, ApiKeyCredentials(in_headers={"Prediction-Key": KEY}))
-    result = client.detect_image(PROJECT, "any", demo_jpeg())
-    boxes = open_model(MODEL).detector().detect(decode_picture(demo_jpeg()))
+    result = client.detect_image(PROJECT, "any", scene_jpeg())
+    boxes = open_model(MODEL).detector().detect(decode_picture(scene_jpeg()))
     found = [
         (one.bounding_box.left, one.bounding_box.top, one.bounding_box.width, one.bounding_box.height)
         for one in result.predictions
@@ -119,7 +119,7 @@ def test_the_unmodified_client_gets_the_boxes_of_safetygear_detect(served: Serve
 
 
 def test_it_asks_for_its_key_and_describes_itself(served: Served) -> None:
-    refused = requests.post(f"{served.address}/image", data=demo_jpeg(), timeout=10)
+    refused = requests.post(f"{served.address}/image", data=scene_jpeg(), timeout=10)
     assert (refused.status_code, refused.json()["code"]) == (401, "Unauthorized")
     assert requests.get(f"{served.address}/openapi.json", timeout=10).json()["openapi"] == "3.0.3"
     assert "<html" in requests.get(f"{served.address}/docs", timeout=10).text
@@ -147,5 +147,5 @@ def test_sigterm_stops_it_in_time(served: Served) -> None:
 def test_as_the_examples_run_it_it_needs_no_low_port() -> None:
     with running(8000, {}, SAFETYGEAR_PREDICTION_LISTEN="0.0.0.0:8000") as container:
         headers = {"Prediction-Key": KEY, "Content-Type": "image/jpeg"}
-        answer = requests.post(f"{container.address}/image", demo_jpeg(), headers=headers, timeout=30)
+        answer = requests.post(f"{container.address}/image", scene_jpeg(), headers=headers, timeout=30)
         assert answer.ok and answer.json()["predictions"]

@@ -16,6 +16,7 @@ from safetygear_capture.config import CaptureTwin
 from safetygear_capture.environment import read_environment as read_capture_environment
 from safetygear_inference.config import InferenceTwin
 from safetygear_inference.environment import read_environment as read_inference_environment
+from safetygear_workbench.simulation.options import DEMO_ZONES
 from support.templates import DEMO, FLEET, REPO, TEMPLATES, agent, load, variables
 
 TWINS: dict[str, type[msgspec.Struct]] = {"capture": CaptureTwin, "inference": InferenceTwin}
@@ -113,12 +114,14 @@ def test_a_module_needs_no_folder_that_somebody_has_to_make() -> None:
                     assert re.search(rf"install -d -o safetygear .*{mount['Target']}\b", dockerfile)
 
 
-def test_the_demo_differs_from_the_fleet_by_its_camera_only() -> None:
+def test_the_demo_differs_from_the_fleet_by_its_camera_and_what_goes_with_it() -> None:
     fleet, demo = load(FLEET), load(DEMO)
     camera = agent(demo)["modules"].pop("sitecamera")
     cameras = demo["modulesContent"]["capture"]["properties.desired"].pop("cameras")
-    assert demo["modulesContent"]["inference"]["properties.desired"].pop("detections") == {"policy": "all"}
-    assert demo["modulesContent"]["inference"]["properties.desired"].pop("page") == {"faces": "clear"}, "rendered ones"
+    inference = demo["modulesContent"]["inference"]["properties.desired"]
+    assert inference.pop("detections") == {"policy": "all"}
+    assert inference.pop("page") == {"faces": "clear"}, "rendered ones"
+    assert inference.pop("zones") == {"demo": DEMO_ZONES}, "as in `make demo`"
     fleet["modulesContent"]["inference"]["properties.desired"].pop("detections")
     assert demo == fleet
     command = camera["settings"]["createOptions"]["Cmd"]

@@ -24,17 +24,16 @@ from safetygear.messages.codec import decode
 from safetygear.messages.event import EventMessage
 from safetygear_inference.evidence.faces import RECOGNISABLE_ABOVE
 from safetygear_inference.pixels import decode_jpeg
-from safetygear_workbench.simulation.options import DEMO_CLIP
 from support.azurite import Azurite, running_azurite
 from support.camera import RunningCamera, start_camera
-from support.judged_clip import truth
 from support.simulation import REPOSITORY, TEMPLATE, RunningSimulation, run, simulating
+from support.site_scene import CLIP, FRAMES, truth
 from support.stored_picture import faces_in, origin_of, pictures_of
 
 pytestmark = pytest.mark.scenario
 
 KEY_FRAME_EVERY = 20
-"""Of the demo clip's 10 pictures a second."""
+"""Of the site scene's 10 pictures a second."""
 SUB_WIDTH, SUB_HEIGHT = 640, 360
 CONTAINER, SECRET = "evidence", "SAFETYGEAR_SECRET_EVIDENCE"
 
@@ -67,8 +66,8 @@ class Site:
 
 
 def sub_stream(path: Path) -> Path:
-    """The demo clip as a camera's small stream."""
-    with av.open(str(DEMO_CLIP)) as clip, av.open(str(path), "w") as container:
+    """The site scene as a camera's small stream."""
+    with av.open(str(CLIP)) as clip, av.open(str(path), "w") as container:
         given = clip.streams.video[0]
         stream = container.add_stream("libx264", rate=given.average_rate)
         stream.width, stream.height, stream.pix_fmt = SUB_WIDTH, SUB_HEIGHT, "yuv420p"
@@ -105,7 +104,7 @@ def manifest(folder: Path, camera: RunningCamera, azurite: Azurite) -> Path:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    clips = {"main": Path(DEMO_CLIP), "sub": sub_stream(tmp_path / "sub.mp4")}
+    clips = {"main": CLIP, "sub": sub_stream(tmp_path / "sub.mp4")}
     with (
         running_azurite(tmp_path / "azurite") as azurite,
         start_camera(clips) as camera,
@@ -132,7 +131,7 @@ def test_a_violation_s_picture_is_one_of_the_main_stream_covered_stored_served_a
     page = re.search(r"http://localhost:\d+", simulation.output)
     assert page is not None
     shown, pictures = site.large(), site.pictures()
-    key_frames = pictures_of(Path(DEMO_CLIP), range(0, 295, KEY_FRAME_EVERY))
+    key_frames = pictures_of(CLIP, range(0, FRAMES, KEY_FRAME_EVERY))
     true = truth()["frames"]
     faces: list[float] = []
     for name in shown.keys() & named().keys():

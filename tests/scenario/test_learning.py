@@ -1,12 +1,11 @@
-"""Pictures to learn from, taken by the whole running solution from the demo clip: within budget, whole, covered, and no
-more of them after the death of inference."""
+"""Pictures to learn from, taken by the whole running solution from the site scene: within budget, whole, covered, and
+no more of them after the death of inference."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
 import json
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,8 @@ from safetygear_inference.evidence.faces import RECOGNISABLE_ABOVE
 from safetygear_inference.learning.example_making import fingerprint_in
 from safetygear_inference.learning.near_duplicates import distance_bits
 from safetygear_inference.pixels import decode_jpeg, detail
-from support.judged_clip import truth
 from support.simulation import RunningSimulation, run, simulating
+from support.site_scene import CLIP, FRAMES, truth
 
 pytestmark = pytest.mark.scenario
 
@@ -67,8 +66,8 @@ class Learning:
 
 
 def clip_frames() -> list[np.ndarray]:
-    with as_file(files("safetygear_workbench") / "demo" / "site_scene_demo.mp4") as clip, av.open(str(clip)) as opened:
-        return [frame.to_ndarray(format="bgr24") for frame in itertools.islice(opened.decode(video=0), 295)]
+    with av.open(str(CLIP)) as opened:
+        return [frame.to_ndarray(format="bgr24") for frame in itertools.islice(opened.decode(video=0), FRAMES)]
 
 
 def check_picture(learning: Learning, example: Example, frames: list[np.ndarray]) -> int:
@@ -104,7 +103,7 @@ def small(bgr: np.ndarray) -> np.ndarray:
 
 
 def test_examples_are_taken_within_budget_and_survive_the_death_of_inference(tmp_path: Path) -> None:
-    with simulating(tmp_path / "run") as simulation:
+    with simulating(tmp_path / "run", "--camera", f"yard={CLIP}") as simulation:
         learning = Learning(simulation)
         simulation.until_detections()
         assert not learning.folder.parent.exists(), "off, it leaves the volume as it is"

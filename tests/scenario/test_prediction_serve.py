@@ -9,7 +9,7 @@ import requests
 from azure.cognitiveservices.vision.customvision.prediction import CustomVisionPredictionClient
 from msrest.authentication import ApiKeyCredentials
 
-from support.prediction import KEY, PROJECT, demo_jpeg
+from support.prediction import KEY, PROJECT, scene_jpeg
 from support.prediction_process import ServeProcess
 
 pytestmark = pytest.mark.scenario
@@ -23,7 +23,7 @@ def test_it_answers_asks_for_its_key_and_stops(tmp_path: Path) -> None:
         refused = requests.post(f"{address}/image", data=b"x", headers={"Prediction-Key": KEY}, timeout=5)
         assert (refused.status_code, refused.json()["code"]) == (400, "BadRequestImageFormat")
         client = CustomVisionPredictionClient(address, ApiKeyCredentials(in_headers={"Prediction-Key": KEY}))
-        found = client.detect_image(PROJECT, "any", demo_jpeg())
+        found = client.detect_image(PROJECT, "any", scene_jpeg())
         assert "person" in {prediction.tag_name for prediction in found.predictions}
         code, took_s = served.stop()
     finally:

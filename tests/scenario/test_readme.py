@@ -14,24 +14,23 @@ from pathlib import Path
 
 import pytest
 
-import safetygear_workbench
 from safetygear_inference.pixels import encode_jpeg, to_bgr
+from safetygear_workbench.simulation.options import DEMO_CLIP
 from support.camera import start_camera
 from support.onnx_models import convolutional_compact
-from support.pictures import demo_frames
+from support.pictures import scene_frames
 from support.runtime import wait_until
 
 pytestmark = pytest.mark.scenario
 
 REPOSITORY = Path(__file__).parents[2]
-CLIP = Path(safetygear_workbench.__file__).parent / "demo" / "site_scene_demo.mp4"
 CAMERA_URL = "rtsp://10.0.0.12/stream1"
 """The README's camera; the test puts a real one in its place."""
 START_S = 90
 
 RUN_HERE = {
     "make demo",
-    "DEMO_SECONDS=30 make demo",
+    "DEMO_SECONDS=60 make demo",
     ".venv/bin/safetygear twin get capture",
     """.venv/bin/safetygear twin set inference '{"detections":{"policy":"changes"}}'""",
     ".venv/bin/safetygear method call inference getStatus",
@@ -74,8 +73,8 @@ def clone(tmp_path: Path, environment: dict[str, str]) -> Path:
     for path in REPOSITORY.iterdir():
         if path.name not in (".git", ".safetygear", "out"):
             (tmp_path / path.name).symlink_to(path)
-    shutil.copy(CLIP, tmp_path / "clip.mp4")
-    ((_, picture),) = demo_frames([30])
+    shutil.copy(DEMO_CLIP, tmp_path / "clip.mp4")
+    ((_, picture),) = scene_frames([30])
     (tmp_path / "picture.jpg").write_bytes(encode_jpeg(to_bgr(picture), 90))
     with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
         archive.writestr("model.onnx", convolutional_compact(2))
@@ -128,13 +127,13 @@ def test_the_demo_and_what_is_done_beside_it(demo: Path, clone: Path, environmen
 
 
 def test_a_demo_that_ends_by_itself(clone: Path, environment: dict[str, str]) -> None:
-    output = run("DEMO_SECONDS=30 make demo", clone, environment)
+    output = run("DEMO_SECONDS=60 make demo", clone, environment)
     assert "Summary" in output
     assert re.search(r"torn +none analysed", output)
 
 
 def test_a_camera_of_ones_own(clone: Path, environment: dict[str, str]) -> None:
-    with start_camera({"stream1": CLIP}) as camera:
+    with start_camera({"stream1": DEMO_CLIP}) as camera:
         probe, demo = f".venv/bin/safetygear camera probe {CAMERA_URL}", f"CAMERA={CAMERA_URL} make demo"
         assert {probe, demo} <= set(readme_commands())
         environment["DEMO_SECONDS"] = "25"

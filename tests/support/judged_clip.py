@@ -1,11 +1,9 @@
-"""The demo clip judged person by person: its truth as perfect boxes, or a detector's boxes, against what is true."""
+"""The site scene judged person by person: its truth as perfect boxes, or a detector's boxes, against what is true."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
@@ -22,13 +20,6 @@ LEAST_VISIBLE_PX = 40
 LEAST_VISIBLE = 0.25
 """A person of whom less is visible gets no perfect box."""
 SAME_IOU = 0.5
-
-
-def truth() -> dict[str, Any]:
-    """The clip's ground truth as it was rendered."""
-    text = (files("safetygear_workbench") / "demo" / "site_scene_demo.groundtruth.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
 
 
 def expected(clip: dict[str, Any], person: str, gear: Gear, t_s: float) -> GearState:

@@ -1,10 +1,8 @@
-"""Pictures that tests make or take from the demo clip."""
+"""Pictures that tests make or take from the site scene."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
 from typing import Any, Literal
 
 import av
@@ -12,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetygear_inference.picture import Picture
-
-DEMO = files("safetygear_workbench") / "demo"
+from support import site_scene
 
 
 def yuv_of(bgr: tuple[int, int, int]) -> tuple[int, int, int]:
@@ -51,15 +48,9 @@ def with_white_box(picture: Picture, xyxy_px: tuple[int, int, int, int]) -> Pict
     return Picture((first, *picture.planes[1:]), picture.width, picture.height, picture.pixel_format)
 
 
-def demo_truth() -> dict[str, Any]:
-    """The ground truth of the demo clip."""
-    truth: dict[str, Any] = json.loads((DEMO / "site_scene_demo.groundtruth.json").read_text())
-    return truth
-
-
-def demo_frames(numbers: Sequence[int]) -> Iterator[tuple[int, Picture]]:
-    """Those frames of the demo clip, as the decoder gives them: I420 with padded rows."""
-    with av.open(str(DEMO / "site_scene_demo.mp4")) as container:
+def scene_frames(numbers: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+    """Those frames of the site scene, as the decoder gives them: I420 with padded rows."""
+    with av.open(str(site_scene.CLIP)) as container:
         for number, frame in enumerate(container.decode(video=0)):
             if number in numbers:
                 yield number, Picture(tuple(map(plane_view, frame.planes)), frame.width, frame.height, "i420")

@@ -7,7 +7,6 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from safetygear_inference.prediction.model_source import ModelSource
 from safetygear_inference.prediction.predictor import Predictor
 from safetygear_inference.prediction.service import TURNED_AWAY, Callers, PredictionService
 from safetygear_inference.prediction.url_fetch import PictureFetcher
+from support import site_scene
 
 MODELS = Path(__file__).parents[2] / "modules" / "inference" / "models"
 MODEL = MODELS / "ppe_yolox_nano_relu_384x640.onnx"
@@ -34,9 +34,9 @@ KEY = "no key of anybody's"
 PATH = f"/customvision/v3.1/prediction/{PROJECT}/detect/iterations/site/image"
 
 
-def demo_jpeg() -> bytes:
-    """A frame of the demo clip, with people in it."""
-    with av.open(str(files("safetygear_workbench") / "demo" / "site_scene_demo.mp4")) as container:
+def scene_jpeg() -> bytes:
+    """A frame of the site scene, with people in it."""
+    with av.open(str(site_scene.CLIP)) as container:
         frame = next(islice(container.decode(video=0), 120, None))
     return bytes(cv2.imencode(".jpg", frame.to_ndarray(format="bgr24"))[1])
 

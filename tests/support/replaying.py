@@ -39,9 +39,9 @@ def story_episodes(folder: Path, story: Storyboard, fps: float) -> list[dict[str
 
 
 def score_all(folder: Path, fps: float) -> Score:
-    """Every story and the demo clip, scored."""
+    """Every story and the site scene, scored."""
     score = Score()
     for story in stories():
         score.take(story.name, story.truths, story_episodes(folder, story, fps))
-    score.take("demo clip", clip_truths(), replayed(folder, clip_frames(fps), {})["episodes"])
+    score.take("site scene", clip_truths(), replayed(folder, clip_frames(fps), {})["episodes"])
     return score

@@ -1,4 +1,4 @@
-"""The rendered stories of scenes/clips: their truth, what a faultless detector sees, and which events must come."""
+"""The rendered stories: their truth, what a faultless detector sees, and which events must come."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any
 
 from safetygear.clock import epoch_s
 from safetygear_workbench.cli.main import main
+from safetygear_workbench.simulation.options import DEMO_CLIP
 from support.judged_clip import perfect_boxes
 from support.recordings import Row, body, record, write_lines
 
@@ -20,7 +21,7 @@ CLIPS = Path(__file__).parents[2] / "scenes" / "clips"
 CROWD = "crowd"
 """Twenty people at once, for eight seconds."""
 TOUR = "site-tour"
-"""Forty seconds, meant for the demo."""
+"""Forty seconds: the demo's, at 720p."""
 KNOWN = [f"--label={label}" for label in ("helmet", "vest", "head", "no-vest")]
 """The model has them, whether a story shows them or not."""
 MIDNIGHT_S = 1_795_564_800.0
@@ -34,18 +35,18 @@ lasted long enough."""
 @cache
 def truth(name: str) -> dict[str, Any]:
     """A story's truth file."""
-    loaded: dict[str, Any] = json.loads((CLIPS / f"{name}-360p.truth.json").read_text(encoding="utf-8"))
+    loaded: dict[str, Any] = json.loads(clip(name).with_suffix(".truth.json").read_text(encoding="utf-8"))
     return loaded
 
 
 def names() -> list[str]:
-    """All stories that are in the repository, without the crowd, which begins with everybody there, and the tour."""
+    """All stories of scenes/clips, without the crowd, which begins with everybody there."""
     found = (path.name.removesuffix("-360p.truth.json") for path in CLIPS.glob("*.truth.json"))
     return sorted(name for name in found if name not in (CROWD, TOUR))
 
 
 def clip(name: str) -> Path:
-    return CLIPS / f"{name}-360p.mp4"
+    return DEMO_CLIP if name == TOUR else CLIPS / f"{name}-360p.mp4"
 
 
 def start_s(story: Mapping[str, Any]) -> float:

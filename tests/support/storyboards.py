@@ -14,8 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from support.judged_clip import perfect_boxes, truth
+from support.judged_clip import perfect_boxes
 from support.recordings import SIZE_PX, Row
+from support.site_scene import truth
 
 Box = tuple[float, float, float, float]
 Helmet = Literal["worn", "missing", "carried", "worn-and-carried"]
@@ -164,7 +165,7 @@ IN = entered_s(1, 12)
 
 
 def stories() -> tuple[Storyboard, ...]:
-    """All of them, the demo clip's truth excepted (`clip_story`)."""
+    """All of them, the site scene's truth excepted (`clip_truths`)."""
     bare: tuple[tuple[float, Helmet], ...] = ((0.0, "missing"),)
     crossing = (Walker(across(1, 12)), Walker(across(1, 12, y=640, height=265, back=True), helmet=bare))
     return (
@@ -291,7 +292,7 @@ def _busy() -> tuple[Walker, ...]:
 
 
 def clip_truths() -> tuple[Truth, ...]:
-    """The demo clip's."""
+    """The site scene's."""
     found = []
     for event in truth()["events"]:
         gear = event["rule"].removeprefix("no-")
@@ -310,7 +311,7 @@ def clip_truths() -> tuple[Truth, ...]:
 
 
 def clip_frames(fps: float) -> list[tuple[float, list[Row]]]:
-    """The demo clip's truth as perfect boxes in px; `fps`: 10 divided by a whole number."""
+    """The site scene's truth as perfect boxes in px; `fps`: 10 divided by a whole number."""
     clip = truth()
     step = round(clip["fps"] / fps)
     frames = []

@@ -1,4 +1,4 @@
-"""The parts of the judging put together: perfect boxes of the demo clip give exactly the episodes that are true."""
+"""The parts of the judging put together: perfect boxes of the site scene give exactly the episodes that are true."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from safetygear_inference.judging.camera_judge import CameraJudge, JudgedFrame, 
 from safetygear_inference.judging.labels import canonical
 from safetygear_inference.judging.observation import LabelledBoxes
 from safetygear_inference.tracking import TrackIds
-from support.judged_clip import perfect_boxes, truth
+from support.judged_clip import perfect_boxes
+from support.site_scene import truth
 
 ALL = frozenset({"person", "helmet", "vest", "head", "no-vest"})
 WALL_S = 1_800_000_000.0

@@ -15,7 +15,7 @@ from safetygear_inference.pixels import decode_jpeg, encode_jpeg, to_bgr
 from safetygear_workbench.cli.main import main
 from support.export_models import Box, ultralytics
 from support.onnx_models import colour_meter, yolox
-from support.pictures import demo_frames, plain
+from support.pictures import plain, scene_frames
 
 COLOUR = (51, 102, 204)
 
@@ -93,8 +93,8 @@ def test_pictures_with_boxes_are_saved(meter: Path, picture: Path, tmp_path: Pat
     assert np.abs(drawn.astype(int) - np.array(COLOUR)).max() > 60
 
 
-def test_the_default_model_on_a_frame_of_the_demo_clip(tmp_path: Path, capsys: Output) -> None:
-    (_, frame), *_ = demo_frames([100])
+def test_the_default_model_on_a_frame_of_the_site_scene(tmp_path: Path, capsys: Output) -> None:
+    (_, frame), *_ = scene_frames([100])
     path = tmp_path / "frame.jpg"
     path.write_bytes(encode_jpeg(to_bgr(frame), 90))
     assert main(["detect", "default", str(path), "--json"]) == 0

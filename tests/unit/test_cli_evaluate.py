@@ -18,7 +18,7 @@ from safetygear_workbench.cli.main import main
 from safetygear_workbench.evaluate.running import FLOOR
 from safetygear_workbench.model_path import open_named_model
 from support.onnx_models import colour_meter
-from support.pictures import demo_frames, plain
+from support.pictures import plain, scene_frames
 
 Output = pytest.CaptureFixture[str]
 LABELS = ("red", "green", "blue")
@@ -121,7 +121,7 @@ def test_thresholds_are_the_model_s_own_unless_one_is_given(data: Path, tmp_path
 def test_a_run_at_the_lowest_threshold_holds_the_boxes_of_a_higher_one() -> None:
     """Why one run gives average precision and the rates: suppression goes from the most probable box downwards."""
     model = open_named_model("default", {})
-    ((_, picture),) = demo_frames([60])
+    ((_, picture),) = scene_frames([60])
     low, high = model.detector(default_threshold=FLOOR).detect(picture), model.detector().detect(picture)
     assert 0 < len(high) < len(low)
     np.testing.assert_array_equal(low.xyxy_norm[: len(high)], high.xyxy_norm)

@@ -1,4 +1,4 @@
-"""From a model's files to boxes: synthetic exports of each variant, and the default model on the demo clip."""
+"""From a model's files to boxes: synthetic exports of each variant, and the default model on the site scene."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from safetygear_inference.model_change.config import DEFAULT_MODEL, ModelConfig
 from safetygear_inference.model_change.desk import unknown_labels
 from safetygear_inference.model_store import find_model
 from support.onnx_models import colour_meter, convolutional_compact, custom_vision_compact, with_decoding, yolox
-from support.pictures import demo_frames, demo_truth, plain, with_white_box
+from support.pictures import plain, scene_frames, with_white_box
+from support.site_scene import truth
 
 MODELS = Path(__file__).parents[2] / "modules" / "inference" / "models"
 LABELS = "person\nhelmet\nvest\n"
@@ -230,16 +231,16 @@ FRAMES = (20, 45, 70, 100, 130, 160, 190, 215, 240)
 LEAST_RECALL, LEAST_IOU = 0.9, 0.5
 
 
-def test_the_default_model_finds_the_people_of_the_demo_clip() -> None:
+def test_the_default_model_finds_the_people_of_the_site_scene() -> None:
     model = open_model(find_model(DEFAULT_MODEL, (MODELS,)))
     assert (model.format.name, model.identity.version) == ("yolox", "2")
     assert model.labels == ("person", "helmet", "vest", "head", "no-vest")
-    detector, truth = model.detector(), demo_truth()
+    detector, frames = model.detector(), truth()["frames"]
     people, found, strangers = 0, 0, 0
-    for number, picture in demo_frames(FRAMES):
+    for number, picture in scene_frames(FRAMES):
         boxes = detector.detect(picture)
         persons = boxes.xyxy_norm[boxes.class_id == 0] * np.array([picture.width, picture.height] * 2, np.float32)
-        there = truth["frames"][number]["persons"]
+        there = frames[number]["persons"]
         clear = [person for person in there if person["in_frame"] >= 0.9 and person["visible_fraction"] >= 0.6]
         overlap = iou(as_xyxy([person["box"] for person in there]), as_xyxy(persons))
         people += len(clear)
@@ -252,14 +253,14 @@ def test_the_default_model_finds_the_people_of_the_demo_clip() -> None:
 
 def test_gear_lies_on_the_right_person() -> None:
     model = open_model(find_model(DEFAULT_MODEL, (MODELS,)))
-    (_, picture), *_ = demo_frames([100])
+    (_, picture), *_ = scene_frames([100])
     boxes = model.detector().detect(picture)
     seen = {
         model.labels[label]: box * np.array([1280, 720] * 2)
         for label, box in zip(boxes.class_id, boxes.xyxy_norm, strict=True)
         if model.labels[label] != "person"
     }
-    bare, helmeted = demo_truth()["frames"][100]["persons"]
+    bare, helmeted = truth()["frames"][100]["persons"]
     assert (bare["id"], helmeted["id"]) == ("B", "E")
     assert iou(as_xyxy([seen["helmet"]]), as_xyxy([helmeted["helmet"]["box"]]))[0, 0] > 0.3
     assert iou(as_xyxy([seen["head"]]), as_xyxy([bare["head"]]))[0, 0] > 0.3
@@ -272,7 +273,7 @@ def test_a_decoded_export_of_the_default_model_gives_the_same_boxes(tmp_path: Pa
     settings = '{"format": "yolox", "defaultThreshold": 0.35}'
     other = open_model(export(tmp_path, decoded, "\n".join(raw.labels), safetygear__json=settings))
     assert "boxes in px" in other.format.why
-    (_, picture), *_ = demo_frames([100])
+    (_, picture), *_ = scene_frames([100])
     one, two = raw.detector().detect(picture), other.detector().detect(picture)
     assert len(one) >= 4
     assert one.class_id.tolist() == two.class_id.tolist()

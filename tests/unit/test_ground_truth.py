@@ -25,9 +25,9 @@ def test_a_story_gives_its_episodes_and_no_other(story: Storyboard, fps: float, 
 
 
 @each_rate
-def test_the_demo_clip_s_truth_gives_its_episodes_and_no_other(fps: float, tmp_path: Path) -> None:
+def test_the_site_scene_s_truth_gives_its_episodes_and_no_other(fps: float, tmp_path: Path) -> None:
     score = Score()
-    score.take("demo clip", clip_truths(), replayed(tmp_path, clip_frames(fps), {})["episodes"])
+    score.take("site scene", clip_truths(), replayed(tmp_path, clip_frames(fps), {})["episodes"])
     assert (score.false, score.missed) == ([], [])
     assert score.right == 3
 

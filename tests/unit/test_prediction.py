@@ -30,14 +30,14 @@ from safetygear_inference.prediction.url_fetch import PictureFetcher
 from safetygear_inference.prediction.url_rules import UrlPolicy
 from support.hub import eventually
 from support.onnx_models import classifier
-from support.prediction import MODEL, PATH, PROJECT, Api, demo_jpeg, serving
+from support.prediction import MODEL, PATH, PROJECT, Api, scene_jpeg, serving
 
 LABELS = ("bare", "helmet", "cap")
 
 
 @pytest.fixture(scope="module")
 def picture() -> bytes:
-    return demo_jpeg()
+    return scene_jpeg()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from safetygear_inference.prediction.docs_page import page
 from safetygear_inference.prediction.model_source import fixed
 from safetygear_inference.prediction.openapi import ERRORS, KEY_HEADER, document
 from safetygear_inference.prediction.routes import PAGES, ROUTES
-from support.prediction import MODEL, PATH, PROJECT, demo_jpeg, serving
+from support.prediction import MODEL, PATH, PROJECT, scene_jpeg, serving
 
 
 def test_it_is_valid() -> None:
@@ -34,7 +34,7 @@ async def test_every_route_is_in_it_and_nothing_else() -> None:
 
 
 async def test_every_described_path_answers_as_described() -> None:
-    described, picture = document(), demo_jpeg()
+    described, picture = document(), scene_jpeg()
     schemas = {"components": described["components"]}
     async with serving(fixed(open_model(MODEL))) as api:
         for path, item in described["paths"].items():

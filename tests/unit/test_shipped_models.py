@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from safetygear_inference.model_change.config import DEFAULT_MODEL
 from safetygear_inference.picture import Picture
 from safetygear_inference.second_look.crops import crops
 from safetygear_inference.second_look.network import SecondLookNetwork
+from support import site_scene
 
 MODELS = Path(__file__).parents[2] / "modules" / "inference" / "models"
 GOLDEN = json.loads((Path(__file__).parent / "golden_boxes.json").read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def test_every_file_has_its_digest() -> None:
 
 @pytest.mark.parametrize("name", sorted(GOLDEN["models"]))
 def test_it_sees_the_golden_boxes(name: str) -> None:
-    with av.open(str(files("safetygear_workbench") / "demo" / "site_scene_demo.mp4")) as container:
+    with av.open(str(site_scene.CLIP)) as container:
         frame = next(islice(container.decode(video=0), GOLDEN["frame"], None))
     model = open_model(MODELS / f"{name}.onnx")
     found = model.detector().detect(Picture.from_bgr(frame.to_ndarray(format="bgr24")))
@@ -55,7 +55,7 @@ def test_it_sees_the_golden_boxes(name: str) -> None:
 
 def test_the_second_look_gives_the_golden_answers() -> None:
     network = SecondLookNetwork(MODELS / "second_look.onnx")
-    with av.open(str(files("safetygear_workbench") / "demo" / "site_scene_demo.mp4")) as container:
+    with av.open(str(site_scene.CLIP)) as container:
         frame = next(islice(container.decode(video=0), GOLDEN_LOOKS["frame"], None))
     picture = Picture.from_bgr(frame.to_ndarray(format="bgr24"))
     squares = [tuple(one["square_px"]) for one in GOLDEN_LOOKS["looks"]]

@@ -17,7 +17,8 @@ from safetygear_workbench.simulation.deployment import (
     deployment,
     has_cameras,
 )
-from safetygear_workbench.simulation.options import SimulatedCamera, parse_camera
+from safetygear_workbench.simulation.options import DEMO_ZONES, SimulatedCamera, parse_camera
+from support.scenes import TOUR, truth
 
 REPOSITORY = Path(__file__).parents[2]
 REGISTRY = {"CONTAINER_REGISTRY_PASSWORD": "registry-sesame"}
@@ -64,6 +65,23 @@ def test_the_page_shows_faces_of_rendered_people_only(template: str, own: str | 
     assert faces({}) == own
     assert faces({"gate": {"url": "rtsp://10.0.0.1/1"}}) is None
     assert faces({"demo": {"url": "rtsp://127.0.0.1:1/demo"}}, rendered=True) == "clear"
+
+
+def test_the_manifests_zones_go_before_those_that_the_run_brings() -> None:
+    manifest = load_manifest(REPOSITORY / "deployment.template.json", REGISTRY)
+    specs = module_specs(manifest)
+    cameras = {name: {"url": f"rtsp://127.0.0.1:1/{name}"} for name in ("gate", "demo")}
+    own = {"dock": {"polygon": [[0, 0], [1, 0], [1, 1]]}}
+    assert "zones" not in desired(deployment(manifest, specs, cameras), "inference")
+    zones = {"demo": DEMO_ZONES}
+    assert desired(deployment(manifest, specs, cameras, zones=zones), "inference")["zones"] == zones
+    desired(manifest.content, "inference")["zones"] = {"gate": own, "demo": own}
+    content = deployment(manifest, specs, cameras, zones={"demo": DEMO_ZONES, "yard": DEMO_ZONES})
+    assert desired(content, "inference")["zones"] == {"gate": own, "demo": own, "yard": DEMO_ZONES}
+
+
+def test_the_demo_is_judged_by_the_zone_of_its_story() -> None:
+    assert {name: {"polygon": zone["polygon"]} for name, zone in truth(TOUR)["zones"].items()} == DEMO_ZONES
 
 
 def test_without_a_capture_module_cameras_have_nowhere_to_go() -> None:

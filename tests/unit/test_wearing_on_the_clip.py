@@ -1,4 +1,4 @@
-"""With boxes as true as the demo clip's ground truth, each person's gear is judged right once the vote time is over."""
+"""With boxes as true as the site scene's truth, each person's gear is judged right once the vote time is over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from safetygear_inference.compliance.judging_config import VoteConfig
 from safetygear_inference.judging.observation import Gear
-from support.judged_clip import GEAR, Judged, judge, perfect_boxes, truth
+from support.judged_clip import GEAR, Judged, judge, perfect_boxes
+from support.site_scene import truth
 
 CONFIG = VoteConfig()
 SETTLED_S = 0.4

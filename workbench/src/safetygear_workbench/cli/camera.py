@@ -11,7 +11,6 @@ import json
 import os
 import re
 import sys
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -22,10 +21,10 @@ from safetygear.errors import UserError
 from safetygear.messages.frames import CAMERA_ID_PATTERN
 from safetygear.secret_references import Secret
 from safetygear_workbench.cameras.address import CameraAddress, parse_camera_url
+from safetygear_workbench.simulation.options import DEMO_CLIP
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 URL_VARIABLE, PASSWORD_VARIABLE = "SAFETYGEAR_CAMERA_URL", "SAFETYGEAR_CAMERA_PASSWORD"
-DEMO_CLIP = Path(__file__).parents[1] / "demo" / "site_scene_demo.mp4"
 EXIT_NO_STREAM = 1
 NAME_WIDTH = 15
 

@@ -60,12 +60,14 @@ def deployment(
     specs: Sequence[ModuleSpec],
     cameras: Mapping[str, Mapping[str, Any]],
     *,
+    zones: Mapping[str, Mapping[str, Any]] | None = None,
     rendered: bool = False,
 ) -> dict[str, Any]:
     """The rendered manifest with `cameras` instead of its own (where any are given) and policy `all`.
 
-    `rendered`: nobody real is to be seen on any of them, so that the live page may show faces. Registry credentials are
-    left out: nothing is pulled. Raises UserError where nobody would take the cameras.
+    `zones`: of cameras for which the manifest has none. `rendered`: nobody real is to be seen on any of them, so that
+    the live page may show faces. Registry credentials are left out: nothing is pulled. Raises UserError where nobody
+    would take the cameras.
     """
     captures = modules_of(specs, CAPTURE)
     if cameras and not captures:
@@ -80,6 +82,8 @@ def deployment(
     for module in modules_of(specs, INFERENCE):
         desired = _desired(content, module)
         _overlay(desired, _INFERENCE_SETTINGS)
+        if zones:
+            desired["zones"] = {**zones, **desired.get("zones", {})}
         if rendered:
             _overlay(desired, {"page": {"faces": "clear"}})
         elif cameras and has_cameras(manifest, specs) and isinstance(desired.get("page"), dict):

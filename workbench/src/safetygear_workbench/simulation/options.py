@@ -13,7 +13,9 @@ from safetygear.messages.frames import CAMERA_ID_PATTERN
 from safetygear.redact import redact_url
 from safetygear_workbench.cameras.address import CameraAddress, looks_like_url, parse_camera_url
 
-DEMO_CLIP = Path(__file__).parents[1] / "demo" / "site_scene_demo.mp4"
+DEMO_CLIP = Path(__file__).parents[1] / "demo" / "site-tour-720p.mp4"
+DEMO_ZONES = {"work-area": {"polygon": [[0.3, 0.46], [1, 0.55], [1, 1], [0, 1], [0, 0.82]]}}
+"""Of whoever shows the demo clip, as desired properties: one of its people has no business in the work area."""
 DEMO_CAMERA_VARIABLE, DEMO_SECONDS_VARIABLE = "SAFETYGEAR_DEMO_CAMERA", "DEMO_SECONDS"
 """`CAMERA=… make demo` and `DEMO_SECONDS=60 make demo`: the camera's URL may hold a password, which argv would show."""
 LONGEST_S = 7 * 24 * 3600.0

@@ -27,7 +27,13 @@ from safetygear_workbench.simulation.deployment import (
     has_cameras,
     modules_of,
 )
-from safetygear_workbench.simulation.options import DEMO_CAMERA_VARIABLE, DEMO_CLIP, SimulatedCamera, SimulateOptions
+from safetygear_workbench.simulation.options import (
+    DEMO_CAMERA_VARIABLE,
+    DEMO_CLIP,
+    DEMO_ZONES,
+    SimulatedCamera,
+    SimulateOptions,
+)
 from safetygear_workbench.simulation.ports import LOOPBACK, Ports
 
 MQTT_PORT = 8883
@@ -113,8 +119,9 @@ def prepare(options: SimulateOptions, environ: Mapping[str, str], redactor: Reda
         served_at = {camera.id: ports.free() for camera in cameras if camera.clip is not None}
         captures = tuple(modules_of(specs, CAPTURE))
         properties = {camera.id: camera_properties(camera, served_at) for camera in cameras}
-        rendered = bool(cameras) and all(camera.is_demo_clip for camera in cameras)
-        content = deployment(manifest, specs, properties, rendered=rendered)
+        zones = {camera.id: DEMO_ZONES for camera in cameras if camera.is_demo_clip}
+        rendered = bool(cameras) and len(zones) == len(cameras)
+        content = deployment(manifest, specs, properties, zones=zones, rendered=rendered)
         plan = SupervisorPlan(
             state=state,
             manifest=state / "deployment.json",

@@ -15,7 +15,7 @@ CUT_COUNTS: Final = 0.4
 AT_EDGE_COUNTS: Final = 0.8
 """What a person counts in the picture's corner, to one in its middle: lenses are worst there."""
 HALF_SHARP: Final = 40.0
-"""The sharpness that counts half. The demo clip's people have 104 to 208, smeared over 9 pixels 17 to 51."""
+"""The sharpness that counts half. The rendered people have 104 to 208, smeared over 9 pixels 17 to 51."""
 CUT_WITHIN: Final = 0.004
 """A box that ends this near to the picture's edge is cut by it."""
 BETTER_BY: Final = 1.15

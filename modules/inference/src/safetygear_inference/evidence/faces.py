@@ -21,8 +21,8 @@ from safetygear_inference.judging.labels import PERSON
 from safetygear_inference.judging.observation import LabelledBoxes
 
 RECOGNISABLE_ABOVE: Final = 8.0
-"""What must not be left of a face, in grey levels of `pixels.detail`. Uncovered faces of the demo clip, 20 to 60 pixels
-across, have 12 to 19."""
+"""What must not be left of a face, in grey levels of `pixels.detail`. Uncovered faces of tests/clips/site_scene.mp4, 20
+to 60 pixels across, have 12 to 19."""
 LEAST_FIT: Final = 0.3
 """How well a head or helmet must lie where a person's head is to be that person's, 0..1 (body.py)."""
 SAME_PERSON_IOU, SAME_PERSON_INSIDE = 0.45, 0.8

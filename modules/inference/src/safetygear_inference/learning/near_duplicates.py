@@ -1,7 +1,7 @@
 """Pictures that would teach the same once more. Pure.
 
-The perceptual hash of a whole picture says which scene it is, and not who is in it: two frames of the demo clip differ
-in 6 of 64 bits (median), and never in more than 14. So the part that a picture is about has a hash too, and two
+The perceptual hash of a whole picture says which scene it is, and not who is in it: two frames of one rendered clip
+differ in 6 of 64 bits (median), and never in more than 14. So the part that a picture is about has a hash too, and two
 pictures are near-duplicates only where both hashes are alike and both parts lie in the same place
 (docs/adr/0016-an-example-is-a-twin-only-in-the-same-place.md has the figures).
 """
