@@ -296,7 +296,7 @@ class _Site:
     async def _picture(self, request: web.Request) -> web.Response:
         camera = request.match_info["camera"]
         if not self._live.look(camera, self._clock.monotonic_s()):
-            raise web.HTTPNotFound(text="There is no such camera.\n")
+            return _jpeg(None)  # taken out of the twin since the page heard of this frame
         return _jpeg(self._live.jpeg(camera, int(request.match_info["sequence"])))
 
     async def _evidence(self, request: web.Request) -> web.Response:
