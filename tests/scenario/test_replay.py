@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from safetygear.clock import epoch_s
+from safetygear_workbench.simulation.options import DEMO_ZONES
 from support.simulation import run, simulating
 
 pytestmark = pytest.mark.scenario
@@ -30,7 +31,9 @@ def test_a_recording_gives_the_events_that_were_sent(tmp_path: Path) -> None:
         simulation.until(lambda: len(simulation.messages("events")) >= 2, 55, "two events")
         assert simulation.wait(60) == 0, simulation.everything()
         sent = episodes_of([record["body"] for record in simulation.messages("events")])
-    done = run("replay", str(tmp_path / "run" / "messages.jsonl"), "--json")
+    config = tmp_path / "twin.json"
+    config.write_text(json.dumps({"zones": {"demo": DEMO_ZONES}}))
+    done = run("replay", str(tmp_path / "run" / "messages.jsonl"), "--config", str(config), "--json")
     assert done.returncode == 0, done.stderr
     replayed = json.loads(done.stdout)["episodes"]
     names = ("camera", "zone", "rule", "severity", "reason")
