@@ -6,17 +6,22 @@ from typing import Any
 
 import pytest
 
+from safetygear_workbench.bench.latency_figures import Travelled, totals
 from safetygear_workbench.bench.stream_figures import cpu_fit, distinct, dropped, floor_share, memory_slope
-from safetygear_workbench.bench.tables import TRIALS, cost_notes, creep_notes, trial_row
+from safetygear_workbench.bench.streams import proven
+from safetygear_workbench.bench.tables import TRIALS, cost_notes, creep_notes, trial_creep_notes, trial_row
 
 
 def trial(cameras: int, percent: float, *, works: bool = True) -> dict[str, Any]:
     return {
         "cameras": cameras,
+        "seconds": 60.0,
         "works": works,
         "fps_min": 5.0 if works else 4.2,
         "dropped": {} if works else {"superseded": 12, "stale": 3},
         "cpu_percent": {"solution": percent, "stand_in": 3.0, "camera_server": 1.0},
+        "latency": {"p95_ms": 61.4, "creep": None},
+        "rss": memory_slope([(2.0 * number, 300_000_000) for number in range(60)]),
     }
 
 
@@ -68,9 +73,45 @@ def test_the_tables_say_it_in_words() -> None:
     assert rows[0]["off the line"] == "+0.3"
     assert rows[3]["off the line"] == "-"
     assert rows[3]["dropped"] == "12 superseded, 3 stale"
-    assert trial_row(case, {"cameras": 9, "works": False, "why": "no detections"})[-1] == "-"
+    assert (rows[0]["for s"], rows[0]["p95 ms"], rows[0]["MB"]) == ("60", "61", "300")
+    assert trial_row(case, {"cameras": 9, "seconds": 60, "works": False, "why": "no detections"})[-1] == "-"
+    latency, memory = trial_creep_notes(case | {"cameras": trials})
+    assert latency.startswith("sub, m, 4 cameras: too few values")
+    assert memory.endswith("not to be told from 0")
     cost, floor = cost_notes(case)
     assert "9.71 % of a core per further camera" in cost
     assert "4 are 0.50 of them" in floor
     entry = {**case, "cameras": 4, "creep": None, "rss": {"mb": 1, "creep": None}}
     assert all("too few values" in note for note in creep_notes(entry))
+
+
+@pytest.mark.parametrize(
+    ("found", "works_to", "proves", "asked"),
+    [
+        (12, 12, 12, [12, 13]),
+        (12, 10, 10, [12, 11, 10]),
+        (12, 14, 14, [12, 13, 14, 15]),
+        (1, 0, 0, [1]),
+        (0, 0, 0, [1]),
+        (16, 20, 16, [16]),
+    ],
+    ids=["found", "too many", "too few", "not even one", "none", "the most there may be"],
+)
+async def test_what_a_short_search_has_found_is_proven(
+    found: int, works_to: int, proves: int, asked: list[int]
+) -> None:
+    tried: list[int] = []
+
+    async def works(number: int) -> bool:
+        tried.append(number)
+        return number <= works_to
+
+    assert await proven(found, works, most=16) == proves
+    assert tried == asked
+
+
+def test_a_slow_message_shows_in_the_total_and_none_says_nothing() -> None:
+    ways = [Travelled("a", 0.2 * at, 0.2 * at + (0.5 if at == 7 else 0.1), None, {}) for at in range(20)]
+    assert totals(ways)["p50_ms"] == pytest.approx(100)
+    assert totals(ways)["p99_ms"] > 400
+    assert totals([])["creep"] is None

@@ -48,16 +48,20 @@ def travelled(record: Record) -> Travelled:
 
 def summary(messages: Sequence[Travelled], *, clip_s: float, fps: float) -> dict[str, Any]:
     """Percentiles of the total and of each stage, ms; and whether the numbers in the pictures agree with the times."""
-    totals = [message.total_ms for message in messages]
-    first_s = min((message.enqueued_s for message in messages), default=0.0)
-    grown = creep([message.enqueued_s - first_s for message in messages], totals)
     return {
-        **_percentiles(totals),
+        **totals(messages),
         "stages": {name: _percentiles([message.stages_ms[name] for message in messages], 50, 95) for name in STAGES},
         "messages": len(messages),
-        "creep": None if grown is None else grown.as_json(),
         "numbers": agreement(messages, clip_s=clip_s, fps=fps),
     }
+
+
+def totals(messages: Sequence[Travelled]) -> dict[str, Any]:
+    """Percentiles of the total, ms, and how it grows, ms a minute; NaN and None of no messages."""
+    all_ms = [message.total_ms for message in messages]
+    first_s = min((message.enqueued_s for message in messages), default=0.0)
+    grown = creep([message.enqueued_s - first_s for message in messages], all_ms)
+    return {**_percentiles(all_ms), "creep": None if grown is None else grown.as_json()}
 
 
 def agreement(messages: Iterable[Travelled], *, clip_s: float, fps: float) -> dict[str, Any]:

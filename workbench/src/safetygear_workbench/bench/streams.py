@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from safetygear_workbench.bench.bare_process import FLOOR, run_bare
 from safetygear_workbench.bench.camera_site import CameraSite, alike
 from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.figures import Search
+from safetygear_workbench.bench.latency_figures import totals, travelled
 from safetygear_workbench.bench.solution import SOLUTION, STAND_IN, Solution
 from safetygear_workbench.bench.stream_figures import cpu_fit, distinct, dropped, floor_share, memory_slope
 
@@ -30,39 +31,60 @@ async def measure(
     seconds: float,
     first: int,
     say: Callable[[str], None],
+    search_seconds: float | None = None,
     also: Sequence[int] = (),
     with_floor: bool = True,
     most: int = 256,
 ) -> dict[str, Any]:
-    """Tries numbers of cameras, beginning with `first`; `also` are measured for the line of cost.
+    """Tries numbers of cameras for `search_seconds` each (None: `seconds`), beginning with `first`, and proves what it
+    has found for `seconds`: the largest number, and one more that fails. `also` are measured for the line of cost, and
+    the floor, as long as the search's.
 
     Raises SafetyGearError.
     """
-    search, trials = Search(most=most), {}
+    short_s = min(seconds, seconds if search_seconds is None else search_seconds)
+    trials: dict[int, dict[str, Any]] = {}
+
+    async def tried(number: int, for_s: float) -> bool:
+        say(f"{case.stream}, {case.model_name}: {number} cameras for {for_s:g} s")
+        trials[number] = await trial(replace(case, cameras=number), seconds=for_s)
+        return bool(trials[number]["works"])
+
+    search = Search(most=most)
     while (number := search.next(first)) is not None:
-        say(f"{case.stream}, {case.model_name}: {number} cameras for {seconds:g} s")
-        trials[number] = await trial(replace(case, cameras=number), seconds=seconds)
-        search = search.tried(number, bool(trials[number]["works"]))
+        search = search.tried(number, await tried(number, short_s))
+    found = search.found
+    if short_s < seconds:
+        found = await proven(found, lambda number: tried(number, seconds), most=most)
     for number in also:
-        if number < search.found and number not in trials:
-            say(f"{case.stream}, {case.model_name}: {number} cameras for {seconds:g} s, for the line of cost")
-            trials[number] = await trial(replace(case, cameras=number), seconds=seconds)
+        if number < found and number not in trials:
+            await tried(number, short_s)
     floor = None
-    if with_floor and search.found:
-        say(f"{case.stream}, {case.model_name}: floor, {search.found} cameras for {seconds:g} s")
-        floor = await _floor(replace(case, cameras=search.found), seconds)
+    if with_floor and found:
+        say(f"{case.stream}, {case.model_name}: floor, {found} cameras for {short_s:g} s")
+        floor = await _floor(replace(case, cameras=found), short_s)
     return {
         "stream": case.stream,
         "model": case.model_name,
         "runtime": case.runtime,
-        "streams": search.found,
-        "failed_at": min(search.failed, default=None),
+        "streams": found,
+        "failed_at": min((number for number in trials if number > found), default=None),
         "fps_floor": round(case.fps * SHARE, 2),
         "seconds": seconds,
         "cameras": [trials[number] for number in sorted(trials)],
         "cpu_fit": cpu_fit(list(trials.values())),
         "floor": floor,
     }
+
+
+async def proven(found: int, works: Callable[[int], Awaitable[bool]], *, most: int) -> int:
+    """The largest number that `works` beside `found`, by one more or less at a time: it does, and one more does not."""
+    number, failed = found, most + 1
+    while number > 0 and not await works(number):
+        number, failed = number - 1, number
+    while number + 1 < failed and await works(number + 1):
+        number += 1
+    return number
 
 
 async def trial(case: Case, *, seconds: float) -> dict[str, Any]:
@@ -85,12 +107,13 @@ async def trial(case: Case, *, seconds: float) -> dict[str, Any]:
         except SafetyGearError as exc:
             if exc.code != "bench-start":
                 raise
-            return {"cameras": case.cameras, "works": False, "why": str(exc)}
+            return {"cameras": case.cameras, "seconds": seconds, "works": False, "why": str(exc)}
     frames = Counter(dict.fromkeys(site.urls, 0))
     frames.update(camera for camera, _, _ in distinct(window.detections()))
     fps = {name: count / window.seconds for name, count in frames.items()}
     return {
         "cameras": case.cameras,
+        "seconds": seconds,
         "works": min(fps.values()) >= case.fps * SHARE,
         "fps_min": round(min(fps.values()), 3),
         "fps_mean": round(sum(fps.values()) / len(fps), 3),
@@ -101,6 +124,7 @@ async def trial(case: Case, *, seconds: float) -> dict[str, Any]:
             "stand_in": round(window.cpu_s(*STAND_IN) / window.seconds * 100, 1),
             "camera_server": round(cameras_cpu_s / window.seconds * 100, 1),
         },
+        "latency": totals([travelled(record) for record in window.detections()]),
         "rss": memory_slope(window.rss_bytes),
     }
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 TRIALS: Final = (
-    "stream", "model", "cameras", "works", "least fps", "solution %", "off the line", "stand-in %", "cameras' server %",
-    "dropped",
+    "stream", "model", "cameras", "for s", "works", "least fps", "solution %", "off the line", "stand-in %",
+    "cameras' server %", "p95 ms", "MB", "dropped",
 )  # fmt: skip
 
 PEERS: Final = ("stream", "model", "who", "ms per frame", "to the floor", "fps per camera", "most cameras", "fails at")
@@ -15,7 +15,8 @@ PEERS: Final = ("stream", "model", "who", "ms per frame", "to the floor", "fps p
 
 def trial_row(case: Mapping[str, Any], trial: Mapping[str, Any]) -> list[str]:
     """One number of cameras, under TRIALS."""
-    row = [case["stream"], case["model"], str(trial["cameras"]), "yes" if trial["works"] else "no"]
+    row = [case["stream"], case["model"], str(trial["cameras"]), f"{trial['seconds']:g}"]
+    row.append("yes" if trial["works"] else "no")
     if "fps_min" not in trial:
         return [*row, *["-"] * (len(TRIALS) - len(row))]
     percent = trial["cpu_percent"]
@@ -27,6 +28,8 @@ def trial_row(case: Mapping[str, Any], trial: Mapping[str, Any]) -> list[str]:
         "-" if off is None else f"{off:+.1f}",
         f"{percent['stand_in']:.0f}",
         f"{percent['camera_server']:.0f}",
+        f"{trial['latency']['p95_ms']:.0f}",
+        f"{trial['rss']['mb']:.0f}",
         ", ".join(f"{count} {reason}" for reason, count in trial["dropped"].items()) or "none",
     ]
 
@@ -63,9 +66,20 @@ def peer_row(case: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> li
 
 
 def creep_notes(entry: Mapping[str, Any]) -> Iterator[str]:
-    """Whether latency and memory grow."""
-    name = f"{entry['stream']}, {entry['model']}, {entry['cameras']} cameras"
-    for what, unit, found in (("latency", "ms", entry["creep"]), ("memory", "MB", entry["rss"]["creep"])):
+    """Whether latency and memory grow, in what `bench latency` measures."""
+    yield from _creeps(entry, entry, entry["creep"])
+
+
+def trial_creep_notes(case: Mapping[str, Any]) -> Iterator[str]:
+    """Whether latency and memory grow with the most cameras of a search."""
+    for trial in case["cameras"]:
+        if trial["cameras"] == case["streams"]:
+            yield from _creeps(case, trial, trial["latency"]["creep"])
+
+
+def _creeps(case: Mapping[str, Any], entry: Mapping[str, Any], of_latency: Mapping[str, Any] | None) -> Iterator[str]:
+    name = f"{case['stream']}, {case['model']}, {entry['cameras']} cameras"
+    for what, unit, found in (("latency", "ms", of_latency), ("memory", "MB", entry["rss"]["creep"])):
         if found is None:
             yield f"{name}: too few values to say whether {what} grows"
             continue

@@ -100,6 +100,9 @@ def streams(
     also: Annotated[
         str, typer.Option(metavar="N,N,…", help="Numbers below the largest, measured for the line of cost too.")
     ] = "1,2,4",
+    search_seconds: Annotated[
+        float, typer.Option(help="At most, of each number tried on the way; what is found is proven for --seconds.")
+    ] = 60.0,
     fps: Fps = 5.0,
     runtime: Runtimes = "onnxruntime",
     manifest: Manifest = TEMPLATE,
@@ -112,7 +115,7 @@ def streams(
     floor is measured in the same run: how many cameras it would take if it used all cores whole.
     """
     numbers = _numbers(also, "--also", "1,2,4")
-    _positive(seconds=seconds, first=first, fps=fps)
+    _positive(seconds=seconds, first=first, fps=fps, search_seconds=search_seconds)
     from dataclasses import replace
 
     from safetygear_workbench.bench import streams as measuring
@@ -121,10 +124,13 @@ def streams(
     results = []
     for case in _cases(stream or ["sub"], model or ["default"], folder, manifest):
         wanted = replace(case, fps=fps, runtime=_runtime(runtime))
-        results.append(asyncio.run(measuring.measure(wanted, seconds=seconds, first=first, also=numbers, say=_say)))
+        measured = measuring.measure(
+            wanted, seconds=seconds, search_seconds=search_seconds, first=first, also=numbers, say=_say
+        )
+        results.append(asyncio.run(measured))
     document = results[0] | ({"cases": results} if len(results) > 1 else {}) | _about(folder, results)
     rows = [tables.trial_row(one, trial) for one in results for trial in one["cameras"]]
-    notes = [note for one in results for note in tables.cost_notes(one)]
+    notes = [note for one in results for note in (*tables.cost_notes(one), *tables.trial_creep_notes(one))]
     return _out(as_json, document, "Cameras at once (percent of one core)", tables.TRIALS, rows, notes)
 
 
