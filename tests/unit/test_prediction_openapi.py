@@ -72,7 +72,7 @@ def test_the_page_names_every_path_and_error_and_loads_nothing() -> None:
     assert not re.search(r"<(script|link|img|iframe)|@import|url\(", text)
 
 
-@pytest.mark.parametrize("prefix", ["v3.0/Prediction", "v3.1/Prediction", "v3.1/prediction"])
+@pytest.mark.parametrize("prefix", ["v3.0/Prediction", "v3.0/prediction", "v3.1/Prediction", "v3.1/prediction"])
 def test_the_services_spellings_are_among_its_routes(prefix: str) -> None:
     template = PATH.replace(PROJECT, "{projectId}").replace("/site/", "/{publishedName}/")
     assert template.replace("v3.1/prediction", prefix) in {route.path for route in ROUTES}

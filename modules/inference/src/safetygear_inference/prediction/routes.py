@@ -1,8 +1,8 @@
 """The API's paths, in one table: the server's routes and its OpenAPI document are made from it. Pure.
 
 The service's operations: Custom Vision Prediction API 3.1, as azure-cognitiveservices-vision-customvision 3.1.1 asks
-for them; 3.0 and the capital P are what the portal shows to copy. The container's: the app.py in the zip of a Docker
-export.
+for them. Its 1.0.0 asks for 3.0, and what the portal shows to copy has a capital P. The container's: the app.py in the
+zip of a Docker export.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ SERVICE_PREFIXES: Final = (
     "/customvision/v3.1/prediction",
     "/customvision/v3.1/Prediction",
     "/customvision/v3.0/Prediction",
+    "/customvision/v3.0/prediction",
 )
 _ITERATION: Final = "/{projectId}/{task}/iterations/{publishedName}"
 
@@ -60,7 +61,7 @@ def _service() -> Iterator[Route]:
                 for tail, told in (("", ""), ("/nostore", "WithNoStore")):
                     name = f"{task.title()}Image{'Url' if source == 'url' else ''}{told}"
                     path = prefix + _ITERATION.replace("{task}", task) + f"/{source}{tail}"
-                    again = ("", "V31", "V30", "Container")[number]
+                    again = ("", "V31", "V30", "V30Small", "Container")[number]
                     yield Route(path, name + again, task, source, "service" if prefix else "container")
 
 
