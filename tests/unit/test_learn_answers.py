@@ -54,6 +54,23 @@ def test_what_an_answer_means(code: int, text: str, kind: type, retryable: bool 
     assert "\n" not in str(error)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"error": {"code": "403", "message": "Access denied due to Virtual Network/Firewall rules."}}',
+        '{"statusCode": 403, "message": "Out of call volume quota. Quota will be replenished in 5.03:23:11."}',
+        '{"error": {"code": "AuthenticationTypeDisabled", "message": "Key based authentication is disabled."}}',
+        "",
+    ],
+)
+def test_what_the_gateway_forbids_is_not_put_on_the_key(text: str) -> None:
+    error = failure(403, {}, text, ENDPOINT)
+    assert isinstance(error, UserError)
+    assert error.code == "training-access-denied"
+    assert "refuses the key" not in str(error)
+    assert "Azure portal" in error.hint
+
+
 def test_a_status_is_told_once() -> None:
     error = failure(429, {}, '{"error": {"code": "429", "message": "Rate limit is exceeded."}}', ENDPOINT)
     assert str(error) == "the training service answered 429: Rate limit is exceeded"

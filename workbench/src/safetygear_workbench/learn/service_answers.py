@@ -21,11 +21,19 @@ def failure(status: int, headers: Mapping[str, str], text: str, endpoint: str) -
     named = said if said != str(status) else ""
     told = ": ".join(part for part in (f"{status} {named}".rstrip(), message) if part)
     host = urlsplit(endpoint).hostname
-    if status == 401 or (status == 403 and not said.startswith("Forbidden")):
+    if status == 401:
         return UserError(
             f"{host} refuses the key ({told}).",
             hint=f"{KEY_VARIABLE} must hold a key of this very training resource.",
             code="training-key-refused",
+        )
+    # The gateway's: its firewall, a quota of calls that is used up, keys that are switched off. No other key helps.
+    if status == 403 and not said.startswith("Forbidden"):
+        return UserError(
+            f"{host} does not let the call through ({told}).",
+            hint="Look at the resource in the Azure portal: Networking, pricing tier and quota, and whether keys are "
+            "switched off.",
+            code="training-access-denied",
         )
     if status == 404 and said in ("NotFoundProject", "BadRequestInvalidIds"):
         return UserError(
