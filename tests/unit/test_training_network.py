@@ -5,6 +5,7 @@ torch = pytest.importorskip("torch", reason="needs training/requirements.txt: to
 
 from safetygear_training.blend import blend  # noqa: E402 - only where torch is there
 from safetygear_training.coco_start import coco_detector, measure_batch_norm  # noqa: E402
+from safetygear_training.config import Learning  # noqa: E402
 from safetygear_training.losses import detection_loss, overlaps  # noqa: E402
 from safetygear_training.network import Detector  # noqa: E402
 from safetygear_training.state import parameters, set_parameters, set_statistics, statistics  # noqa: E402
@@ -150,11 +151,22 @@ def test_an_unlabelled_class_moves_no_score(detector, images):
     boxes = [np.array([[10, 10, 50, 50, 1]], np.float32), np.zeros((0, 5), np.float32)]
     mask = np.zeros((2, raw.shape[1], 5), bool)
     mask[..., 1] = True
-    loss, parts = detection_loss(raw, boxes, mask, SIZE)
+    loss, parts = detection_loss(raw, boxes, mask, SIZE, Learning())
     loss.backward()
     assert parts.anchors >= 1
     assert (raw.grad[..., 6] != 0).any()
     assert (raw.grad[..., [5, 7, 8, 9]] == 0).all()
+
+
+def test_focus_leaves_out_what_is_known_already(detector, images):
+    raw = detector(images).detach()
+    raw[..., 4:] = -8.0
+    raw[..., 100, 4:] = 8.0  # a sure mistake among places that are rightly empty
+    empty, mask = [np.zeros((0, 5), np.float32)] * 2, np.ones((2, raw.shape[1], 5), bool)
+    plain, focused = (detection_loss(raw, empty, mask, SIZE, Learning(score_focus=focus))[1].score for focus in (0, 2))
+    mistakes = 10 * -np.log1p(-1 / (1 + np.exp(-8.0)) ** 2 + 1e-12)
+    assert plain > focused
+    assert focused == pytest.approx(mistakes, rel=0.01)
 
 
 def test_generalised_overlap_of_boxes_apart_is_negative():

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from safetygear_training.config import config_from, read_config
+from safetygear_training.config import Learning, config_from, read_config
 from safetygear_training.sampling import cumulative_chances, draw, held_back, repeat_factors
 from safetygear_training.schedule import Schedule
 from safetygear_training.toml_tables import ConfigError
@@ -89,6 +89,10 @@ def test_the_shipped_configuration_reads():
         ("looks", "blur", None, "looks: blur is missing"),
         ("network", "channels", 20, "network.channels: 20 must be a multiple of 8"),
         ("batches", "workers", True, "batches.workers: True is not int"),
+        ("learning", "score_focus", 0.5, "learning.score_focus: 0.5 is neither 0 nor 1 or more"),
+        ("learning", "centre_radius", 0.2, "learning.centre_radius: 0.2 leaves some boxes no anchor"),
+        ("learning", "centre_radius", "1.5", "learning.centre_radius: '1.5' is not float"),
+        ("learning", "focus", 2.0, "learning: focus is unknown; expected centre_radius, score_focus"),
     ],
 )
 def test_a_wrong_field_is_named(section, field, value, said):
@@ -96,8 +100,22 @@ def test_a_wrong_field_is_named(section, field, value, said):
     if value is None:
         del table[section][field]
     else:
-        table[section][field] = value
+        table.setdefault(section, {})[field] = value
     with pytest.raises(ConfigError, match=said):
+        config_from(table)
+
+
+def test_a_lever_that_a_file_does_not_name_is_as_it_ships():
+    table = tomllib.loads(CONFIG.read_text())
+    assert "learning" not in table
+    assert config_from(table).learning == Learning(centre_radius=1.5, score_focus=0.0)
+    assert config_from(table).framing.newcomer == 0.0
+    table["learning"] = {"score_focus": 2}
+    table["framing"]["newcomer"] = 0.5
+    assert config_from(table).learning == Learning(centre_radius=1.5, score_focus=2.0)
+    assert config_from(table).framing.newcomer == 0.5
+    del table["framing"]
+    with pytest.raises(ConfigError, match="the file: framing is missing"):
         config_from(table)
 
 

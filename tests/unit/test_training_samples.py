@@ -126,14 +126,26 @@ def test_each_anchor_answers_for_one_box_near_it():
     at = grid(64, 64)
     boxes = np.array([[8, 8, 24, 24, 0], [9, 9, 25, 25, 1]], np.float32)
     predicted = np.concatenate((at.centres - at.strides, at.centres + at.strides), 1)
-    anchors, owners = assign(boxes, predicted, np.full((len(predicted), 2), 0.1), at)
+    anchors, owners = assign(boxes, predicted, np.full((len(predicted), 2), 0.1), at, centre_radius=1.5)
     assert set(owners) == {0, 1}
     assert len(set(anchors)) == len(anchors)
     centres = (boxes[owners, :2] + boxes[owners, 2:4]) / 2
     assert (np.abs(at.centres[anchors] - centres) < 1.5 * at.strides[anchors]).all()
 
 
+def test_a_wider_radius_lets_farther_anchors_answer():
+    at = grid(96, 96)
+    boxes = np.array([[8, 8, 88, 88, 0]], np.float32)
+    same = np.repeat(boxes[:, :4], len(at.cells), 0)
+    radii = {}
+    for radius in (1.5, 2.5):
+        fine = np.where(at.strides == 16, 0.9, 0.1)
+        anchors, _ = assign(boxes, same, np.broadcast_to(fine, (len(same), 2)), at, radius)
+        radii[radius] = (np.abs(at.centres[anchors] - 48) / at.strides[anchors]).max()
+    assert radii[1.5] < 1.5 <= radii[2.5] < 2.5
+
+
 def test_no_box_needs_no_anchor():
     at = grid(32, 32)
-    anchors, owners = assign(no_boxes(), at.centres.repeat(2, 1), np.full((len(at.cells), 2), 0.1), at)
+    anchors, owners = assign(no_boxes(), at.centres.repeat(2, 1), np.full((len(at.cells), 2), 0.1), at, 1.5)
     assert len(anchors) == len(owners) == 0

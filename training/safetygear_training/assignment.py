@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from safetygear_training.anchors import Grid
 from safetygear_training.boxes import iou
 
-CENTRE_RADIUS = 1.5
-"""An anchor may answer for a box if its centre lies this many strides from the box's, or nearer."""
 MOST_ANCHORS = 10
 IOU_COST = 3.0
 FAR_COST = 1e6
@@ -18,14 +16,17 @@ Array = NDArray[np.floating]
 Index = NDArray[np.intp]
 
 
-def assign(truth: Array, predicted: Array, chances: Array, grid: Grid) -> tuple[Index, Index]:
-    """truth (n, 5), predicted (A, 4), chances (A, classes) -> anchors and, for each, the true box it answers for."""
+def assign(truth: Array, predicted: Array, chances: Array, grid: Grid, centre_radius: float) -> tuple[Index, Index]:
+    """truth (n, 5), predicted (A, 4), chances (A, classes) -> anchors and, for each, the true box it answers for.
+
+    An anchor may answer for a box if its centre lies `centre_radius` strides from the box's, or nearer.
+    """
     nothing = np.zeros(0, np.intp), np.zeros(0, np.intp)
     if not len(truth):
         return nothing
     centres = (truth[:, :2] + truth[:, 2:4]) / 2
     distance = np.abs(grid.centres[None] - centres[:, None]).max(-1)
-    near = distance < CENTRE_RADIUS * grid.strides[:, 0][None]
+    near = distance < centre_radius * grid.strides[:, 0][None]
     candidates = np.flatnonzero(near.any(0))
     if not len(candidates):
         return nothing

@@ -12,6 +12,9 @@ from safetygear_training.samples import Framing
 from safetygear_training.schedule import Schedule
 from safetygear_training.toml_tables import ConfigError, check_names, read_section, read_sources, read_table
 
+OPTIONAL = {"learning"}
+"""Sections that a file may leave out: all their fields have a default."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -34,6 +37,14 @@ class Network:
     channels: int  # after the stem, a multiple of 8
     silu: bool  # as COCO's weights have it; what ships has ReLU, which int8 needs
     bfloat16: bool  # activations: faster only on processors with AVX512-BF16 or AMX
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How predictions are matched with boxes and what they are taught. The defaults are what ships."""
+
+    centre_radius: float = 1.5  # strides: an anchor whose centre is no farther from a box's may answer for it
+    score_focus: float = 0.0  # each score counts by this power of its error; 0: all the same
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,7 @@ class Config:
     evaluation: Evaluation
     framing: Framing
     looks: Looks
+    learning: Learning
 
     def without(self, names: Sequence[str]) -> Config:
         """The same run with some sources left out, neither learned from nor chosen by. Raises ConfigError."""
@@ -92,14 +104,20 @@ def config_from(table: dict[str, Any]) -> Config:
     sections = {
         name: kind for name, kind in get_type_hints(Config).items() if name not in ("seed", "enough", "sources")
     }
-    check_names("the file", table, {"seed", "enough", "sources", *sections})
-    parts = {name: read_section(kind, name, table[name]) for name, kind in sections.items()}
+    check_names("the file", table, {"seed", "enough", "sources", *sections} - OPTIONAL, OPTIONAL)
+    parts = {name: read_section(kind, name, table.get(name, {})) for name, kind in sections.items()}
     config = Config(seed=table["seed"], enough=table["enough"], sources=read_sources(Source, table["sources"]), **parts)
     schedule = config.schedule
     if not schedule.warmup_steps + schedule.decay_steps <= schedule.steps:
         raise ConfigError(f"schedule.steps: {schedule.steps} is less than warmup_steps + decay_steps")
     if config.network.channels <= 0 or config.network.channels % 8:
         raise ConfigError(f"network.channels: {config.network.channels} must be a multiple of 8")
+    if config.learning.centre_radius < 0.5:
+        raise ConfigError(
+            f"learning.centre_radius: {config.learning.centre_radius} leaves some boxes no anchor; at least 0.5"
+        )
+    if config.learning.score_focus != 0 and config.learning.score_focus < 1:
+        raise ConfigError(f"learning.score_focus: {config.learning.score_focus} is neither 0 nor 1 or more")
     for field, size in (("final_size", schedule.final_size), *(("sizes", size) for size in schedule.sizes)):
         if any(side % 32 for side in size):
             raise ConfigError(f"schedule.{field}: {list(size)} must be multiples of 32")

@@ -3,6 +3,7 @@
 The chance of a class at an anchor is sigmoid(objectness) * sigmoid(class), and the loss is the cross entropy on that
 product, with the box's overlap as the target of the class it answers for. Where a class is not labelled, its term is
 left out. So objectness needs no negatives of its own, and nobody unlabelled is taught as background.
+Where `Learning.score_focus` is not 0 each term is weighed as in quality focal loss (arXiv:2006.04388).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from safetygear_training.anchors import grid
 from safetygear_training.assignment import assign
+from safetygear_training.config import Learning
 from safetygear_training.labels import Boxes
 
 BOX_WEIGHT = 4.0
@@ -52,7 +54,7 @@ def overlaps(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def detection_loss(
-    raw: Tensor, truths: Sequence[Boxes], masks: NDArray[np.bool_], size: tuple[int, int]
+    raw: Tensor, truths: Sequence[Boxes], masks: NDArray[np.bool_], size: tuple[int, int], learning: Learning
 ) -> tuple[Tensor, LossParts]:
     """raw (B, A, 5 + classes), masks (B, A, classes), size height and width -> the loss of a batch."""
     predicted = decode(raw, *size)
@@ -62,7 +64,7 @@ def detection_loss(
 
     pictures, anchors, targets = [], [], []
     for index, truth in enumerate(truths):
-        anchor, box = assign(truth, boxes[index], chances[index], grid(*size))
+        anchor, box = assign(truth, boxes[index], chances[index], grid(*size), learning.centre_radius)
         pictures.append(np.full(len(anchor), index))
         anchors.append(anchor)
         targets.append(truth[box])
@@ -77,6 +79,8 @@ def detection_loss(
         box_loss = (1 - generalised).sum() / count
         wanted[picture, anchor, target[:, 4].long()] = iou.detach().clamp(0, 1)
     entropy = -(wanted * log_chance + (1 - wanted) * torch.log1p(-chance.clamp(max=1 - 1e-6)))
+    if learning.score_focus:
+        entropy = entropy * (wanted - chance).abs() ** learning.score_focus
     score_loss = (entropy * torch.from_numpy(masks)).sum() / count
     parts = LossParts(float(box_loss.detach()), float(score_loss.detach()), len(picture))
     return BOX_WEIGHT * box_loss + score_loss, parts

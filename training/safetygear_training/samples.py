@@ -32,6 +32,7 @@ class Framing:
     small_mosaic: float  # share of the mosaics that are 3 x 3: small people without an empty canvas
     zoom_out: float  # chance that a whole picture is shown far smaller
     zoom_out_scale: tuple[float, float]
+    newcomer: float = 0.0  # chance that a picture is offered somebody bare-headed or without a vest out of another one
 
 
 @dataclass(frozen=True)

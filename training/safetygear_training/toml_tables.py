@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -35,18 +35,20 @@ def read_sources(kind: type[T], table: Any) -> tuple[T, ...]:
 
 
 def read_section(kind: type[T], name: str, table: Any) -> T:
-    """`table` as the dataclass `kind`. Raises ConfigError."""
+    """`table` as the dataclass `kind`, whose fields with a default may be left out. Raises ConfigError."""
     if not isinstance(table, dict):
         raise ConfigError(f"{name}: expected a table [{name}]")
     hints = get_type_hints(kind)
-    check_names(name, table, {field.name for field in fields(kind)})
+    optional = {field.name for field in fields(kind) if field.default is not MISSING}
+    check_names(name, table, {field.name for field in fields(kind)} - optional, optional)
     return kind(**{key: _value(f"{name}.{key}", hints[key], value) for key, value in table.items()})
 
 
-def check_names(where: str, table: dict[str, Any], expected: set[str]) -> None:
+def check_names(where: str, table: dict[str, Any], expected: set[str], optional: set[str] | None = None) -> None:
     """Raises ConfigError where a name is missing or one too many."""
-    if unknown := sorted(set(table) - expected):
-        raise ConfigError(f"{where}: {unknown[0]} is unknown; expected {', '.join(sorted(expected))}")
+    known = expected | (optional or set())
+    if unknown := sorted(set(table) - known):
+        raise ConfigError(f"{where}: {unknown[0]} is unknown; expected {', '.join(sorted(known))}")
     if missing := sorted(expected - set(table)):
         raise ConfigError(f"{where}: {missing[0]} is missing")
 

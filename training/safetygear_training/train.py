@@ -30,7 +30,8 @@ from safetygear_training.config import Config, read_config
 from safetygear_training.detecting import Network
 from safetygear_training.losses import LossParts, detection_loss
 from safetygear_training.network import Detector
-from safetygear_training.pictures import DataError
+from safetygear_training.pasting import with_newcomer
+from safetygear_training.pictures import DataError, Picture
 from safetygear_training.samples import make_sample
 from safetygear_training.sampling import draw
 from safetygear_training.scores import as_json, figure_of_merit, line, score_sets
@@ -83,8 +84,12 @@ def train_part(detector: Detector, config: Config, pictures: Collection, step: i
     random = np.random.default_rng((config.seed, step, part))
     size, mosaic = config.schedule.size_at(step, config.seed), config.schedule.mosaic_at(step)
 
-    def next_picture() -> Any:
+    def drawn() -> Picture:
         return pictures.training[draw(pictures.cumulative, random)]
+
+    def next_picture() -> Picture:
+        picture, newcomer = drawn(), config.framing.newcomer
+        return with_newcomer(picture, drawn, random) if newcomer and random.random() < newcomer else picture
 
     samples = [
         make_sample(next_picture, size, mosaic, config.framing, config.looks, random)
@@ -95,7 +100,7 @@ def train_part(detector: Detector, config: Config, pictures: Collection, step: i
     with torch.autocast("cpu", torch.bfloat16, enabled=config.network.bfloat16):
         raw = detector(images.contiguous(memory_format=torch.channels_last)).float()
     loss, parts = detection_loss(
-        raw, [sample.boxes for sample in samples], np.stack([sample.mask for sample in samples]), size
+        raw, [sample.boxes for sample in samples], np.stack([sample.mask for sample in samples]), size, config.learning
     )
     (loss / config.batches.parts_per_step).backward()
     return parts
