@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import stat
 from collections.abc import Iterator
@@ -177,6 +178,18 @@ def test_upstream_writes_what_iot_hub_would_receive(world: World) -> None:
     assert second["bodyBase64"] == "/9ggYSBwaWN0dXJl" and "body" not in second
     assert list(world.store.messages()) == []
     assert world.upstream.delivered == 2
+
+
+@pytest.mark.parametrize(
+    "body", [b'"\\ud800"', b'{"a": NaN}', b"-Infinity", b"[" * 5000 + b"]" * 5000, b'{"a": "\xff"}', b"9" * 5000]
+)
+def test_a_body_that_no_line_can_hold_stops_nothing(world: World, body: bytes) -> None:
+    world.send(body)
+    world.send(b"2")
+    first, second = map(json.loads, world.path.read_text(encoding="utf-8").splitlines())
+    assert base64.b64decode(first["bodyBase64"]) == body and "body" not in first
+    assert second["body"] == 2
+    assert list(world.store.messages()) == [], "nor does it come again after a restart"
 
 
 def test_a_file_at_its_limit_is_put_aside_and_only_one_is_kept(world: World) -> None:

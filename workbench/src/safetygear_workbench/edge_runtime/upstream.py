@@ -144,10 +144,17 @@ class Upstream:
             "systemProperties": head["systemProperties"],
         }
         try:
-            record["body"] = json.loads(body)
-        except ValueError:
-            record["bodyBase64"] = base64.b64encode(body).decode()
-        return json.dumps(record, separators=(",", ":"), ensure_ascii=False)
+            return _json_line({**record, "body": json.loads(body)})
+        except (ValueError, RecursionError):
+            # No JSON, or some that a line of UTF-8 can't hold: NaN, half a surrogate pair, a thousand brackets.
+            return _json_line({**record, "bodyBase64": base64.b64encode(body).decode()})
+
+
+def _json_line(record: dict[str, Any]) -> str:
+    """Raises ValueError or RecursionError where the record can't be written and read again."""
+    line = json.dumps(record, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    line.encode()
+    return line
 
 
 def _open_lines(path: Path) -> TextIO:
