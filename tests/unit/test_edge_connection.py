@@ -186,3 +186,34 @@ async def test_packet_ids_in_flight_are_not_given_twice(peer: Peer) -> None:
     assert peer.connection.free_packet_id({1}) == 2, "round, without 0"
     with pytest.raises(packets.ProtocolError):
         peer.connection.free_packet_id(set(range(1, 0x10000)))
+
+
+async def test_what_waited_for_the_socket_goes_out_when_it_has_room(peer: Peer) -> None:
+    peer.send(CONNECT)
+    peer.connection.pause_writing()
+    assert not peer.connection.takes_more
+    peer.connection.resume_writing()
+    assert peer.connection.takes_more
+    assert peer.broker.log == [("opened", "mine"), "started", "started"]
+    peer.connection.close("enough")
+    assert not peer.connection.takes_more
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x34\x06\x00\x01t\x00\x01x",  # PUBLISH with QoS 2, which IoT Hub doesn't offer either
+        b"\x62\x02\x00\x01",  # PUBREL
+        b"\x82\x06\x00\x01\x00\x01a\x03",  # SUBSCRIBE with QoS 3
+    ],
+)
+async def test_qos_2_ends_the_connection(peer: Peer, data: bytes) -> None:
+    peer.send(CONNECT)
+    assert peer.send(data) == b""
+    assert (peer.transport.ended, peer.broker.log) == ("aborted", [("opened", "mine"), "started"])
+
+
+async def test_a_subscription_with_qos_2_is_granted_less(peer: Peer) -> None:
+    peer.send(CONNECT)
+    peer.send(b"\x82\x06\x00\x01\x00\x01a\x02")
+    assert peer.transport.ended == ""

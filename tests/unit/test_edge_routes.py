@@ -34,7 +34,10 @@ def matches(source: str, module: str = "capture", output: str = "frames", **prop
         ("/messages/modules/capture/*", True),
         ("/messages/modules/capture/outputs/*", True),
         ("/messages/modules/capture/outputs/frames", True),
-        ("/messages/modules/*/outputs/frames", True),
+        ("/messages/modules/Capture/Outputs/FRAMES", True),
+        ("/messages/modules/capture/outputs/frame*", False),
+        ("/messages/modules/capt*", False),
+        ("/messages*", True),
         ("/messages/modules/capture/outputs/frame", False),
         ("/messages/modules/capture/outputs/framesets", False),
         ("/messages/modules/cap", False),
@@ -97,6 +100,8 @@ GOOD = "FROM /messages/* INTO $upstream"
         "FROM /messages/* INTO $downstream",
         "FROM /messages/* INTO BrokeredEndpoint(/modules/m/inputs/i)",
         "FROM /messages/* INTO BrokeredEndpoint('/modules/m/outputs/i')",
+        "FROM /messages/modules/*/outputs/frames INTO $upstream",
+        "FROM /*/capture/* INTO $upstream",
         "FROM /messages/* WHERE INTO $upstream",
         "FROM /messages/* WHERE a == 1 INTO $upstream",
         "FROM /messages/* WHERE lower() = 'a' INTO $upstream",
@@ -121,6 +126,18 @@ def test_a_bad_route_is_refused_with_a_line_that_names_it(value: Any) -> None:
         parse_routes({"routes": {"good": GOOD, "framesToNowhere": value}})
     assert "route framesToNowhere" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_message_without_an_output_comes_from_its_module_alone() -> None:
+    assert matches("/messages/modules/capture/*", output="")
+    assert matches("/messages/*", output="")
+    assert not matches("/messages/modules/capture/outputs/*", output="")
+
+
+def test_routes_are_in_the_order_of_priority() -> None:
+    routes = {"last": GOOD, "five": {"route": GOOD, "priority": 5}, "first": {"route": GOOD, "priority": 0},
+              "also-five": {"route": GOOD, "priority": 5}}  # fmt: skip
+    assert [route.name for route in parse_routes({"routes": routes})] == ["first", "five", "also-five", "last"]
 
 
 def test_null_removes_a_route_and_routes_must_be_an_object() -> None:

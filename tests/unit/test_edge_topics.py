@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from safetygear_workbench.edge_runtime.topics import (
     encode_properties,
     forwarded_properties,
+    granted_qos,
     input_topic,
     is_event,
     may_subscribe,
@@ -70,10 +71,40 @@ def test_only_its_own_topic_is_a_modules_event(topic: str, expected: bool) -> No
         ("devices/d/modules/other/inputs/#", False),
         ("#", False),
         ("devices/+/modules/+/inputs/#", False),
+        ("devices/d/modules/m/#", True),
+        ("devices/d/modules/m/inputs/in/#", True),
+        ("$iothub/methods/POST/stop/#", True),
+        # edgeHub takes these and answers nothing.
+        ("devices/d/modules/m/inputs/in/+", False),
+        ("$iothub/twin/#", False),
+        ("$iothub/#", False),
     ],
 )
 def test_only_its_own_topics_can_be_subscribed(topic: str, expected: bool) -> None:
     assert may_subscribe("d", "m", topic) is expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "topic", "expected"),
+    [
+        ("a/#", "a", True),
+        ("a/#", "a/b/c", True),
+        ("a/#", "ab/c", False),
+        ("a/+/c", "a/b/c", True),
+        ("a/+", "a/b/c", False),
+        ("a/+/#", "a", False),
+        ("a/b", "a/b", True),
+        ("a/b/c/#", "a/b", False),
+    ],
+)
+def test_what_a_filter_covers(wanted: str, topic: str, expected: bool) -> None:
+    assert (granted_qos({wanted: 0}, topic) is not None) is expected
+
+
+def test_of_overlapping_filters_the_higher_qos_holds() -> None:
+    assert granted_qos({"a/#": 0, "a/b/#": 1, "c/#": 1}, "a/b/x") == 1
+    assert granted_qos({"a/#": 0, "a/b/#": 1}, "a/c") == 0
+    assert granted_qos({}, "a") is None
 
 
 def test_the_request_id() -> None:

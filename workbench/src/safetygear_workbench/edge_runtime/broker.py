@@ -9,16 +9,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from safetygear.clock import Clock
-from safetygear_workbench.edge_runtime import packets, sas, topics
+from safetygear_workbench.edge_runtime import admission, packets, sas, topics
 from safetygear_workbench.edge_runtime.conditions import RoutedMessage
 from safetygear_workbench.edge_runtime.connection import Connection
 from safetygear_workbench.edge_runtime.deployments import DEFAULT_TTL_S, Deployment, parse_deployment
 from safetygear_workbench.edge_runtime.methods import MethodCalls, MethodResult
 from safetygear_workbench.edge_runtime.modules import InFlight, ModuleState, new_key
 from safetygear_workbench.edge_runtime.packets import Connect, Publish
-from safetygear_workbench.edge_runtime.routes import Route
+from safetygear_workbench.edge_runtime.queues import SinkQueue
+from safetygear_workbench.edge_runtime.routes import Route, Sink
 from safetygear_workbench.edge_runtime.site_layer import SiteLayer
 from safetygear_workbench.edge_runtime.store import Store, StoredMessage
 from safetygear_workbench.edge_runtime.twins import TwinTooLargeError
@@ -40,7 +42,7 @@ class EdgeBroker:
         self._store = store
         self._clock = clock
         self.device, self.iothub = device, iothub
-        self._hosts = {name.lower() for name in (iothub, *gateways)}
+        self._hosts = frozenset(name.lower() for name in (iothub, *gateways))
         self.upstream = Upstream(store, upstream_path, clock, self._changed)
         self.methods = MethodCalls()
         self.site = SiteLayer(store)
@@ -51,6 +53,7 @@ class EdgeBroker:
         self._default_ttl_s = DEFAULT_TTL_S
         self._after_commit: list[Callable[[], None]] = []
         self._commit_planned = False
+        self._unsaved: set[str] = set()
         self.service_key: str = store.load("service-key") or new_key()
         store.save("service-key", self.service_key)
         self.modules = {name: ModuleState.from_json(name, saved) for name, saved in store.documents("module/").items()}
@@ -109,31 +112,15 @@ class EdgeBroker:
     # Connections
 
     def accept(self, connection: Connection, packet: Connect) -> int:
-        """MQTT's return code for a CONNECT: edgeHub wants the client id, the user name and the token to agree."""
+        """MQTT's return code for a CONNECT."""
         if self.refuse_with is not None:
             return self.refuse_with
-        reason = self._refusal(packet)
+        reason = admission.refusal(packet, self.device, self._hosts, self.modules, self._clock.now_s())
         if reason is None:
             return 0
         self.counts["refused"] += 1
         log.warning("refusing %s: %s", packet.client_id[:80], reason)
         return _NOT_AUTHORISED
-
-    def _refusal(self, packet: Connect) -> str | None:
-        user = packet.username.split("/")
-        if len(user) < 4 or user[0].lower() != self.iothub.lower() or user[1] != self.device:
-            return "the user name names another hub or device"
-        module = self.modules.get(user[2])
-        if module is None or packet.client_id != f"{self.device}/{module.id}":
-            return "no such module, or a client id that is not its own"
-        resource = sas.resource(packet.password)
-        if (
-            len(resource) != 5
-            or resource[0].lower() not in self._hosts
-            or resource[1:] != ["devices", self.device, "modules", module.id]
-        ):
-            return "the token is for another resource"
-        return sas.refusal(packet.password, module.key, self._clock.now_s())
 
     def opened(self, connection: Connection, packet: Connect) -> bool:
         module = self._module(connection)
@@ -141,9 +128,10 @@ class EdgeBroker:
             # edgeHub and IoT Hub keep the newest connection of an identity.
             self.counts["taken-over"] += 1
             self._detach(module).close("the same module connected again")
+        module.connection, module.clean_session = connection, packet.clean_session
         if packet.clean_session:
             module.subscriptions.clear()
-        module.connection, module.clean_session = connection, packet.clean_session
+            self._save(module)
         module.token_expiry_s = sas.expiry_s(packet.password)
         module.counts["connects"] += 1
         log.info("%s connected", module.id)
@@ -206,7 +194,8 @@ class EdgeBroker:
     def published(self, connection: Connection, packet: Publish) -> None:
         module = self._module(connection)
         if topics.is_event(self.device, module.id, packet.topic):
-            self._route(module, packet)
+            if not self._route(module, connection, packet):
+                return
         elif packet.topic.startswith("$iothub/twin/"):
             self._twin_request(module, connection, packet)
         elif packet.topic.startswith("$iothub/methods/res/"):
@@ -219,14 +208,15 @@ class EdgeBroker:
             self._after_commit.append(lambda: connection.send(packets.puback(packet.packet_id)))
             self._changed()
 
-    def _route(self, module: ModuleState, packet: Publish) -> None:
+    def _route(self, module: ModuleState, connection: Connection, packet: Publish) -> bool:
+        """Queue a message for its sinks. False where it can't be forwarded: then its sender's connection has ended."""
         event = topics.parse_event(self.device, module.id, packet.topic)
         message = RoutedMessage(module.id, event.output, event.properties, event.system_properties, packet.payload)
         module.counts["sent"] += 1
         module.counts["sent-again"] += packet.dup
-        sinks = {}
+        sinks: dict[Sink, Route] = {}
         for route in self.routes:
-            # A message goes into a sink once, by the first of its routes, as in edgeHub.
+            # A message goes into a sink once, by the first of its routes in the order of priority, as in edgeHub.
             if route.sink not in sinks and route.matches(message):
                 sinks[route.sink] = route
         for sink in [sink for sink in sinks if not sink.is_upstream and sink.module not in self.modules]:
@@ -234,18 +224,26 @@ class EdgeBroker:
             self.counts["no-such-module"] += 1
         if not sinks:
             self.counts["unrouted"] += 1
+        heads = {sink: self._head(sink, event, module) for sink in sinks}
+        if any(
+            len(head.encode()) > packets.LONGEST_TOPIC_BYTES for sink, head in heads.items() if not sink.is_upstream
+        ):
+            connection.close("its message has properties that fit into no topic once the receiver's are added")
+            return False
         for sink, route in sinks.items():
             expires_s = self._clock.now_s() + (route.time_to_live_s or self._default_ttl_s)
-            if sink.is_upstream:
-                head = {"module": module.id, "output": event.output, "properties": event.properties,
-                        "systemProperties": event.system_properties}  # fmt: skip
-                text = json.dumps(head)
-            else:
-                forwarded = topics.forwarded_properties(event, self.device, module.id)
-                text = topics.input_topic(self.device, sink.module, sink.input, forwarded)
-            stored = self._store.add(sink.module, sink.input, route.priority, expires_s, text, packet.payload)
+            stored = self._store.add(sink.module, sink.input, route.priority, expires_s, heads[sink], packet.payload)
             self._after_commit.append(lambda stored=stored: self._queue(stored))  # type: ignore[misc]  # bound now
         self._changed()
+        return True
+
+    def _head(self, sink: Sink, event: topics.Event, sender: ModuleState) -> str:
+        """What the sink needs beside the body: a module the topic, upstream who sent it and how."""
+        if not sink.is_upstream:
+            forwarded = topics.forwarded_properties(event, self.device, sender.id)
+            return topics.input_topic(self.device, sink.module, sink.input, forwarded)
+        return json.dumps({"module": sender.id, "output": event.output, "properties": event.properties,
+                           "systemProperties": event.system_properties})  # fmt: skip
 
     def _twin_request(self, module: ModuleState, connection: Connection, packet: Publish) -> None:
         request_id = topics.request_id(packet.topic)
@@ -264,7 +262,7 @@ class EdgeBroker:
                 code = 413 if isinstance(exc, TwinTooLargeError) else 400
                 status, body = code, json.dumps({"errorCode": code, "message": str(exc)}).encode()
         answer = packets.publish(Publish(f"$iothub/twin/res/{status}/?$rid={request_id}{extra}", body))
-        if topics.TWIN_RESPONSES in module.subscriptions:
+        if topics.granted_qos(module.subscriptions, topics.TWIN_RESPONSES) is not None:
             self._after_commit.append(lambda: connection.send(answer))
             self._changed()
 
@@ -284,13 +282,17 @@ class EdgeBroker:
             module.queue(message.input).push(message)
 
     def _deliver(self, module: ModuleState) -> None:
-        """One message at a time per input, as edgeHub does."""
+        """One message at a time per input, as edgeHub does; with QoS 0, as fast as the socket takes them."""
         connection = module.connection
-        if connection is None or topics.inputs_filter(self.device, module.id) not in module.subscriptions:
+        if connection is None:
             return
         busy = {entry.message.input for entry in module.in_flight.values()}
         for input_, queue in module.queues.items():
-            if input_ in busy:
+            qos = topics.granted_qos(module.subscriptions, topics.input_topic(self.device, module.id, input_, {}))
+            if input_ in busy or qos is None:
+                continue
+            if qos == 0:
+                self._deliver_unacknowledged(module, connection, queue)
                 continue
             message = queue.pop(self._clock.now_s(), self._drop_expired)
             if message is None:
@@ -301,11 +303,17 @@ class EdgeBroker:
             module.sent_before.discard(message.sequence)
             self._send(module, packet_id, message, dup=dup)
 
+    def _deliver_unacknowledged(self, module: ModuleState, connection: Connection, queue: SinkQueue) -> None:
+        while connection.takes_more and (message := queue.pop(self._clock.now_s(), self._drop_expired)):
+            self._send(module, 0, message, dup=False)
+            self._store.remove(message.sequence)
+            self._changed()
+
     def _send(self, module: ModuleState, packet_id: int, message: StoredMessage, *, dup: bool) -> None:
         assert module.connection is not None
         module.counts["delivered"] += 1
         module.counts["delivered-again"] += dup
-        packet = Publish(message.head, self._store.body(message.sequence), 1, packet_id, dup)
+        packet = Publish(message.head, self._store.body(message.sequence), int(packet_id > 0), packet_id, dup)
         module.connection.send(packets.publish(packet))
 
     def acknowledged(self, connection: Connection, packet_id: int) -> None:
@@ -332,7 +340,8 @@ class EdgeBroker:
         return module
 
     def _notify_desired(self, module: ModuleState, notification: Mapping[str, Any]) -> None:
-        if module.connection is not None and topics.DESIRED_PATCHES in module.subscriptions:
+        told = topics.granted_qos(module.subscriptions, topics.DESIRED_PATCHES) is not None
+        if module.connection is not None and told:
             topic = f"$iothub/twin/PATCH/properties/desired/?$version={notification['$version']}"
             connection, data = module.connection, packets.publish(Publish(topic, json.dumps(notification).encode()))
             # Told before it is kept, the module would know a version that a killed hub has forgotten.
@@ -346,8 +355,12 @@ class EdgeBroker:
 
         def ready() -> Connection | None:
             module = self.modules.get(module_id)
-            listening = module is not None and topics.METHODS in module.subscriptions
-            return module.connection if module is not None and listening else None
+            if (
+                module is None
+                or topics.granted_qos(module.subscriptions, topics.METHODS + quote(name, safe="")) is None
+            ):
+                return None
+            return module.connection
 
         return await self.methods.call(ready, name, payload, response_timeout_s, connect_timeout_s)
 
@@ -357,7 +370,8 @@ class EdgeBroker:
         return self.modules[_module_id(connection)]
 
     def _save(self, module: ModuleState) -> None:
-        self._store.save(f"module/{module.id}", module.as_json())
+        """Once with the next commit, however often it changes until then."""
+        self._unsaved.add(module.id)
         self._changed()
 
     async def committed(self) -> None:
@@ -375,6 +389,9 @@ class EdgeBroker:
 
     def _commit(self) -> None:
         self._commit_planned = False
+        for module_id in self._unsaved & self.modules.keys():
+            self._store.save(f"module/{module_id}", self.modules[module_id].as_json())
+        self._unsaved.clear()
         self._store.commit()
         waiting, self._after_commit = self._after_commit, []
         for action in waiting:

@@ -43,6 +43,8 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._next_packet_id = 0
         self.client_id = ""
+        self.takes_more = True
+        """False while the socket has as much unsent as it should; what waits then goes out when it has less."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -65,6 +67,14 @@ class Connection(asyncio.Protocol):
         except ProtocolError as exc:
             self.close(f"protocol error: {exc}")
 
+    def pause_writing(self) -> None:
+        self.takes_more = False
+
+    def resume_writing(self) -> None:
+        self.takes_more = True
+        if self.client_id and self._transport is not None and not self._transport.is_closing():
+            self._broker.started(self)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self._timer is not None:
@@ -76,6 +86,7 @@ class Connection(asyncio.Protocol):
         """End the connection at once."""
         if self._transport is not None:
             log.info("closing the connection of %s: %s", self.client_id or "an unknown client", reason)
+            self.takes_more = False
             self._transport.abort()
 
     def send(self, data: bytes) -> None:

@@ -12,6 +12,8 @@ _CONNECT, _CONNACK, _PUBLISH, _PUBACK, _SUBSCRIBE, _SUBACK, _UNSUBSCRIBE, _UNSUB
 _PINGREQ, _PINGRESP, _DISCONNECT = 12, 13, 14
 MAX_PACKET_BYTES = 262144 + 64
 """edgeHub's 256 KiB for topic and payload, and the packet's own header."""
+LONGEST_TOPIC_BYTES = 0xFFFF
+"""MQTT's texts begin with a length of two bytes."""
 
 
 class ProtocolError(Exception):
@@ -98,8 +100,10 @@ def connack(return_code: int, *, session_present: bool = False) -> bytes:
 
 
 def publish(packet: Publish) -> bytes:
-    """A PUBLISH as it goes over the wire."""
+    """A PUBLISH as it goes over the wire. Raises ProtocolError for a topic that none can carry."""
     topic = packet.topic.encode()
+    if len(topic) > LONGEST_TOPIC_BYTES:
+        raise ProtocolError(f"a topic of {len(topic)} bytes is above MQTT's limit")
     ident = struct.pack("!H", packet.packet_id) if packet.qos else b""
     first = _PUBLISH << 4 | (8 if packet.dup else 0) | packet.qos << 1
     length = 2 + len(topic) + len(ident) + len(packet.payload)
@@ -188,8 +192,8 @@ def _parse(first: int, data: bytes) -> Packet:
             return _parse_connect(body)
         case 3:  # PUBLISH
             qos = flags >> 1 & 3
-            if qos == 3:
-                raise ProtocolError("QoS 3 does not exist")
+            if qos > 1:
+                raise ProtocolError(f"QoS {qos} is not offered")  # IoT Hub closes the connection, too
             topic = body.text()
             packet_id = body.u16() if qos else 0
             if qos and packet_id == 0:
@@ -200,7 +204,9 @@ def _parse(first: int, data: bytes) -> Packet:
         case 8:  # SUBSCRIBE
             packet_id, filters = _filters_follow(body, flags), []
             while body.more:
-                filters.append((body.text(), body.byte() & 3))
+                filters.append((body.text(), body.byte()))
+                if filters[-1][1] > 2:
+                    raise ProtocolError(f"a filter has QoS {filters[-1][1]}")  # [MQTT-3.8.3-4]
             return Subscribe(packet_id, tuple(filters))
         case 10:  # UNSUBSCRIBE
             packet_id, names = _filters_follow(body, flags), []

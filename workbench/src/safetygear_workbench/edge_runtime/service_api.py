@@ -20,6 +20,7 @@ from safetygear_workbench.edge_runtime.twins import InvalidPropertiesError
 KEY_NAME = "iothubowner"
 MAX_TIMEOUT_S = 300
 MAX_PAYLOAD_BYTES = 128 * 1024
+MAX_METHOD_NAME = 1000
 
 
 def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.Application:
@@ -90,7 +91,9 @@ def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.
         module = find(request)
         try:
             body = json.loads(await request.read())
-            name = str(body["methodName"])
+            name = body["methodName"]
+            if not isinstance(name, str) or not 0 < len(name) <= MAX_METHOD_NAME:
+                raise ValueError(f"methodName must be a text of 1 to {MAX_METHOD_NAME} characters")
             response_s = float(body.get("responseTimeoutInSeconds") or 30)
             connect_s = float(body.get("connectTimeoutInSeconds") or 0)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:

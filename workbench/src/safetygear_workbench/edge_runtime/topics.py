@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-TWIN_RESPONSES = "$iothub/twin/res/#"
-DESIRED_PATCHES = "$iothub/twin/PATCH/properties/desired/#"
-METHODS = "$iothub/methods/POST/#"
+TWIN_RESPONSES = "$iothub/twin/res/"
+DESIRED_PATCHES = "$iothub/twin/PATCH/properties/desired/"
+METHODS = "$iothub/methods/POST/"
 _SYSTEM_NAMES = {
     "$.mid": "messageId", "$.cid": "correlationId", "$.uid": "userId", "$.ct": "contentType",
     "$.ce": "contentEncoding", "$.on": "outputName", "$.ctime": "creationTimeUtc", "$.sub": "dt-subject",
@@ -44,10 +44,6 @@ def events_prefix(device: str, module: str) -> str:
     return f"devices/{device}/modules/{module}/messages/events"
 
 
-def inputs_filter(device: str, module: str) -> str:
-    return f"devices/{device}/modules/{module}/inputs/#"
-
-
 def is_event(device: str, module: str, topic: str) -> bool:
     """Whether the topic is the module's own for its messages."""
     prefix = events_prefix(device, module)
@@ -55,8 +51,27 @@ def is_event(device: str, module: str, topic: str) -> bool:
 
 
 def may_subscribe(device: str, module: str, topic_filter: str) -> bool:
-    """Twin, methods, and what is the module's own; edgeHub has no other topics for a module."""
-    return topic_filter.startswith(("$iothub/twin/", "$iothub/methods/", f"devices/{device}/modules/{module}/"))
+    """What edgeHub answers for: twin, methods, and the module's own messages, these with a final `#`."""
+    own = topic_filter.startswith(f"devices/{device}/modules/{module}/") and topic_filter.endswith("/#")
+    return own or topic_filter.startswith((TWIN_RESPONSES, DESIRED_PATCHES, METHODS))
+
+
+def granted_qos(subscriptions: Mapping[str, int], topic: str) -> int | None:
+    """The QoS a topic's messages go out with; None where no filter of the session covers it.
+
+    Clients differ: azure-iot-device asks for `…/inputs/#`, the SDKs for C and .NET for `devices/D/modules/M/#`.
+    """
+    return max((qos for wanted, qos in subscriptions.items() if _covers(wanted, topic)), default=None)
+
+
+def _covers(topic_filter: str, topic: str) -> bool:
+    """MQTT 3.1.1, 4.7.1: `+` is one level, a final `#` is the level above it and all below."""
+    levels = topic.split("/")
+    wanted = topic_filter.split("/")
+    if wanted[-1] == "#":
+        wanted.pop()
+        levels = levels[: len(wanted)] if len(levels) >= len(wanted) else levels
+    return len(wanted) == len(levels) and all(want in ("+", level) for want, level in zip(wanted, levels, strict=True))
 
 
 def parse_event(device: str, module: str, topic: str) -> Event:
@@ -79,5 +94,6 @@ def forwarded_properties(event: Event, device: str, sender: str) -> dict[str, st
 
 
 def request_id(text: str) -> str:
-    """The `$rid` of a topic's query."""
-    return parse_properties(text.partition("?")[2]).get("$rid", "")
+    """The `$rid` of a topic's query, as it is written there: the answer repeats it."""
+    pairs = (pair.partition("=") for pair in text.partition("?")[2].split("&"))
+    return next((value for key, _, value in pairs if unquote(key) == "$rid"), "")
