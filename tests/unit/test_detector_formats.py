@@ -345,6 +345,24 @@ def test_parts_of_the_picture_are_not_taken_for_px(tmp_path: Path, name: str) ->
         labels_of(opened(tmp_path, export))
 
 
+@pytest.mark.parametrize("name", ["ultralytics", "ultralytics-end2end", "yolov5"])
+def test_parts_that_end_beyond_the_edge_are_parts_all_the_same(tmp_path: Path, name: str) -> None:
+    export = CASES[name].export([Box((1000, 150, 1310, 700), 0, 0.9)])
+    for part in export.outputs[0].parts:
+        if part.most == SIDE:
+            part.values[:] /= SIDE
+    with pytest.raises(ModelError, match="gives boxes in parts of the picture"):
+        labels_of(opened(tmp_path, export))
+
+
+@pytest.mark.parametrize("name", ["ultralytics", "ultralytics-end2end", "yolov5", "yolov7-end2end"])
+def test_a_speck_in_the_corner_is_no_failure(tmp_path: Path, name: str) -> None:
+    """The improbable boxes beside it tell that the network counts in px."""
+    speck, improbable = Box((0, -280, 3, -277), 0, 0.9), Box((200, 150, 400, 650), 0, 0.1)
+    assert max(exports.letterboxed(speck)) < 1
+    assert labels_of(opened(tmp_path, CASES[name].export([speck, improbable]))) == []  # it lies in the padding
+
+
 def test_a_class_is_not_taken_for_a_score(tmp_path: Path) -> None:
     (output,) = exports.ultralytics_end2end([*PEOPLE, Box((0, 0, 99, 99), 2, 0.7)]).outputs
     corners, score, label = output.parts

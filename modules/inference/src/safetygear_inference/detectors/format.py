@@ -26,6 +26,8 @@ PAD = 114
 """The grey that YOLOX and Ultralytics put around a picture of another aspect ratio, in 0..255."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of red, green and blue in 0..1: what torchvision's pretrained networks are fed relative to."""
+MOST_PARTS = 2.0
+"""Who stands at the picture's edge may be given a box that ends beyond it: in parts of the picture a little over 1."""
 PIXEL_COUNT, PIXEL_MULTIPLE = 512 * 512, 32
 """From `object_detection.py` in Custom Vision's export: about so many pixels, sides a multiple of 32."""
 
@@ -81,10 +83,14 @@ def refuse_nan(values: NDArray[np.float32]) -> None:
         raise ModelError("the network gave no numbers (NaN): its input range may be wrong", code="model-failed")
 
 
-def refuse_parts(boxes: Boxes, name: FormatName) -> None:
-    """`boxes`: xyxy (n, 4) that a network found, in px. Raises ModelError where all of them lie within one pixel: they
-    are in parts of the picture, and would pass for specks in its corner."""
-    if len(boxes) and boxes.max() <= 1 and (boxes[:, 2:] > boxes[:, :2]).all():
+def refuse_parts(boxes: Boxes, of_all_rows: NDArray[Any], name: FormatName) -> None:
+    """`boxes`: xyxy (n, 4) that a network found, in px; `of_all_rows`: what describes the boxes of all its rows, also
+    of those that were not probable enough. Raises ModelError where all of both lie within MOST_PARTS: they are in parts
+    of the picture, and would pass for specks in its corner."""
+    if not len(boxes) or boxes.max() > MOST_PARTS or not (boxes[:, 2:] > boxes[:, :2]).all():
+        return
+    # One speck in the corner may be true: then the improbable boxes lie all over the picture.
+    if of_all_rows.max() <= MOST_PARTS:
         raise ModelError(
             f"the network gives boxes in parts of the picture, and {name} has them in px: it is another format, or was "
             "exported otherwise",

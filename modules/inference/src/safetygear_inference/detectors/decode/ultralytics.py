@@ -95,7 +95,7 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     # Few boxes are left to look at: no class of the others can reach its threshold.
     likely = np.nonzero(best >= thresholds.min(initial=1.0))[0]
     boxes = xyxy_from_cxcywh(output[0, :4, likely].astype(np.float32))
-    refuse_parts(boxes, NAME)
+    refuse_parts(boxes, output[0, :4], NAME)
     return best_class(boxes, scores[:, likely].T.astype(np.float32), thresholds)
 
 

@@ -90,5 +90,5 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
         )
     enough = rows[:, 4] >= thresholds[class_id]
     boxes = as_xyxy(rows[enough, :4])
-    refuse_parts(boxes, NAME)
+    refuse_parts(boxes, rows[:, :4], NAME)
     return Candidates(boxes, class_id[enough], np.clip(rows[enough, 4], 0, 1))

@@ -81,5 +81,5 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     likely = rows[rows[:, 4] >= thresholds.min(initial=1.0)].astype(np.float32)
     refuse_nan(likely)
     boxes = xyxy_from_cxcywh(likely[:, :4])
-    refuse_parts(boxes, NAME)
+    refuse_parts(boxes, rows[:, :4], NAME)
     return best_class(boxes, likely[:, 5:] * likely[:, 4:5], thresholds)

@@ -62,5 +62,5 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
             code="model-failed",
         )
     found = chosen(as_xyxy(rows[:, 1:5]), class_id.astype(np.int64), score, thresholds)
-    refuse_parts(found.xyxy_network_px, NAME)
+    refuse_parts(found.xyxy_network_px, rows[:, 1:5], NAME)
     return found
