@@ -214,6 +214,17 @@ def test_the_report_needs_nothing_else_and_shows_nobody_unasked(data: Path, tmp_
     assert out.read_text().count('href="data:image/jpeg;base64,') == 2
 
 
+def test_pictures_without_anything_to_find_tell_false_alarms(tmp_path: Path, capsys: Output) -> None:
+    model = str(meter(tmp_path / "meter.zip"))
+    write_data(tmp_path, {"red.jpg": (RED, []), "white.jpg": (WHITE, [])})
+    assert main(call(tmp_path, "--against", model, "--report", str(tmp_path / "out.html"), "--json")) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["map50"], document["map"], document["intervals"]["map50"]) == (None, None, None)
+    assert [one["support"] for one in document["classes"]] == [0, 0, 0]
+    assert [one["precision"] for one in document["classes"]] == [0.0, 0.0, 0.0]
+    assert document["difference"]["map50"]["interval"] is None
+
+
 def test_names_from_files_are_text_in_the_report(tmp_path: Path, capsys: Output) -> None:
     meter(tmp_path / "meter.zip")
     name = "<script>alert(1)<&.jpg"

@@ -94,6 +94,35 @@ def test_custom_vision_s_images_are_read_alone_and_with_tags() -> None:
     assert truth.pictures[0].labelled == {1}
 
 
+@pytest.mark.parametrize("project", ["helmet", "hardhat", "site"])
+def test_the_project_s_name_that_roboflow_puts_first_is_no_class(project: str) -> None:
+    document = COCO | {
+        "categories": [
+            {"id": 0, "name": project, "supercategory": "none"},
+            {"id": 3, "name": "helmet", "supercategory": project},
+            {"id": 7, "name": "person", "supercategory": project},
+        ]
+    }
+    assert read_coco(document, "data.json").labels == ("helmet", "person")
+    drawn = changed(document, "annotations", 0, "category_id", to=0)
+    if project != "helmet":
+        assert read_coco(drawn, "data.json").labels == (project, "helmet", "person")
+
+
+def test_a_class_without_a_box_is_a_class() -> None:
+    document = COCO | {
+        "categories": [
+            {"id": 7, "name": "person", "supercategory": "person"},
+            {"id": 3, "name": "helmet", "supercategory": "gear"},
+            {"id": 4, "name": "vest", "supercategory": "vest"},
+            {"id": 5, "name": "gear"},
+            {"id": 6, "name": "head", "supercategory": None},
+        ],
+        "images": [image | {"labelled": ["gear"]} for image in COCO["images"]],
+    }
+    assert read_coco(document, "data.json").labels == ("person", "helmet", "vest", "gear", "head")
+
+
 BAD_COCO: list[tuple[Any, str]] = [
     (changed(COCO, "annotations", 1, "bbox", to=[1, 2, 3]), r"annotations\[1\].bbox.*"),
     (

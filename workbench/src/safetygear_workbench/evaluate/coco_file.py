@@ -7,7 +7,7 @@ addition: an image may have `labelled`, a list of category names; the other cate
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -26,6 +26,7 @@ SidePx = Annotated[int, Meta(ge=1, le=65536)]
 class Category(msgspec.Struct, frozen=True):
     id: Id
     name: Annotated[str, Meta(min_length=1, max_length=128)]
+    supercategory: Any = None
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -55,8 +56,9 @@ def read_coco(document: object, where: str) -> Truth:
         file = msgspec.convert(document, CocoFile)
     except msgspec.ValidationError as exc:
         raise UserError(f"{where}: {exc}.", hint="COCO detection JSON has images, annotations and categories.") from exc
-    index = _class_ids(file.categories, where)
-    labels = [category.name for category in file.categories]
+    categories = _classes(file)
+    index = _class_ids(categories, where)
+    labels = [category.name for category in categories]
     boxes: dict[int, list[tuple[Annotation, int]]] = defaultdict(list)
     images = {image.id for image in file.images}
     for number, annotation in enumerate(file.annotations):
@@ -78,6 +80,23 @@ def read_coco(document: object, where: str) -> Truth:
         ),
         SHAPE,
     )
+
+
+def _classes(file: CocoFile) -> list[Category]:
+    """Without headings: Roboflow's category 0 is the project's name, which the classes have as their supercategory and
+    no box has as its class. It may have the name of a class, or one that the rules take for a class.
+    """
+    used = {annotation.category_id for annotation in file.annotations}
+    labelled = {name for image in file.images for name in image.labelled or ()}
+
+    def is_heading(one: Category) -> bool:
+        others = [other for other in file.categories if other is not one]
+        above_all = one.supercategory in (None, "", "none")
+        over_others = any(other.supercategory == one.name for other in others)
+        meant = one.id in used or one.name in labelled - {other.name for other in others}
+        return above_all and over_others and not meant
+
+    return [category for category in file.categories if not is_heading(category)]
 
 
 def _class_ids(categories: list[Category], where: str) -> dict[int, int]:

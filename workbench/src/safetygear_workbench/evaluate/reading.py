@@ -11,6 +11,7 @@ from safetygear_workbench.evaluate.coco_file import read_coco
 from safetygear_workbench.evaluate.custom_vision_file import read_regions
 from safetygear_workbench.evaluate.truth import Truth
 
+_SHAPES = "Give COCO detection JSON, which most labelling tools export, or Custom Vision's images with regions."
 PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 
 
@@ -31,11 +32,14 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as exc:
-        raise UserError(f"{path} can't be read: {exc.strerror}.") from exc
+        # Exports of other tools are folders.
+        hint = _SHAPES if isinstance(exc, IsADirectoryError) else ""
+        raise UserError(f"{path} can't be read: {exc.strerror}.", hint=hint) from exc
     except UnicodeDecodeError as exc:
-        raise UserError(f"{path} is not UTF-8 text.") from exc
+        raise UserError(f"{path} is not UTF-8 text.", hint=_SHAPES) from exc
     except json.JSONDecodeError as exc:
-        raise UserError(f"{path} is not JSON: {exc.msg} at line {exc.lineno}, column {exc.colno}.") from exc
+        where = f"{exc.msg} at line {exc.lineno}, column {exc.colno}"
+        raise UserError(f"{path} is not JSON: {where}.", hint=_SHAPES) from exc
     except (ValueError, RecursionError) as exc:
         raise UserError(f"{path} is not JSON: {exc}.") from exc
 

@@ -92,7 +92,9 @@ def interval(draws: NDArray[np.float64]) -> Interval | None:
 
 
 def mean_draws(draws: Sequence[Draws]) -> Draws:
-    """Of all classes, in each draw over those that it has boxes of."""
+    """Of all classes, in each draw over those that it has boxes of; of no class, no draw."""
+    if not draws:
+        return {figure: np.empty(0) for figure in FIGURES}
     return {
         figure: np.array(
             [
