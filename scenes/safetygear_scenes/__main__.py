@@ -1,4 +1,4 @@
-"""`python -m safetygear_scenes`: render stories, and make clips and truth of what is rendered."""
+"""`python -m safetygear_scenes`: render stories, and make clips and truth of them; or `stills` to train on."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from safetygear_scenes.story import StoryError, read_story
 SCENES = Path(__file__).parents[1]
 NAMES = {"640x360": "360p", "1280x720": "720p"}
 """Of clips and their folders in the cache, by size in px."""
+_BACKGROUND_SAMPLES = 32
+"""It is rendered once for all frames."""
 
 
 def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["stills"]:
+        from safetygear_scenes import stills
+
+        return stills.main(arguments[1:], SCENES / ".cache")
     parser = argparse.ArgumentParser(prog="safetygear_scenes", description=__doc__)
     parser.add_argument("steps", choices=["background", "plain", "frames", "finish"], nargs="+")
     parser.add_argument("--story", type=Path, required=True, metavar="FILE.toml")
@@ -57,7 +64,9 @@ def main(arguments: list[str] | None = None) -> int:
                 story, folder, size_px, given.body_data, frames, samples=given.samples, threads=1, report=report
             )
         else:
-            render_background(story, folder, size_px, detailed=step == "background", samples=given.samples, threads=1)
+            detailed = step == "background"
+            samples = _BACKGROUND_SAMPLES if detailed else given.samples
+            render_background(story, folder, size_px, detailed=detailed, samples=samples, threads=1)
     sys.stdout.flush()
     # Blender's atexit handlers crash on some machines after everything is written.
     os._exit(0)

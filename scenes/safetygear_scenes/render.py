@@ -25,7 +25,6 @@ from safetygear_scenes.projection import Box, Lens, box_around, joined, lens, wi
 from safetygear_scenes.silhouette import covered_px
 from safetygear_scenes.story import Story
 
-_BACKGROUND_SAMPLES = 32
 _MARGIN_PX = (12, 8, 12, 10)
 """Around a person and its shadow: left, top, right, bottom."""
 _REFLECTING = {"night-ir": 1.1, "dusk": 0.0}
@@ -39,10 +38,7 @@ def render_background(
     path = folder / (BACKGROUND if detailed else PLAIN)
     if path.exists():
         return
-    stage = Stage(
-        story, lens(story.camera, *size_px), samples=_BACKGROUND_SAMPLES if detailed else samples, threads=threads,
-        detailed=detailed,
-    )  # fmt: skip
+    stage = Stage(story, lens(story.camera, *size_px), samples=samples, threads=threads, detailed=detailed)
     still = folder / "still.exr"
     stage.render(still)
     np.save(path, exr.read(still).picture)

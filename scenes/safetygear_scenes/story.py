@@ -144,12 +144,13 @@ def parse_story(text: bytes, name: str) -> Story:
     except (msgspec.MsgspecError, ValueError) as error:
         raise StoryError(f"{name}: {error}") from error
     story = msgspec.structs.replace(story, name=name)
-    for problem in _problems(story):
+    for problem in problems(story):
         raise StoryError(f"{name}: {problem}")
     return story
 
 
-def _problems(story: Story) -> list[str]:
+def problems(story: Story) -> list[str]:
+    """What is impossible in it, each with its field."""
     found = []
     names = [person.id for person in story.people]
     found += [f"people: id {name} is there twice" for name in dict.fromkeys(names) if names.count(name) > 1]

@@ -43,18 +43,23 @@ class Picture:
 
 
 def read_source(data: Path, source: str, whole_heads: bool = False, squeezed: bool = False) -> list[Picture]:
-    """All pictures of `<data>/<source>.json`. Raises DataError naming the file that is wrong."""
+    """All pictures of `<data>/<source>.json`; `iscrowd` boxes are ignored. Raises DataError naming the wrong file."""
     listing = data / f"{source}.json"
     try:
         coco = json.loads(listing.read_bytes())
         names = {entry["id"]: entry["name"] for entry in coco["categories"]}
         index = {name: position for position, name in enumerate(CLASSES)}
         rows: dict[int, list[tuple[float, ...]]] = {}
+        crowds: dict[int, list[tuple[float, ...]]] = {}
         for entry in coco["annotations"]:
             x, y, width, height = entry["bbox"]
             label = index[names[entry["category_id"]]]
-            rows.setdefault(entry["image_id"], []).append((x, y, x + width, y + height, label))
-        pictures = [_read_picture(data, entry, rows.get(entry["id"], []), whole_heads) for entry in coco["images"]]
+            into = crowds if entry.get("iscrowd") else rows
+            into.setdefault(entry["image_id"], []).append((x, y, x + width, y + height, label))
+        pictures = [
+            _read_picture(data, entry, rows.get(entry["id"], []), crowds.get(entry["id"], []), whole_heads)
+            for entry in coco["images"]
+        ]
     except FileNotFoundError as error:
         raise DataError(f"{listing}: there is no such file; see training/DATA.md for the sources") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -62,16 +67,24 @@ def read_source(data: Path, source: str, whole_heads: bool = False, squeezed: bo
     return [replace(picture, squeezed=squeezed) for picture in pictures] if squeezed else pictures
 
 
-def _read_picture(data: Path, entry: dict[str, object], rows: list[tuple[float, ...]], whole_heads: bool) -> Picture:
+def _read_picture(
+    data: Path,
+    entry: dict[str, object],
+    rows: list[tuple[float, ...]],
+    crowds: list[tuple[float, ...]],
+    whole_heads: bool,
+) -> Picture:
     path = data / str(entry["file_name"])
     pixels = cv2.imread(str(path))
     if pixels is None:
         raise DataError(f"{path}: not a picture OpenCV can read")
-    boxes = np.array(rows, np.float32).reshape(-1, 5)
-    boxes[:, [0, 2]] *= pixels.shape[1] / float(str(entry["width"]))
-    boxes[:, [1, 3]] *= pixels.shape[0] / float(str(entry["height"]))
-    labelled = class_mask(list(entry["labelled"]))
-    return Picture(str(entry["file_name"]), pixels, cut_heads(boxes) if whole_heads else boxes, labelled)
+    scale = np.ones(5, np.float32)
+    scale[[0, 2]] = pixels.shape[1] / float(str(entry["width"]))
+    scale[[1, 3]] = pixels.shape[0] / float(str(entry["height"]))
+    boxes, ignored = (np.array(some, np.float32).reshape(-1, 5) * scale for some in (rows, crowds))
+    if whole_heads:
+        boxes, ignored = cut_heads(boxes), cut_heads(ignored)
+    return Picture(str(entry["file_name"]), pixels, boxes, class_mask(list(entry["labelled"])), ignored)
 
 
 def letterbox(pixels: Pixels, height: int, width: int) -> tuple[Pixels, float]:
