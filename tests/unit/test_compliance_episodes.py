@@ -245,6 +245,29 @@ def test_a_track_that_comes_and_goes_holds_a_lost_one_no_longer_than_one_that_st
     assert site.told == [OPEN, ("closed", "track-lost")]
 
 
+def test_who_is_missed_in_a_frame_after_he_was_found_is_not_lost_again() -> None:
+    site = Site().frames([person()], 3).frames([], 4.6).frames([person("t2", "unknown")], 0.6)
+    site.frames([]).frames([person("t2", "unknown")], 0.4).frames([person("t2")], 3)
+    assert [(c.state, c.track) for c in site.changes] == [("open", "t1")]
+    (episode,) = site.episodes.open_episodes()
+    assert episode.seen_as == "t2"
+
+
+def test_a_frame_missed_between_two_rules_of_one_who_was_found_opens_neither_again() -> None:
+    site = Site(RulesConfig()).frames([person(vest="missing")], 3).frames([], 3)
+    site.frames([person("t2", vest="unknown")], 0.4).frames([]).frames([person("t2", vest="missing")], 6)
+    assert [(c.state, c.rule) for c in site.changes] == [("open", "no-helmet"), ("open", "no-vest")]
+    assert {episode.seen_as for episode in site.episodes.open_episodes()} == {"t2"}
+
+
+def test_one_who_was_there_for_a_moment_does_not_keep_the_lost_one_from_being_found() -> None:
+    site = Site().frames([person()], 3).frames([], 1).frames([person("ghost", "unknown")])
+    site.frames([], 1).frames([person("t2", "unknown")], 1).frames([person("t2")], 6)
+    assert [(c.state, c.track) for c in site.changes] == [("open", "t1")]
+    (episode,) = site.episodes.open_episodes()
+    assert episode.seen_as == "t2"
+
+
 @pytest.mark.parametrize("step_s", [0.1, 0.3, 0.7])
 def test_a_sum_of_steps_is_as_long_as_it_should_be(step_s: float) -> None:
     for steps in range(1, 40):

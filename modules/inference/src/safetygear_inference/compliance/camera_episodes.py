@@ -203,7 +203,7 @@ class CameraEpisodes:
             if episode.seen_as in boxes:
                 episode.last_seen_s, episode.seen_watched_s = now_s, self._watched_s
                 episode.last_box, episode.restored, episode.claimed_by = boxes[episode.seen_as], False, None
-            elif episode.claimed_by is not None and episode.claimed_by not in boxes:
+            elif episode.claimed_by is not None and self._absent_s(episode.claimed_by) > self.config.merge_window_s:
                 episode.claimed_by = None
 
     def _claim(self, boxes: Mapping[str, BoxTuple], now_s: float) -> None:
@@ -212,20 +212,23 @@ class CameraEpisodes:
         self._somebody_lost = bool(lost)
         if not lost:
             return
-        busy = {episode.claimed_by for episode in lost} | {episode.seen_as for episode in self.open.values()}
+        going_on = {episode.seen_as for episode in self.open.values()}
+        busy = going_on | {episode.claimed_by for episode in lost}
+        # Who is missed in a frame keeps the claim, unless another may be the lost person and he is not known to be.
+        waiting = [episode for episode in lost if episode.claimed_by not in going_on.union(boxes)]
         candidates = [
             (Sighting(episode.seen_as, episode.last_box, episode.last_seen_s), self._tracks[track].first)
-            for episode in lost
-            if episode.claimed_by is None
+            for episode in waiting
             for track in boxes
             if track not in busy and track not in episode.refused
             if self._tracks[track].first_watched_s - episode.seen_watched_s <= self.config.merge_window_s
         ]
         found = reunion.pairs(candidates)
-        for episode in lost:
+        for episode in waiting:
             track = found.get(episode.seen_as)
-            if track is not None and episode.claimed_by is None and track not in episode.refused:
-                episode.claimed_by, episode.claimed_s = track, now_s
+            if track is not None and track not in episode.refused:
+                episode.claimed_s = now_s if episode.claimed_by is None else episode.claimed_s
+                episode.claimed_by = track
 
     def _judge(
         self, zone: RuleZone, gear: str, person: JudgedPerson, box: BoxTuple, inside: bool, now_s: float, wall_s: float
