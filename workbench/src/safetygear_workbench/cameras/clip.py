@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class Clip:
 
 
 def load_clip(path: Path) -> Clip:
-    """Read `path` whole. Raises UserError for anything that is no H.264 or H.265 clip."""
+    """Read `path` from its first key frame on. Raises UserError for anything that is no upright H.264 or H.265 clip."""
     if not path.is_file():
         raise UserError(f"there is no clip {path}.")
     try:
@@ -61,26 +62,48 @@ def load_clip(path: Path) -> Clip:
             if not container.streams.video:
                 raise UserError(f"{path} has no video in it.")
             stream = container.streams.video[0]
-            name = stream.codec_context.name
+            name = stream.codec_context.codec.canonical_name
             if name not in _CODECS:
-                raise UserError(f"{path} is {name}.", hint="Cameras send H.264 or H.265: convert it to one of them.")
+                raise UserError(f"{path} is {name}; cameras send H.264 or H.265.", hint=f"Convert it: {_ffmpeg(path)}")
             codec, to_annex_b = _CODECS[name]
             bitstream = BitStreamFilterContext(to_annex_b, stream)
-            pictures: list[tuple[float, CodedPicture]] = []
+            pictures: list[CodedPicture] = []
             for packet in container.demux(stream):
-                if packet.dts is None or packet.pts is None or packet.time_base is None:
-                    continue
+                if packet.size == 0 or not (pictures or packet.is_keyframe):
+                    continue  # the end of the file, or a picture that refers to one before its begin
+                if packet.pts is None or packet.time_base is None:
+                    raise UserError(
+                        f"{path} does not say when its pictures are shown.",
+                        hint=f"Put it into an MP4: {_ffmpeg(path, '-c copy')}",
+                    )
                 time_s = float(packet.pts * packet.time_base)
-                decode_s = float(packet.dts * packet.time_base)
                 for unit in bitstream.filter(packet):
                     nals = split_annex_b(bytes(unit))
-                    pictures.append((decode_s, CodedPicture(time_s, bool(unit.is_keyframe), nals)))
+                    pictures.append(CodedPicture(time_s, bool(unit.is_keyframe), nals))
             width, height = stream.codec_context.width, stream.codec_context.height
+        turned_deg = _turned_deg(path)
     except av.FFmpegError as exc:
         raise UserError(f"{path} can't be read as a video: {exc.strerror}.") from exc
-    if len(pictures) < 2 or not pictures[0][1].keyframe:
-        raise UserError(f"{path} has too few pictures, or does not begin with a key frame.")
+    if turned_deg:
+        raise UserError(
+            f"{path} is to be turned by {turned_deg} degrees when it is shown, as phones film; no camera's stream is.",
+            hint=f"Turn its pictures: {_ffmpeg(path)}",
+        )
+    if len(pictures) < 2:
+        raise UserError(f"{path} has fewer than two pictures from its first key frame on.")
     return _as_clip(codec, width, height, pictures)
+
+
+def _ffmpeg(path: Path, *options: str) -> str:
+    """The command that makes a clip of `path` which can be read."""
+    return " ".join(("ffmpeg -i", shlex.quote(str(path)), *options, "converted.mp4"))
+
+
+def _turned_deg(path: Path) -> int:
+    """By how much a player turns the pictures, as phones ask for. Raises av.FFmpegError."""
+    with av.open(str(path)) as container:
+        first = next(container.decode(video=0), None)
+        return 0 if first is None else first.rotation
 
 
 def split_annex_b(data: bytes) -> tuple[bytes, ...]:
@@ -104,15 +127,16 @@ def is_parameter_set(nal: bytes, codec: Codec) -> bool:
     return nal_kind(nal, codec) in ((7, 8) if codec == "H264" else (32, 33, 34))
 
 
-def _as_clip(codec: Codec, width: int, height: int, pictures: list[tuple[float, CodedPicture]]) -> Clip:
-    """`pictures` with the time at which each is to be decoded, by the clock of `time_s`, in that order."""
-    first_s = min(picture.time_s for _, picture in pictures)
-    delay_s = max(picture.time_s - decode_s for decode_s, picture in pictures)
+def _as_clip(codec: Codec, width: int, height: int, pictures: list[CodedPicture]) -> Clip:
+    """`pictures` in the order in which they are decoded."""
+    shown_s = sorted(picture.time_s for picture in pictures)
+    # One picture is decoded for each that is shown. A file's own times of decoding are not needed: Matroska has none.
+    delay_s = max(picture.time_s - decode_s for picture, decode_s in zip(pictures, shown_s, strict=True))
     moved = tuple(
-        replace(picture, time_s=picture.time_s - first_s, late_s=decode_s + delay_s - picture.time_s)
-        for decode_s, picture in pictures
+        replace(picture, time_s=picture.time_s - shown_s[0], late_s=decode_s + delay_s - picture.time_s)
+        for picture, decode_s in zip(pictures, shown_s, strict=True)
     )
-    last_s = max(picture.time_s for picture in moved)
+    last_s = shown_s[-1] - shown_s[0]
     step_s = last_s / (len(moved) - 1)
     sets = tuple(nal for nal in moved[0].nals if is_parameter_set(nal, codec))
     return Clip(codec, width, height, moved, last_s + step_s, sets)
