@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -87,6 +89,37 @@ def test_certificates_name_the_hosts_and_keys_are_private(tmp_path: Path) -> Non
     again = ensure_certificates(tmp_path / "pki", ("127.0.0.6",), NOW_S)
     assert again.authority.read_bytes() == authority
     assert again.server.read_bytes() != first_server
+
+
+DAY_S = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("damage", "now_s"),
+    [
+        (lambda folder: (folder / "authority.pem").write_bytes(b"-----BEGIN CERT"), NOW_S),
+        (lambda folder: (folder / "authority.key").write_bytes(b""), NOW_S),
+        (lambda folder: shutil.copy(folder / "server.key", folder / "authority.key"), NOW_S),
+        # The clock was wrong when it was made, or is now; or ten years are over.
+        (lambda folder: None, NOW_S - 2 * DAY_S),
+        (lambda folder: None, NOW_S + 3300 * DAY_S),
+    ],
+)
+def test_an_authority_that_nobody_could_trust_is_made_anew(tmp_path: Path, damage: Any, now_s: float) -> None:
+    before = ensure_certificates(tmp_path, ("127.0.0.5",), NOW_S).authority.read_bytes()
+    damage(tmp_path)
+    made = ensure_certificates(tmp_path, ("127.0.0.5",), now_s)
+    authority = x509.load_pem_x509_certificate(made.authority.read_bytes())
+    server = x509.load_pem_x509_certificate(made.server.read_bytes())
+    server.verify_directly_issued_by(authority)
+    for certificate in (authority, server):
+        begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        assert begin.timestamp() < now_s < end.timestamp()
+    assert server.not_valid_after_utc <= authority.not_valid_after_utc
+    assert made.authority.read_bytes() != before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "authority.key", "authority.pem", "server.key", "server.pem",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -115,6 +115,17 @@ def test_a_file_that_cannot_be_used_is_one_line(path: Path, content: bytes | Non
         Store(path)
 
 
+def test_a_file_that_turns_out_damaged_is_one_line(path: Path) -> None:
+    store = Store(path)
+    store.save("service-key", "k")
+    store.close()
+    content = path.read_bytes()
+    path.write_bytes(content[:4096] + b"Z" * (len(content) - 4096))
+    with pytest.raises(UserError, match=r"store .*hub\.sqlite can't be used"):  # where depends on sqlite
+        damaged = Store(path)
+        damaged.load("service-key")
+
+
 def full_store(path: Path) -> Store:
     """One whose disk is full."""
     store = Store(path)

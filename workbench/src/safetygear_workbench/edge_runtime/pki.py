@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import logging
 import os
 import ssl
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _DAY = datetime.timedelta(days=1)
+_SERVER_VALID = 365 * _DAY
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -35,22 +38,46 @@ class Certificates:
 
 
 def ensure_certificates(folder: Path, hosts: Sequence[str], now_s: float) -> Certificates:
-    """The folder's authority, made once, and a fresh server certificate for `hosts` (names or IP addresses)."""
+    """The folder's authority, made once, and a fresh server certificate for `hosts` (names or IP addresses).
+
+    An authority that can't be read, or that is not valid at `now_s` (a clock that was set), gives way to a new one.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     authority_path, authority_key_path = folder / "authority.pem", folder / "authority.key"
     now = datetime.datetime.fromtimestamp(now_s, datetime.UTC)
-    if not (authority_path.exists() and authority_key_path.exists()):
-        authority_key = ec.generate_private_key(ec.SECP256R1())
-        _write(authority_key_path, _key_pem(authority_key), 0o600)
-        _write(authority_path, _pem(_make_authority(authority_key, now)), 0o644)
-    authority = x509.load_pem_x509_certificate(authority_path.read_bytes())
-    signer = serialization.load_pem_private_key(authority_key_path.read_bytes(), None)
-    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    kept = _kept_authority(authority_path, authority_key_path, now)
+    if kept is None:
+        signer = ec.generate_private_key(ec.SECP256R1())
+        authority = _make_authority(signer, now)
+        _write(authority_key_path, _key_pem(signer), 0o600)
+        _write(authority_path, _pem(authority), 0o644)
+    else:
+        authority, signer = kept
     certificates = Certificates(authority_path, folder / "server.pem", folder / "server.key")
     key = ec.generate_private_key(ec.SECP256R1())
     _write(certificates.server_key, _key_pem(key), 0o600)
     _write(certificates.server, _pem(_make_server(key, authority, signer, hosts, now)), 0o644)
     return certificates
+
+
+def _kept_authority(
+    path: Path, key_path: Path, now: datetime.datetime
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey] | None:
+    if not (path.exists() and key_path.exists()):
+        return None
+    try:
+        authority = x509.load_pem_x509_certificate(path.read_bytes())
+        signer = serialization.load_pem_private_key(key_path.read_bytes(), None)
+    except ValueError:
+        log.warning("the authority in %s can't be read; a new one is made", path.parent)
+        return None
+    if not isinstance(signer, ec.EllipticCurvePrivateKey) or authority.public_key() != signer.public_key():
+        log.warning("the authority in %s has another key than the one beside it; a new one is made", path.parent)
+        return None
+    if not authority.not_valid_before_utc <= now <= authority.not_valid_after_utc - _SERVER_VALID:
+        log.warning("the authority in %s is not valid at %s; a new one is made", path.parent, now.date())
+        return None
+    return authority, signer
 
 
 def _name(common_name: str) -> x509.Name:
@@ -92,7 +119,7 @@ def _make_server(
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _DAY)
-        .not_valid_after(now + 365 * _DAY)
+        .not_valid_after(now + _SERVER_VALID)
         .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
@@ -120,7 +147,9 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    path.unlink(missing_ok=True)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    making = path.with_suffix(f"{path.suffix}.new")
+    making.unlink(missing_ok=True)
+    fd = os.open(making, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(fd, "wb") as file:
         file.write(data)
+    making.replace(path)

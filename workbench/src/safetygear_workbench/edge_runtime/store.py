@@ -58,13 +58,11 @@ class Store:
             # Keys are in it: nobody else may read it from its first byte on.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             path.chmod(0o600)
+            self._path = path
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as exc:
-            raise UserError(
-                f"the hub's store {path} can't be used: {exc}.",
-                hint="Choose another --state folder, or free some space.",
-            ) from exc
+            raise _unusable(path, exc) from exc
         self._open = False
 
     def add(self, module: str, input_: str, priority: int, expires_s: float, head: str, body: bytes) -> StoredMessage:
@@ -96,10 +94,11 @@ class Store:
 
     def messages(self) -> Iterator[StoredMessage]:
         """Everything queued, oldest first."""
-        rows = self._db.execute(
-            "SELECT sequence, module, input, priority, expires_s, head FROM message ORDER BY sequence"
-        )
-        for row in rows.fetchall():
+        with self._reading():
+            rows = self._db.execute(
+                "SELECT sequence, module, input, priority, expires_s, head FROM message ORDER BY sequence"
+            ).fetchall()
+        for row in rows:
             yield StoredMessage(*row)
 
     def save(self, name: str, content: Any) -> None:
@@ -112,12 +111,14 @@ class Store:
             self._db.execute("DELETE FROM document WHERE name = ?", (name,))
 
     def load(self, name: str, default: Any = None) -> Any:
-        row = self._db.execute("SELECT content FROM document WHERE name = ?", (name,)).fetchone()
+        with self._reading():
+            row = self._db.execute("SELECT content FROM document WHERE name = ?", (name,)).fetchone()
         return default if row is None else json.loads(row[0])
 
     def documents(self, prefix: str) -> dict[str, Any]:
         """All documents whose name begins with `prefix`, keyed by the rest of the name."""
-        rows = self._db.execute("SELECT name, content FROM document ORDER BY name").fetchall()
+        with self._reading():
+            rows = self._db.execute("SELECT name, content FROM document ORDER BY name").fetchall()
         return {name[len(prefix) :]: json.loads(content) for name, content in rows if name.startswith(prefix)}
 
     def commit(self) -> None:
@@ -150,9 +151,23 @@ class Store:
             raise self.fail(f"the hub's store can't be written any more: {exc}. Free some space.") from exc
 
     @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as exc:
+            raise _unusable(self._path, exc) from exc
+
+    @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         with self._guarded():
             if not self._open:
                 self._db.execute("BEGIN")
                 self._open = True
             yield
+
+
+def _unusable(path: Path, exc: Exception) -> UserError:
+    return UserError(
+        f"the hub's store {path} can't be used: {exc}.",
+        hint="Choose another --state folder, or free some space.",
+    )
