@@ -48,6 +48,26 @@ def test_a_failed_open(class_name: str, errno_name: str, lines: list[str], elaps
     assert open_failure(class_name, errno_name, lines, elapsed_s=elapsed_s, open_timeout_s=2.0) == code
 
 
+REDIRECTED = "Status 302: Redirecting to rtsp://10.0.0.12/stream1\n"
+SET_UP = "setting jitter buffer size to 0\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "notes", "elapsed_s", "code"),
+    [
+        ([], [REDIRECTED] * 5, 2.0, "redirect-loop"),
+        ([], [REDIRECTED], 2.0, "timeout"),
+        (["method DESCRIBE failed: 401 (Unauthorized)\n"], [REDIRECTED] * 5, 0.1, "auth-failed"),
+        (["method PLAY failed: 454 (Session Not Found)\n"], [SET_UP], 0.1, "protocol"),
+        (["method PLAY failed: 455 (Method Not Valid)\n"], [SET_UP], 0.1, "protocol"),
+        ([], ["SDP:\nv=0\r\ns=a certificate of TLS\r\n"], 2.0, "timeout"),
+    ],
+)
+def test_what_ffmpeg_notes_beside_errors(lines: list[str], notes: list[str], elapsed_s: float, code: str) -> None:
+    found = open_failure("InvalidDataError", "", lines, notes=notes, elapsed_s=elapsed_s, open_timeout_s=2.0)
+    assert found == code
+
+
 @pytest.mark.parametrize(
     ("class_name", "errno_name", "waited_s", "code"),
     [

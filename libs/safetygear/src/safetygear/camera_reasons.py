@@ -11,6 +11,7 @@ EXPLANATIONS: Final[dict[str, str]] = {
     "not-found": "the camera has no stream at this path",
     "bad-request": "the camera does not understand the request for this URL",
     "transport-refused": "the camera refuses this transport; set transport to the other of tcp and udp",
+    "redirect-loop": "the camera redirects in a circle; give the address at which it streams",
     "no-video": "there is no video in this stream",
     "wrong-codec": "packets arrive, but no picture can be decoded from them",
     "unsupported-codec": "the stream's codec is not known here; set the camera to H.264 or H.265",

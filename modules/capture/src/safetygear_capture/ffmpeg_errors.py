@@ -33,6 +33,12 @@ _BY_STATUS: Final[dict[int, str]] = {
 _NOTHING_TO_PLAY: Final = frozenset({454, 455})
 """Session not found, not valid in this state: what a camera answers to PLAY where FFmpeg has set up no track before,
 because none of them is video."""
+_TRACK_SET_UP: Final = "setting jitter buffer size"
+"""What FFmpeg notes of each track once the camera has granted its SETUP."""
+
+_REDIRECTED: Final = ": Redirecting to "
+MANY_REDIRECTS: Final = 5
+"""FFmpeg follows every redirection, a hundred and more a second, until the time for opening is over."""
 
 # By the name of PyAV's exception class.
 _BY_CLASS: Final[dict[str, str]] = {
@@ -71,19 +77,40 @@ _BY_ERRNO_NAME: Final[dict[str, str]] = {
 
 
 def open_failure(
-    class_name: str, errno_name: str, log_lines: Sequence[str], *, elapsed_s: float, open_timeout_s: float
+    class_name: str,
+    errno_name: str,
+    log_lines: Sequence[str],
+    *,
+    notes: Sequence[str] = (),
+    elapsed_s: float,
+    open_timeout_s: float,
 ) -> str:
     """The code of a failed open.
 
-    `class_name` is PyAV's exception class, `errno_name` the errno's symbol or "". A request that is never answered
-    shows as InvalidDataError, or as PermissionError (PLAY): only the time that has passed tells.
+    `class_name` is PyAV's exception class, `errno_name` the errno's symbol or "". `log_lines`: of errors; `notes`: of
+    everything else. A request that is never answered shows as InvalidDataError, or as PermissionError (PLAY): only the
+    time that has passed tells.
     """
+    code = _open_failure(class_name, errno_name, log_lines, notes, elapsed_s, open_timeout_s)
+    if code == "timeout" and sum(_REDIRECTED in note for note in notes) >= MANY_REDIRECTS:
+        return "redirect-loop"
+    return code
+
+
+def _open_failure(
+    class_name: str,
+    errno_name: str,
+    log_lines: Sequence[str],
+    notes: Sequence[str],
+    elapsed_s: float,
+    open_timeout_s: float,
+) -> str:
     for line in log_lines:
         status = _STATUS.search(line)
         if status is not None:
             number = int(status["status"])
             if status["method"] == "PLAY" and number in _NOTHING_TO_PLAY:
-                return "no-video"
+                return "protocol" if any(_TRACK_SET_UP in note for note in notes) else "no-video"
             return _BY_STATUS.get(number, "server-error" if number >= 500 else "protocol")
     text = "\n".join(log_lines).lower()
     if "failed to resolve hostname" in text:

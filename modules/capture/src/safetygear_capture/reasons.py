@@ -16,6 +16,7 @@ REFUSALS: Final = frozenset(
         "not-found",
         "bad-request",
         "transport-refused",
+        "redirect-loop",
         "no-video",
         "wrong-codec",
         "unsupported-codec",

@@ -36,6 +36,9 @@ from safetygear_capture.vaapi import accelerator
 WAITED_S: Final = 0.01
 """A packet that took longer to get was not there yet. One that was takes tens of microseconds, and some milliseconds
 where other threads want the processor too; a live stream of 25 fps is waited for about 30."""
+LOOKED_AT_S: Final = 1.0
+"""Of media time, from which FFmpeg learns what the tracks are. Unless told, it looks at 5 s where a track sends nothing,
+and takes as long as opening may take where pictures come once a second. What is not known by then, decoding shows."""
 UDP_BUFFER_BYTES: Final = 1 << 20
 """A 1080p key frame comes as a burst of some 100 KB."""
 TIMES_KEPT: Final = 64
@@ -47,9 +50,9 @@ PRODUCER_REFERENCE_TIME: Final = struct.Struct("<qi")
 _I420_NAMES = ("yuv420p", "yuvj420p")
 """4:2:0 planes in this order."""
 
-# FFmpeg says only in its log which RTSP status refused us. Its lines never leave this file: they may hold URLs, and a
-# damaged stream makes hundreds of them a second.
-av.logging.set_level(av.logging.ERROR)
+# FFmpeg says only in its log which RTSP status refused us, and what came before. Its lines never leave this file: they
+# may hold URLs, and a damaged stream makes hundreds of them a second.
+av.logging.set_level(av.logging.VERBOSE)
 av.logging.set_skip_repeated(False)
 logging.getLogger("libav").addHandler(logging.NullHandler())
 logging.getLogger("libav").propagate = False
@@ -71,17 +74,18 @@ class RtspSource:
         self._kept: KeptPackets[Packet[VideoStream]] | None = KeptPackets() if request.keeps_between else None
         self._newest_kept: VideoFrame | None = None
         self._base: tuple[int, int] | None = None
-        self._camera_s: OrderedDict[int, float] = OrderedDict()
+        self._camera_s: OrderedDict[int | None, float] = OrderedDict()
         self._read_timeout_s = request.read_timeout_s
         started_s = time.monotonic()
         hardware, self.decoding = accelerator(request.decode)
         self._container = _open(request, hardware)
         # FFmpeg gave up waiting for a first picture. What it was interrupted in may still come up as an error.
         self._interrupted = time.monotonic() - started_s >= NEARLY * request.open_timeout_s
-        if not self._container.streams.video:
+        tracks = self._container.streams.video
+        if not tracks:
             self._container.close()
             raise CameraError(explain("no-video"), code="no-video")
-        self._stream = self._container.streams.video[0]
+        self._stream = next((track for track in tracks if _is_known(track)), tracks[0])
         # A stream whose codec FFmpeg doesn't know has no context, whatever PyAV's types say.
         if getattr(self._stream, "codec_context", None) is None:
             self._container.close()
@@ -205,8 +209,7 @@ class RtspSource:
         return [self._frame(frame, waited) for frame in decoded if isinstance(frame, VideoFrame)]
 
     def _remember_time(self, packet: Packet[VideoStream]) -> None:
-        if packet.pts is None:
-            return
+        # Of a connection's first picture FFmpeg knows no media time, but its wall clock where a report came before it.
         data = packet.get_sidedata("prft")  # an empty one where there is none
         if data.data_size < PRODUCER_REFERENCE_TIME.size:
             return
@@ -227,7 +230,7 @@ class RtspSource:
             width=frame.width,
             height=frame.height,
             pts_s=None if pts is None or self._base is None else pts * self._base[0] / self._base[1],
-            camera_s=None if pts is None else self._camera_s.pop(pts, None),
+            camera_s=self._camera_s.pop(pts, None),
             keyframe=bool(frame.key_frame),
             corrupt=bool(frame.is_corrupt),
             waited=waited,
@@ -256,12 +259,19 @@ def _open(request: SourceRequest, hardware: HWAccel | None) -> InputContainer:
             code = open_failure(
                 type(exc).__name__,
                 _errno_name(exc),
-                [message for _, _, message in lines],
+                [message for level, _, message in lines if level <= av.logging.ERROR],
+                notes=[message for level, _, message in lines if level > av.logging.ERROR],
                 elapsed_s=time.monotonic() - started_s,
                 open_timeout_s=request.open_timeout_s,
             )
             _hide_url(exc)
             raise CameraError(explain(code), code=code) from exc
+
+
+def _is_known(track: VideoStream) -> bool:
+    """Whether the size of the track's pictures is: it is told of in the SDP, or something of it came."""
+    context = getattr(track, "codec_context", None)
+    return context is not None and context.width > 0
 
 
 def _hide_url(exc: Exception) -> None:
@@ -303,6 +313,7 @@ def _options(request: SourceRequest) -> dict[str, str]:
         "allowed_media_types": "video",
         # Otherwise the demuxer waits for 20 pictures to guess a frame rate that we don't use: 0.8 s at 25 fps.
         "fpsprobesize": "0",
+        "analyzeduration": str(round(LOOKED_AT_S * 1e6)),
         "tls_verify": "1" if request.tls_verify else "0",
     }
     authorities = ssl.get_default_verify_paths().cafile  # SSL_CERT_FILE, or the system's

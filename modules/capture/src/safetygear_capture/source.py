@@ -64,8 +64,7 @@ class DecodedFrame(Struct, frozen=True):
     pts_s: float | None
     """Media time, seconds from an origin of the stream's own."""
     camera_s: float | None
-    """When it was taken by the camera's wall clock (RTCP), seconds since 1970 UTC; None where it sends none, and for a
-    connection's first picture."""
+    """When it was taken by the camera's wall clock (RTCP), seconds since 1970 UTC; None where it has not sent it."""
     keyframe: bool
     corrupt: bool
     """The decoder says that parts are missing. H.265's never does."""

@@ -16,7 +16,9 @@ class Faults:
     hang: str = ""
     """The RTSP method that is never answered: OPTIONS, DESCRIBE, SETUP or PLAY."""
     status: int = 0
-    """DESCRIBE is answered with this: 404, 453, 503, …"""
+    """DESCRIBE is answered with this: 404, 453, 503, …; 301 or 302: with a redirection to the same URL."""
+    play_status: int = 0
+    """PLAY is answered with this: 454, 503, …"""
     unauthorized: bool = False
     """401 although the credentials are right."""
     no_data: bool = False
@@ -25,6 +27,8 @@ class Faults:
     """The SDP names the other codec."""
     no_video: bool = False
     """The SDP names audio alone."""
+    silent_track: bool = False
+    """The SDP names another video track before the one that plays; it can be set up, and nothing of it is sent."""
     no_parameter_sets: bool = False
     """None in the SDP; those in the stream stay."""
     start_between_key_frames: bool = False

@@ -22,11 +22,13 @@ _MOST_OFFSETS = 1000
 ADVICE_WITHOUT_USER = "The URL names no user: write rtsp://USER@HOST/PATH, and the password is asked for."
 ADVICE = {
     "auth-failed": "Check user name and password on the camera's own page. Wait some minutes before you try again: "
-    "cameras lock an account after a few wrong passwords.",
+    "cameras lock an account after a few wrong passwords. If they are right, set RTSP authentication there to digest "
+    "with MD5: SHA-256 is not answered.",
     "forbidden": "Give this user the right to see the stream, on the camera's own page.",
     "not-found": "Look the stream's path up in the camera's manual (or ask it by ONVIF): it differs by vendor.",
     "bad-request": "Check the path and its parameters against the camera's manual.",
     "transport-refused": "Try --transport udp, or tcp.",
+    "redirect-loop": "Ask the camera or recorder itself by its own address: what stands before it sends you back.",
     "no-video": "The path may be the camera's audio: look up that of a video stream.",
     "wrong-codec": "Set the stream to H.264 or H.265 on the camera's own page.",
     "no-key-frame": "Set the camera's key frame (I-frame) interval to 1 or 2 s on its own page.",

@@ -25,6 +25,9 @@ _PUBLIC = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER"
 _CLIENT_PORTS = re.compile(r"client_port=(\d+)-(\d+)")
 _LOWEST_CLIENT_PORT = 1024
 _READ_BYTES = 64 * 1024
+SILENT_TRACK = "silent"
+SILENT_TRANSPORT = "RTP/AVP/TCP;unicast;interleaved=2-3"
+"""Granted to whoever sets it up, over TCP: the track that plays has 0 and 1."""
 _NEVER_S = 1e9
 
 
@@ -169,7 +172,8 @@ class Session:
     def _describe(self, request: Request) -> None:
         clip = self.server.clips.get(self._name)
         if self.faults.status:
-            self._send(request, self.faults.status)
+            redirected = 300 <= self.faults.status < 400
+            self._send(request, self.faults.status, {"Location": request.uri} if redirected else None)
         elif clip is None:
             self._send(request, 404)
         else:
@@ -179,6 +183,9 @@ class Session:
 
     def _setup(self, request: Request) -> None:
         asked = request.headers.get("transport", "")
+        if request.uri.endswith(SILENT_TRACK):
+            self._send(request, 200, {"Transport": SILENT_TRANSPORT, "Session": f"{self._id};timeout=60"})
+            return
         if "TCP" in asked:
             self._channel = TcpChannel(self.writer)
             granted = f"RTP/AVP/TCP;unicast;interleaved=0-1;ssrc={self._stream.ssrc:08X}"
@@ -205,8 +212,8 @@ class Session:
         return UdpChannel(self.writer, sockets, ((peer, rtp_port), (peer, rtcp_port)))
 
     def _play(self, request: Request) -> None:
-        if self._channel is None or self._name not in self.server.clips:
-            self._send(request, 454)
+        if self._channel is None or self._name not in self.server.clips or self.faults.play_status:
+            self._send(request, self.faults.play_status or 454)
             return
         info = f"url={request.uri.rstrip('/')}/track1;seq={(self._stream.sequence + 1) & 0xFFFF}"
         info += f";rtptime={self._stream.first_timestamp}"
@@ -227,6 +234,8 @@ def describe(clip: Clip, faults: Faults) -> bytes:
     if faults.no_video:
         lines += ["m=audio 0 RTP/AVP 0", "a=rtpmap:0 PCMU/8000", "a=control:track1"]
         return ("\r\n".join(lines) + "\r\n").encode()
+    if faults.silent_track:
+        lines += ["m=video 0 RTP/AVP 97", f"a=rtpmap:97 {codec}/90000", f"a=control:{SILENT_TRACK}"]
     lines += [
         f"m=video 0 RTP/AVP {PAYLOAD_TYPE}",
         f"a=rtpmap:{PAYLOAD_TYPE} {codec}/90000",
