@@ -152,7 +152,6 @@ def _three_way(share: float, name: str) -> dict[str, float]:
 def _target(path: Path) -> tuple[NDArray[np.int64], Vertices]:
     """A morph: which vertices it moves, and by how much. Some of the average ones are empty, which is right."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
-        rows = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-    if not rows:
-        return np.zeros(0, np.int64), np.zeros((0, 3))
-    return np.array([int(row[0]) for row in rows]), np.array([[float(x) for x in row[1:4]] for row in rows])
+        text = "".join(line for line in lines if not line.startswith("#"))
+    rows = np.fromstring(text, sep=" ").reshape(-1, 4)
+    return rows[:, 0].astype(np.int64), rows[:, 1:]
