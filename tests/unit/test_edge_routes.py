@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from safetygear.errors import UserError
-from safetygear_workbench.edge_runtime.conditions import RoutedMessage
+from safetygear_workbench.edge_runtime.condition_terms import RoutedMessage
 from safetygear_workbench.edge_runtime.deployments import parse_deployment
 from safetygear_workbench.edge_runtime.routes import DEFAULT_PRIORITY, Sink, parse_route, parse_routes
 from support.runtime import minimal_manifest

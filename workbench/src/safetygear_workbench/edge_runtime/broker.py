@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from safetygear.clock import Clock
 from safetygear_workbench.edge_runtime import admission, packets, sas, topics
-from safetygear_workbench.edge_runtime.conditions import RoutedMessage
+from safetygear_workbench.edge_runtime.condition_terms import RoutedMessage
 from safetygear_workbench.edge_runtime.connection import Connection
 from safetygear_workbench.edge_runtime.deployments import DEFAULT_TTL_S, Deployment, parse_deployment
 from safetygear_workbench.edge_runtime.methods import MethodCalls, MethodResult

@@ -1,77 +1,47 @@
 """The WHERE part of a route: IoT Hub's message routing query language, as far as edgeHub has it.
 
-Source: Microsoft, "IoT Hub message routing query syntax" and "Declare routes in IoT Edge". Comparing a string with a
-number is undefined and never true; a condition counts only where it is exactly true. `$body` is defined only where the
-message says that it is JSON: contentType application/json, contentEncoding utf-8, utf-16 or utf-32.
+Source: Microsoft, "IoT Hub message routing query syntax" and "Declare routes in IoT Edge", and edgeHub's grammar: NOT
+and the sign bind closest, then products, sums, order, equality, AND, OR, `??`. A condition counts only where it is
+exactly true: undefined is not.
 """
 
 from __future__ import annotations
 
-import json
-import operator
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable
 
-from safetygear_workbench.edge_runtime.condition_functions import FUNCTIONS, TYPE_TESTS, UNDEFINED, Value, is_number
+from safetygear_workbench.edge_runtime.condition_functions import FUNCTIONS, UNDEFINED
+from safetygear_workbench.edge_runtime.condition_terms import (
+    WORDS,
+    ConditionError,
+    Expression,
+    RoutedMessage,
+    alike,
+    called,
+    combined,
+    compared,
+    constant,
+    first_defined,
+    logic,
+    negated,
+    reference,
+)
 
-Expression = Callable[["RoutedMessage"], Value]
-
-
-class ConditionError(ValueError):
-    """The condition can't be read; the message says where."""
-
-
-@dataclass
-class RoutedMessage:
-    """What a route looks at."""
-
-    module: str
-    output: str
-    properties: Mapping[str, str]
-    system_properties: Mapping[str, str]
-    body: bytes
-    _parsed: list[Value] = field(default_factory=list, repr=False)
-
-    def json_body(self) -> Value:
-        """The body as JSON, parsed once; undefined where it is none."""
-        if not self._parsed:
-            self._parsed.append(self._parse())
-        return self._parsed[0]
-
-    def _parse(self) -> Value:
-        encoding = self.system_properties.get("contentEncoding", "").lower()
-        is_json = self.system_properties.get("contentType", "").lower() == "application/json"
-        if not is_json or encoding not in _ENCODINGS:
-            return UNDEFINED
-        try:
-            return json.loads(self.body.decode(encoding))
-        except (ValueError, RecursionError):
-            return UNDEFINED
-
-
-_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 _DEEPEST = 50
 """Parentheses, NOT and calls within each other."""
 _TOKEN = re.compile(
-    r"""\s*(?:(?P<number>\d+(?:\.\d+)?)|(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<system>\{?\$[A-Za-z][\w.\-\[\]]*\}?)
-    |(?P<name>[A-Za-z_][\w\-]*)|(?P<symbol><=|>=|<>|!=|\|\||[-+*/%<>=(),]))""",
+    r"""\s*(?:(?P<number>0[xX][0-9a-fA-F]+|(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?)|(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<system>\{?\$[A-Za-z][\w.\-\[\]]*\}?)
+    |(?P<name>[A-Za-z_][\w\-.]*)|(?P<symbol><=|>=|<>|!=|\|\||\?\?|[-+*/%<>=(),]))""",
     re.VERBOSE,
 )
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq, "!=": operator.ne, "<>": operator.ne,
-    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "%": operator.mod,
-}  # fmt: skip
+_EQUALITY = ("=", "!=", "<>")
+_ORDER = ("<", "<=", ">", ">=")
 
 
 def parse_condition(text: str) -> Callable[[RoutedMessage], bool]:
     """A predicate for the condition `text`. Raises ConditionError."""
     expression = _Parser(text).parse()
-    return lambda message: expression(message) is True
+    return lambda message: expression.of(message) is True
 
 
 class _Parser:
@@ -88,7 +58,7 @@ class _Parser:
         self._depth = 0
 
     def parse(self) -> Expression:
-        expression = self._or()
+        expression = self._whole()
         if self._at != len(self._tokens):
             raise ConditionError(f"did not expect {self._tokens[self._at][1]!r}")
         return expression
@@ -116,163 +86,107 @@ class _Parser:
         if self._depth > _DEEPEST:
             raise ConditionError(f"the condition is nested more than {_DEEPEST} deep")
 
-    def _or(self) -> Expression:
+    def _whole(self) -> Expression:
         self._deeper()
-        left = self._and()
-        while self._accept("OR"):
-            left = _either(left, self._and())
+        left = self._or()
+        while self._accept("??"):
+            left = first_defined(left, self._or())
         self._depth -= 1
         return left
 
-    def _and(self) -> Expression:
-        left = self._not()
-        while self._accept("AND"):
-            left = _both(left, self._not())
+    def _or(self) -> Expression:
+        left = self._and()
+        while self._accept("OR"):
+            left = logic("OR", left, self._and())
         return left
 
-    def _not(self) -> Expression:
-        if self._accept("NOT"):
-            self._deeper()
-            inner = self._not()
-            self._depth -= 1
-            return lambda m: not value if isinstance(value := inner(m), bool) else UNDEFINED
-        return self._comparison()
+    def _and(self) -> Expression:
+        left = self._equality()
+        while self._accept("AND"):
+            left = logic("AND", left, self._equality())
+        return left
 
-    def _comparison(self) -> Expression:
+    def _equality(self) -> Expression:
+        left = self._order()
+        while sign := self._accept(*_EQUALITY):
+            left = compared(sign, left, self._order())
+        return left
+
+    def _order(self) -> Expression:
         left = self._sum()
-        sign = self._accept(*_COMPARISONS)
-        return left if sign is None else _compare(sign, left, self._sum())
+        while sign := self._accept(*_ORDER):
+            left = compared(sign, left, self._sum())
+        return left
 
     def _sum(self) -> Expression:
         left = self._product()
         while sign := self._accept("+", "-", "||"):
-            left = _combine(sign, left, self._product())
+            left = combined(sign, left, self._product())
         return left
 
     def _product(self) -> Expression:
-        left = self._operand()
+        left = self._unary()
         while sign := self._accept("*", "/", "%"):
-            left = _combine(sign, left, self._operand())
+            left = combined(sign, left, self._unary())
         return left
+
+    def _unary(self) -> Expression:
+        sign = self._accept("NOT", "-")
+        if sign is None:
+            return self._operand()
+        self._deeper()
+        inner = self._unary()
+        self._depth -= 1
+        return combined("-", constant("number", 0.0), inner) if sign == "-" else negated(inner)
 
     def _operand(self) -> Expression:
         kind, text = self._next()
         match kind:
             case "number":
-                return _constant(float(text))
+                return constant("number", float(int(text, 16)) if text[:2].lower() == "0x" else float(text))
             case "string":
-                return _constant(re.sub(r"\\(.)", r"\1", text[1:-1]))
+                return constant("text", _unescaped(text[1:-1]))
             case "system":
-                return _reference(text.strip("{}")[1:])
+                return reference(text)
             case "name":
                 return self._named(text)
             case _ if text == "(":
-                inner = self._or()
+                inner = self._whole()
                 self._expect(")")
                 return inner
-            case _ if text == "-":
-                self._deeper()
-                operand = self._operand()
-                self._depth -= 1
-                return _combine("-", _constant(0.0), operand)
             case _:
                 raise ConditionError(f"did not expect {text!r}")
 
     def _named(self, text: str) -> Expression:
         match text.upper():
             case "TRUE" | "FALSE":
-                return _constant(text.upper() == "TRUE")
+                return constant("bool", text.upper() == "TRUE")
             case "NULL":
-                return _constant(None)
+                return constant("null", None)
+            case "UNDEFINED":
+                return constant("undefined", UNDEFINED)
         if not self._accept("("):
-            return lambda m: m.properties.get(text, UNDEFINED)
+            name = text.lower()
+            return Expression("text", lambda m: m.property(name))
         function = FUNCTIONS.get(text.lower())
         if function is None:
-            raise ConditionError(f"there is no function {text}; known: {', '.join(sorted(FUNCTIONS))}")
+            raise ConditionError(f"edgeHub has no function {text}; known: {', '.join(sorted(FUNCTIONS))}")
         arguments: list[Expression] = []
         while not self._accept(")"):
             if arguments:
                 self._expect(",")
-            arguments.append(self._or())
+            arguments.append(self._whole())
         if not function.least <= len(arguments) <= function.most:
             raise ConditionError(f"{text} takes {function.arity} arguments, not {len(arguments)}")
-        return _call(text.lower(), function.run, arguments)
+        for index, argument in enumerate(arguments):
+            wanted = function.wanted(index)
+            if not alike(argument.kind, wanted):
+                raise ConditionError(
+                    f"{text}'s argument {index + 1} must be {WORDS[wanted]}, not {WORDS[argument.kind]}"
+                )
+        return Expression(function.gives, called(text.lower(), function.run, arguments))
 
 
-def _constant(value: Value) -> Expression:
-    return lambda _: value
-
-
-def _either(left: Expression, right: Expression) -> Expression:
-    return lambda m: left(m) is True or right(m) is True
-
-
-def _both(left: Expression, right: Expression) -> Expression:
-    return lambda m: left(m) is True and right(m) is True
-
-
-def _reference(name: str) -> Expression:
-    if name != "body" and not name.startswith(("body.", "body[")):
-        return lambda m: m.system_properties.get(name, UNDEFINED)
-    path = [part for part in re.split(r"[.\[\]]", name)[1:] if part]
-
-    def look(message: RoutedMessage) -> Value:
-        value = message.json_body()
-        for part in path:
-            if isinstance(value, dict) and part in value:
-                value = value[part]
-            elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-                value = value[int(part)]
-            else:
-                return UNDEFINED
-        try:
-            return float(value) if is_number(value) else value
-        except OverflowError:
-            return UNDEFINED
-
-    return look
-
-
-def _call(name: str, function: Callable[..., Value], arguments: list[Expression]) -> Expression:
-    def run(message: RoutedMessage) -> Value:
-        values = [argument(message) for argument in arguments]
-        if name not in TYPE_TESTS and any(value is UNDEFINED for value in values):
-            return UNDEFINED
-        try:
-            return function(*values)
-        except (TypeError, ValueError, AttributeError, ArithmeticError):
-            return UNDEFINED
-
-    return run
-
-
-def _compare(sign: str, left: Expression, right: Expression) -> Expression:
-    test = _COMPARISONS[sign]
-
-    def run(message: RoutedMessage) -> Value:
-        a, b = left(message), right(message)
-        if a is UNDEFINED or b is UNDEFINED:
-            return UNDEFINED
-        if type(a) is not type(b) and not (a is None or b is None):
-            return UNDEFINED  # '50' = 50 is not true: nothing is converted
-        try:
-            return test(a, b)
-        except TypeError:
-            return UNDEFINED
-
-    return run
-
-
-def _combine(sign: str, left: Expression, right: Expression) -> Expression:
-    def run(message: RoutedMessage) -> Value:
-        a, b = left(message), right(message)
-        if sign == "||":
-            return a + b if isinstance(a, str) and isinstance(b, str) else UNDEFINED
-        if not (is_number(a) and is_number(b)):
-            return UNDEFINED
-        try:
-            return _ARITHMETIC[sign](a, b)
-        except ArithmeticError:
-            return UNDEFINED
-
-    return run
+def _unescaped(text: str) -> str:
+    text = re.sub(r"\\[uU]([0-9A-Fa-f]{4})", lambda match: chr(int(match[1], 16)), text)
+    return re.sub(r"\\(.)", r"\1", text)

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from safetygear.errors import UserError
-from safetygear_workbench.edge_runtime.conditions import ConditionError, RoutedMessage, parse_condition
+from safetygear_workbench.edge_runtime.condition_terms import ConditionError, RoutedMessage
+from safetygear_workbench.edge_runtime.conditions import parse_condition
 
 UPSTREAM = "$upstream"
 DEFAULT_PRIORITY = 10
