@@ -63,6 +63,14 @@ def test_media_time_that_stands_still() -> None:
     assert validator.reason(STILL_S + 0.04) is None
 
 
+def test_two_pictures_with_one_time_stand_still_at_no_frame_rate() -> None:
+    validator = PtsValidator()
+    looks(validator, (0.0, 0.0), (0.0, 1.0))
+    assert validator.reason(1.0) is None, "a camera that sends one picture a second, from RTP timestamp 0 on"
+    looks(validator, (1.0, 2.0), (1.0, 3.0), (1.0, 4.0))
+    assert validator.reason(4.0) == "timestamps-stand-still"
+
+
 def test_no_frames_at_all_is_not_standing_still() -> None:
     validator = PtsValidator()
     looks(validator, (7.0, 0.0))

@@ -37,7 +37,7 @@ WAITED_S: Final = 0.01
 """A packet that took longer to get was not there yet. One that was takes tens of microseconds, and some milliseconds
 where other threads want the processor too; a live stream of 25 fps is waited for about 30."""
 LOOKED_AT_S: Final = 1.0
-"""Of media time, from which FFmpeg learns what the tracks are. Unless told, it looks at 5 s where a track sends nothing,
+"""Of media time, from which FFmpeg learns what the tracks are. By itself it looks at 5 s where a track sends nothing,
 and takes as long as opening may take where pictures come once a second. What is not known by then, decoding shows."""
 UDP_BUFFER_BYTES: Final = 1 << 20
 """A 1080p key frame comes as a burst of some 100 KB."""

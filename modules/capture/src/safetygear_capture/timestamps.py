@@ -17,6 +17,9 @@ JUMP_S: Final = 2.0
 """Media time that moves this much more than real time between two frames has jumped."""
 STILL_S: Final = 1.0
 """Frames arrive and media time doesn't advance for this long: it stands still. Field pairs share a time for less."""
+STILL_FRAMES: Final = 2
+"""As many at least have the time of the one before. To FFmpeg, a stream whose RTP timestamps begin at 0 has the same media
+time for its first two pictures."""
 SHOWN_S: Final = 10.0
 """How long a jump stays the camera's reason."""
 
@@ -40,6 +43,7 @@ class PtsValidator:
         self._pts_s: float | None = None
         self._decoded_s = 0.0
         self._advanced_s = 0.0
+        self._still = 0
         self._jumped_s = -math.inf
         self.jumps = 0
         """Since construction."""
@@ -54,8 +58,9 @@ class PtsValidator:
             self._advanced_s = monotonic_s
             return False
         step_s = pts_s - before_s
+        self._still += 1
         if step_s != 0:
-            self._advanced_s = monotonic_s
+            self._advanced_s, self._still = monotonic_s, 0
         # Decoders give frames in display order, so that any step back is a jump.
         if step_s < 0 or step_s > between_s + JUMP_S:
             self.jumps += 1
@@ -65,7 +70,7 @@ class PtsValidator:
 
     def reason(self, monotonic_s: float) -> str | None:
         """`timestamps-stand-still`, `timestamps-jump` or None."""
-        if self._pts_s is not None and self._decoded_s - self._advanced_s >= STILL_S:
+        if self._still >= STILL_FRAMES and self._decoded_s - self._advanced_s >= STILL_S:
             return "timestamps-stand-still"
         return "timestamps-jump" if monotonic_s - self._jumped_s < SHOWN_S else None
 
