@@ -213,6 +213,7 @@ def test_helmets(what: str, seen: list[Seen], helmets: list[tuple[str, str]]) ->
         ("from the side, narrow", [A.person(), A.at(0, 0.35, 0.13, 0.4, "vest")], [VEST]),
         ("open, upper half seen", [A.person(), A.at(0, 0.26, 0.2, 0.22, "vest")], [VEST]),
         ("in the hand", [A.person(), A.at(0.12, 0.6, 0.1, 0.2, "vest")], [VEST_OFF]),
+        ("before the belly", [A.person(), A.at(0, 0.6, 0.2, 0.2, "vest")], [VEST_OFF]),
         ("in the hand, torso bare", [A.person(), A.no_vest(), A.at(0.12, 0.62, 0.1, 0.2, "vest")], [VEST_OFF]),
         ("worn, another in the hand", [A.person(), A.vest(), A.at(0.12, 0.62, 0.1, 0.2, "vest")], [VEST]),
         ("on the ground", [A.person(), A.at(0.1, 0.95, 0.2, 0.08, "vest")], [NOT_SEEN]),
@@ -234,6 +235,19 @@ def test_helmets(what: str, seen: list[Seen], helmets: list[tuple[str, str]]) ->
 )
 def test_vests(what: str, seen: list[Seen], vests: list[tuple[str, str]]) -> None:
     assert said(seen, "vest") == vests, what
+
+
+@pytest.mark.parametrize("wide", [0.3, 0.36, 0.5])
+@pytest.mark.parametrize("above", [0.1, 0.15, 0.2, 0.25, 0.3])
+def test_who_raises_both_arms_carries_nothing_by_that(above: float, wide: float) -> None:
+    """On a ladder, or at work overhead: the hands are up to three tenths of a body above the head."""
+    reaching: Seen = ("person", (A.x - wide * A.tall / 2, A.top - above * A.tall, A.x + wide * A.tall / 2, 450), 0.9)
+    assert said([reaching, A.helmet(), A.vest()], "helmet") == [ON]
+    assert said([reaching, A.helmet(), A.vest()], "vest") == [VEST]
+    assert said([reaching, A.head(), A.no_vest()], "helmet") == [BARE]
+    assert said([reaching, A.head(), A.no_vest()], "vest") == [NO_VEST]
+    assert said([reaching, A.head(), A.in_hand(), A.vest()], "helmet") == [OFF]
+    assert said([reaching, A.helmet()], "helmet") in ([ON], [NOT_SEEN]), "without a torso it may be before the chest"
 
 
 def test_a_helmet_put_on_step_by_step() -> None:

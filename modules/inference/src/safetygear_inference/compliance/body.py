@@ -23,6 +23,8 @@ SHOULDERS = 2.4
 """Height of a body per width of its box, upright with arms at its sides."""
 CUT_SHARE = 0.003
 """A box that ends this near to the picture's edge, per picture side, is cut by it."""
+ARMS_RAISED = (3.8, 3.1)
+"""How far below the box's upper edge, in sides of its own, a head is at most and surely when both arms are up."""
 WIDE_FROM, WIDE_FULLY = 0.6, 0.8
 """Width per height of a person's box: beyond the first the person may bend, beyond the second does bend or lies."""
 
@@ -121,7 +123,7 @@ class Bodies:
         off_axis = np.abs(centre_x - (torso[:, 0:1] + torso[:, 2:3]) / 2) / unit
         anchor = plateau(above, -0.6, -0.1, 1.3, 2.0) * ramp(off_axis, 1.5, 0.75)
         # An arm raised above the head lowers the head within the box: the torso still says where it is.
-        raised_arm = 0.8 * ramp(depth, 2.2, 1.6)
+        raised_arm = 0.8 * ramp(depth, *ARMS_RAISED)
         upright = np.where(beside_torso, anchor * np.maximum(upright, raised_arm), upright)
 
         from_side = np.minimum(centre_x - x0, x1 - centre_x) / unit
@@ -134,6 +136,18 @@ class Bodies:
         off_centre = np.abs(centre_x - (x0 + x1) / 2) / (self.width[:, None] / 2)
         sideways = ramp(outside, 0.6, 0.0) * (1 - 0.3 * np.clip(off_centre, 0, 1) * (1 - wide))
         return np.asarray(placed * sideways * self._sized(unit, HEAD_SHARE))
+
+    def between_arms(self, boxes: Array) -> Array:
+        """How well each helmet box (m, 4) lies where the head of somebody upright is who raises both arms: (n, m).
+
+        Without a torso nothing tells it from a helmet before the chest.
+        """
+        unit = side(boxes)[None, :]
+        centre_x, centre_y = _centres(boxes)
+        x0, y0, x1, _ = (column[:, None] for column in self.xyxy_px.T)
+        off_axis = np.abs(centre_x - (x0 + x1) / 2) / unit
+        placed = ramp((centre_y - y0) / unit, *ARMS_RAISED) * ramp(off_axis, 1.25, 0.6)
+        return np.asarray(placed * (1 - self.wide[:, None]))
 
     def in_hand(self, boxes: Array, on_head: Array) -> Array:
         """How well each helmet box (m, 4) lies where a person may carry it: on the body or an arm's end beside it, not
@@ -153,7 +167,9 @@ class Bodies:
         depth = (boxes[None, :, 1] - y0) / unit
         placed = plateau(depth, -0.7, -0.3, 1.0, 1.6)
         share_down = (centre_y - y0) / self.tallest[:, None]
-        placed = placed * ramp(share_down, 0.72, 0.56)
+        # As far down as this a vest may be held before the belly, but not by somebody whom raised arms make as tall.
+        raised_arms = 0.8 * plateau(depth, -0.7, -0.3, 1.7, 2.3) * ramp(share_down, 0.56, 0.51)
+        placed = np.maximum(placed * ramp(share_down, 0.72, 0.56), raised_arms)
         held = ramp(inside(boxes, self.xyxy_px), 0.4, 0.75)
         return np.asarray(placed * held * self._near(boxes) * self._sized(unit, TORSO_SHARE))
 

@@ -128,8 +128,10 @@ class _Frame:
         rows = self._xyxy_px[[thing.box_index for thing in seen]].reshape(-1, 4)
         bodies = self._bodies
         if gear == "helmet":
-            worn = bodies.on_head(rows, torsos if torsos is not None else np.full(bodies.xyxy_px.shape, np.nan))
-            carried = bodies.in_hand(rows, worn)
+            torsos = np.full(bodies.xyxy_px.shape, np.nan) if torsos is None else torsos
+            worn = bodies.on_head(rows, torsos)
+            between_arms = np.where(np.isfinite(torsos[:, :1]), 0.0, bodies.between_arms(rows))
+            carried = bodies.in_hand(rows, np.maximum(worn, between_arms))
         elif gear == "vest":
             worn = bodies.on_torso(rows)
             carried = bodies.beside_torso(rows, worn)
