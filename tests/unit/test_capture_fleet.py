@@ -71,7 +71,13 @@ class Sink:
 class World:
     """A fleet with everything around it."""
 
-    def __init__(self, open_source: OpenSource, folder: Path, environ: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        open_source: OpenSource,
+        folder: Path,
+        environ: dict[str, str] | None = None,
+        look_up: Callable[[str], None] = lambda url: None,
+    ) -> None:
         self.clock = FakeClock()
         self.put: list[Handover] = []
         self.sinks: list[Sink] = []
@@ -85,6 +91,7 @@ class World:
             put=self.put.append,
             clock=self.clock,
             on_change=self._changed,
+            look_up=look_up,
         )
 
     def _sink(self, camera_id: str, config: CameraConfig) -> Sink:
@@ -398,6 +405,44 @@ async def test_a_call_that_does_not_return_gets_a_new_thread_and_the_old_one_tel
     world.join()
     world.fleet.watch()
     assert (world.fleet.hanging(), world.fleet.running()) == (0, 0)
+
+
+async def test_waiting_for_dns_is_no_call_that_hangs(tmp_path: Path) -> None:
+    """Cameras with names would end the module in an outage, and with it those that are watched by address."""
+    asked, answer = threading.Event(), threading.Event()
+
+    def look_up(url: str) -> None:
+        assert url == GATE.url
+        asked.set()
+        assert answer.wait(TIMEOUT_S)
+        raise CameraError("no such host", code="host-unknown")
+
+    opened = Hanging()
+    world = World(opened, tmp_path, look_up=look_up)
+    world.fleet.apply({"gate": GATE})
+    assert asked.wait(TIMEOUT_S)
+    await world.clock.advance(10 * hung_after_s(GATE))
+    world.fleet.watch()
+    assert (world.fleet.starts["gate"], world.fleet.hanging()) == (1, 0)
+    assert (world.status().state, world.status().reason) == ("connecting", "starting")
+    world.fleet.apply({})
+    await world.clock.advance(10 * hung_after_s(GATE))
+    assert (world.fleet.hanging(), world.fleet.running()) == (0, 1), "nor is it one when the camera is taken out"
+    answer.set()
+    world.join()
+    assert opened.calls == 0
+
+
+def test_a_host_that_dns_does_not_know_is_told_and_never_opened(tmp_path: Path) -> None:
+    def look_up(url: str) -> None:
+        raise CameraError("no such host", code="host-unknown")
+
+    opened = Hanging()
+    world = World(opened, tmp_path, look_up=look_up)
+    world.fleet.apply({"gate": GATE})
+    world.wait_for("backing-off", "host-unknown")
+    world.fleet.stop()
+    assert opened.calls == 0
 
 
 async def test_a_call_that_hangs_on_the_gpu_is_the_last_one_there(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from safetygear.telemetry import ModuleMetrics
 from safetygear_capture import __version__
 from safetygear_capture.app import CaptureApp
 from safetygear_capture.environment import Environment, read_environment
+from safetygear_capture.host_names import look_up
 from safetygear_capture.metrics import CaptureMetrics
 from safetygear_capture.rtsp import open_rtsp
 
@@ -54,6 +55,7 @@ async def _run(lifecycle: Lifecycle, environment: Environment, environ: Mapping[
         CaptureMetrics(metrics),
         clock,
         open_source=open_rtsp,
+        look_up=look_up,
         resolver=SecretResolver(environ, environment.secrets_dir, redactor),
     )
     try:

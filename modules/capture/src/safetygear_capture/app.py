@@ -65,7 +65,9 @@ class CaptureApp:
         *,
         open_source: OpenSource,
         resolver: SecretResolver,
+        look_up: Callable[[str], None] = lambda url: None,
     ) -> None:
+        """`look_up`: see host_names.py."""
         self._environment = environment
         self._metrics = metrics
         self._clock = clock
@@ -93,6 +95,7 @@ class CaptureApp:
                 on_change=self._status.changed,
                 stream=stream,
                 may_play=may_play,
+                look_up=look_up,
             )
 
         self._room_lacks = False

@@ -55,10 +55,11 @@ class CameraThread(threading.Thread):
         put: Callable[[Handover], None],
         clock: Clock,
         may_play: Callable[[], bool] = lambda: True,
+        look_up: Callable[[str], None] = lambda url: None,
         hardware_failed: bool = False,
     ) -> None:
         """`may_play` is asked before each attempt, which waits for it, and with each packet, which else is the last.
-        `hardware_failed`: no GPU is tried, whatever is asked for."""
+        `look_up`: see host_names.py. `hardware_failed`: no GPU is tried, whatever is asked for."""
         name = "camera" if desk.stream == "analysed" else "main-stream"
         super().__init__(name=f"{name}-{desk.camera_id}", daemon=True)
         self._desk = desk
@@ -68,6 +69,9 @@ class CameraThread(threading.Thread):
         self._put = put
         self._clock = clock
         self._may_play = may_play
+        self._look_up = look_up
+        self.looks_up = False
+        """Whether it waits for DNS: that takes long where no name server answers, and ends."""
         self._ended = threading.Event()
         self._hardware_failed = hardware_failed
 
@@ -100,9 +104,12 @@ class CameraThread(threading.Thread):
 
     def _attempt(self) -> tuple[str, str]:
         """Stream until something ends it; the reason, and a line about it."""
-        self._desk.connecting()
         source: FrameSource | None = None
         try:
+            self._look_up_host()
+            if self._ended.is_set():
+                return "stopping", ""
+            self._desk.connecting()
             request = self._request()
             if self._hardware_failed:
                 request = dataclasses.replace(request, decode="software")
@@ -128,6 +135,14 @@ class CameraThread(threading.Thread):
                 with contextlib.suppress(Exception):
                     source.close()
         return "stopping", ""
+
+    def _look_up_host(self) -> None:
+        # Before `connecting`, from which on the watchdog takes a long call for one that hangs.
+        self.looks_up = True
+        try:
+            self._look_up(self._desk.config.analysed_url)
+        finally:
+            self.looks_up = False
 
 
 class _Play:

@@ -95,10 +95,12 @@ class Fleet:
         on_change: Callable[[], None],
         stream: Stream = "analysed",
         may_play: Callable[[str], bool] = lambda camera_id: True,
+        look_up: Callable[[str], None] = lambda url: None,
     ) -> None:
         self._stream: Stream = stream
         self._may_play = may_play
         self._open_source = open_source
+        self._look_up = look_up
         self._resolver = resolver
         self._make_sink = make_sink
         self._put = put
@@ -189,7 +191,10 @@ class Fleet:
     def hanging(self) -> int:
         """Threads that were asked to end and don't come back."""
         now_s = self._clock.monotonic_s()
-        return sum(now_s >= ending.late_s and ending.thread.is_alive() for ending in self._ending)
+        return sum(
+            now_s >= ending.late_s and ending.thread.is_alive() and not ending.thread.looks_up
+            for ending in self._ending
+        )
 
     def statuses(self) -> dict[str, list[CameraStatus]]:
         """Every camera's state, by shard, then sorted by id."""
@@ -242,6 +247,7 @@ class Fleet:
             put=self._put,
             clock=self._clock,
             may_play=lambda: self._may_play(desk.camera_id),
+            look_up=self._look_up,
             hardware_failed=hardware_failed,
         )
         self.starts[desk.camera_id] += 1

@@ -18,8 +18,8 @@ JUMP_S: Final = 2.0
 STILL_S: Final = 1.0
 """Frames arrive and media time doesn't advance for this long: it stands still. Field pairs share a time for less."""
 STILL_FRAMES: Final = 2
-"""As many at least have the time of the one before. To FFmpeg, a stream whose RTP timestamps begin at 0 has the same media
-time for its first two pictures."""
+"""As many at least have the time of the one before. FFmpeg gives the first two pictures the same media time where RTP
+timestamps begin at 0."""
 SHOWN_S: Final = 10.0
 """How long a jump stays the camera's reason."""
 
