@@ -67,7 +67,14 @@ def test_null_is_no_arguments() -> None:
 
 @pytest.mark.parametrize(
     ("payload", "field"),
-    [(None, ""), ([], ""), ({}, "camera"), ({"camera": ""}, "camera"), ({"camera": "gate", "x": 1}, "x")],
+    [
+        (None, ""),
+        ([], ""),
+        ({}, "camera"),
+        ({"camera": ""}, "camera"),
+        ({"camera": "gate", "x": 1}, "x"),
+        ({"camera": "\ud800"}, "camera"),
+    ],
 )
 def test_a_bad_argument_is_named(payload: Json, field: str) -> None:
     with pytest.raises(MethodArgumentError) as caught:

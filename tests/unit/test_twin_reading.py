@@ -85,6 +85,11 @@ def test_an_empty_twin_is_the_defaults() -> None:
         ({"detections": {"policy": "none", "intervalS": 0}}, [
             ("detections.policy", "unknown-value"), ("detections.intervalS", "out-of-range")]),
         ({"detections": {"thresholds": {"helmet": 2}}}, [("detections.thresholds", "out-of-range")]),
+        # JSON's half a surrogate pair, which no UTF-8 can hold.
+        ({"detections": {"thresholds": {"\ud800": 0.5}}}, [("detections.thresholds", "bad-format")]),
+        ({"detections": {"thresholds": {"\ud800": "\ud800"}}}, [("detections.thresholds", "bad-format")]),
+        ({"detections": {"thresholds": {"a\nb": 0.5}}}, [("detections.thresholds", "bad-format")]),
+        ({"cameras": {"\ud800": {}}}, [("cameras.\\ud800", "invalid-id")]),
         ({"logLevle": "INFO"}, [("logLevle", "unknown-field")]),
         ({"detections": {"polcy": "all"}}, [("detections.polcy", "unknown-field")]),
         ({"cameras": []}, [("cameras", "wrong-type")]),
@@ -194,7 +199,7 @@ def test_names_stay_on_one_line() -> None:
     assert reading.errors[0].path.isprintable() and len(reading.errors[0].path) <= 40
 
 
-names = st.text(max_size=6) | st.sampled_from(
+names = st.text(st.characters(exclude_categories=()), max_size=6) | st.sampled_from(
     ["cameras", "gate", "url", "analysedFps", "zones", "points", "detections", "policy", "$version", "dailyBlocks"]
 )
 json_values = st.recursive(
@@ -202,7 +207,7 @@ json_values = st.recursive(
     | st.booleans()
     | st.integers()
     | st.floats()
-    | st.text(max_size=8)
+    | st.text(st.characters(exclude_categories=()), max_size=8)
     | st.sampled_from(["tcp", "rtsp://a"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
     max_leaves=12,
@@ -220,6 +225,7 @@ def test_no_json_makes_it_raise_and_the_config_is_valid(desired: Any, last_good:
     assert again.config == reading.config and again.errors == ()
     assert all(error.path.isprintable() and error.message.isprintable() for error in reading.errors)
     msgspec.json.encode(reading.errors)
+    msgspec.json.encode(reading.config)
 
 
 def test_describing_follows_the_types() -> None:

@@ -100,6 +100,8 @@ def read_arguments(kind: type[T], payload: Json) -> T:
             continue
         try:
             msgspec.convert(payload[name], info.type)
-        except (msgspec.ValidationError, RecursionError) as exc:
+            # Half a surrogate pair is a text to JSON, and to no file, URL or database.
+            msgspec.json.encode(payload[name])
+        except (msgspec.ValidationError, RecursionError, UnicodeEncodeError) as exc:
             raise MethodArgumentError(name, f"must be {wire_type(info.type).sentence()}") from exc
     return msgspec.convert(payload, kind)

@@ -20,7 +20,15 @@ from safetygear.hub.port import Json
 from safetygear.messages.codec import Message
 from safetygear.redact import redact_url
 from safetygear.twin.describing import FieldDescription, describe
-from safetygear.twin.wire_types import default_of, entry_dict_of, entry_struct_of, examples, struct_of, wire_type
+from safetygear.twin.wire_types import (
+    default_of,
+    entry_dict_of,
+    entry_struct_of,
+    examples,
+    has_unfit_text,
+    struct_of,
+    wire_type,
+)
 
 __all__ = ["ID_PATTERN", "FieldDescription", "FieldError", "Reading", "describe", "read_desired"]
 
@@ -166,7 +174,7 @@ def _read_leaf(kind: Any, value: Json, path: str, errors: list[FieldError]) -> A
     if not _is_finite(value):
         errors.append(FieldError(path=path, code="out-of-range", message=f"must be {expected.sentence()}{shown}"))
         return _REFUSED
-    if isinstance(value, str) and not value.isprintable():
+    if (isinstance(value, str) and not value.isprintable()) or has_unfit_text(value):
         # A pattern's $ lets a final line break through, and these texts become file names, URLs and labels.
         message = f"must be {expected.sentence()}, without line breaks and other control characters"
         errors.append(FieldError(path=path, code="bad-format", message=message))

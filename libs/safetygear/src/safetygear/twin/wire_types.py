@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
+
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,23 @@ def _lengths(node: Any, unit: str) -> str:
     if low is not None:
         return f"at least {low} {unit}"
     return f"at most {high} {unit}" if high is not None else ""
+
+
+def has_unfit_text(value: Any) -> bool:
+    """Whether a JSON value has, at any depth, a control character or half a surrogate pair in a text or a name.
+
+    JSON allows both; no UTF-8 can hold the second, and what is made of these texts is written down somewhere.
+    """
+    rest = [value]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, str) and _UNFIT.search(item):
+            return True
+        if isinstance(item, Mapping):
+            rest += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            rest += item
+    return False
 
 
 def default_of(field: msgspec.structs.FieldInfo) -> Any:
