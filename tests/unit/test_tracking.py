@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from safetygear.geometry import as_xyxy
+from safetygear.geometry import Boxes, as_xyxy
 from safetygear_inference.tracking import PersonTracker, TrackIds, TrackingConfig
 
 ASPECT = 16 / 9
@@ -241,6 +241,43 @@ def test_an_unconfirmed_person_is_not_confirmed_where_people_are_ignored() -> No
             as_xyxy([box(x)]), np.array([0.7], np.float32), now_s=0.2 * step, aspect=ASPECT, ignore=left_half
         ).people
         assert people == []
+
+
+@each_rate
+@pytest.mark.parametrize("probability", [0.7, 0.9])
+def test_a_poster_where_people_are_ignored_takes_nobody_s_track(fps: float, probability: float) -> None:
+    """Somebody who passes it is hidden right before it: its box is not his, and he is the same one after."""
+    followed, found = tracker(), set()
+
+    def ignore(xyxy_norm: Boxes) -> bool:
+        return abs(float(xyxy_norm[0] + xyxy_norm[2]) / 2 - 0.5) < 0.02
+
+    for step in range(round(8 * fps)):
+        x = 0.2 + WALK * step / fps
+        hidden = 0.47 < x < 0.53
+        seen = [box(0.5)] if hidden else [box(0.5), box(x, 0.41)]
+        people = followed.update(
+            as_xyxy(seen), np.full(len(seen), probability, np.float32), now_s=step / fps, aspect=ASPECT, ignore=ignore
+        ).people
+        assert all(person.box_index == 1 for person in people)
+        found |= {person.track for person in people}
+    assert len(found) == 1
+    assert followed.alive == 1, "the poster is not followed"
+
+
+def test_who_comes_out_of_where_people_are_ignored_is_refused_beyond_the_bound_too() -> None:
+    followed = tracker(max_tracks=1)
+    for step, xs in enumerate([(0.4, 0.8), (0.45, 0.8), (0.52, 0.8), (0.54, 0.8)]):
+        people = followed.update(
+            as_xyxy([box(x) for x in xs]),
+            np.full(2, 0.9, np.float32),
+            now_s=0.2 * step,
+            aspect=ASPECT,
+            ignore=left_half,
+        ).people
+        assert [person.box_index for person in people] == [1]
+        assert followed.alive == 1
+    assert followed.refused == 2
 
 
 def ends_after_s(followed: PersonTracker, last_s: float) -> float:

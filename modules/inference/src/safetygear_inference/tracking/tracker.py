@@ -48,6 +48,13 @@ class _Life:
     track: str | None = None
     at_edge: bool = False
     """The box last seen may be cut by the picture's edge."""
+    ignored: bool = False
+    """Where people are ignored, and never with an id: a poster keeps its own box, or who is lost before it had it."""
+
+    @property
+    def sure(self) -> bool:
+        """Whether there is something; else it may have been one false box."""
+        return self.track is not None or self.ignored
 
 
 class PersonTracker:
@@ -122,7 +129,7 @@ class PersonTracker:
     @property
     def alive(self) -> int:
         """Tracks that are followed, those not confirmed yet included."""
-        return len(self._lives)
+        return sum(not life.ignored for life in self._lives)
 
     def _end(self, frame: _Frame) -> list[str]:
         """Drop who has not been seen for too long; before the matching, so that nobody is found too late."""
@@ -130,7 +137,7 @@ class PersonTracker:
         kept: list[int] = []
         for row, (life, gone) in enumerate(zip(self._lives, self._left(frame.aspect), strict=True)):
             limit_s = self.config.occlusion_s
-            if life.track is None:
+            if not life.sure:
                 limit_s = min(limit_s, self.config.confirm_within_s)
             elif gone:
                 limit_s = min(limit_s, self.config.exit_s)
@@ -161,7 +168,7 @@ class PersonTracker:
         usable = frame.usable(self.config.low_probability)
         cost[:, usable] = costs(self._motion, gap_s, frame.boxes[usable], frame.aspect)
         cost[self._left(frame.aspect)] += LEFT_COST
-        confirmed = np.array([life.track is not None for life in self._lives])
+        confirmed = np.array([life.sure for life in self._lives])
         cost[:, of_two] = np.inf
         high = usable & (frame.probability >= self.config.high_probability)
         free = np.ones(len(self._lives), bool)
@@ -187,29 +194,37 @@ class PersonTracker:
         for column, row in matched.items():
             life = self._lives[row]
             life.seen_s, life.at_edge = frame.now_s, frame.at_edge(column)
-            if life.track is None and not frame.ignored(column, ignore):
+            if life.track is not None:
+                continue
+            was_ignored, life.ignored = life.ignored, frame.ignored(column, ignore)
+            if was_ignored and self.alive > self.config.max_tracks:
+                life.ignored = True
+                self.refused += 1
+            instant = frame.probability[column] >= self.config.instant_probability
+            if not life.ignored and (instant or not was_ignored):
                 life.track = self._ids.next()
 
     def _begin(self, frame: _Frame, matched: dict[int, int], of_two: NDArray[np.bool_], ignore: Ignore | None) -> None:
         """New tracks for what is left of the boxes with a high probability, the most probable ones first."""
         high = frame.usable(max(self.config.low_probability, self.config.high_probability))
-        new = [
-            column
-            for column in map(int, np.flatnonzero(high))
-            if column not in matched and not of_two[column] and not frame.ignored(column, ignore)
-        ]
+        new = [column for column in map(int, np.flatnonzero(high)) if column not in matched and not of_two[column]]
         new.sort(key=lambda column: -frame.probability[column])
-        room = max(0, self.config.max_tracks - len(self._lives))
-        self.refused += max(0, len(new) - room)
-        new = new[:room]
+        ignored = [column for column in new if frame.ignored(column, ignore)]
+        people = [column for column in new if column not in ignored]
+        room = max(0, self.config.max_tracks - self.alive)
+        self.refused += max(0, len(people) - room)
+        room_ignored = max(0, self.config.max_tracks - (len(self._lives) - self.alive))
+        new = [*people[:room], *ignored[:room_ignored]]
         if not new:
             return
         boxes = frame.boxes[new]
         self._motion = self._motion.joined(Motion.of(whole(boxes, boxes[:, 2:] - boxes[:, :2], frame.aspect)))
-        for column in new:
-            instant = frame.probability[column] >= self.config.instant_probability
+        for place, column in enumerate(new):
+            is_ignored = place >= len(people[:room])
+            instant = not is_ignored and frame.probability[column] >= self.config.instant_probability
             matched[column] = len(self._lives)
-            self._lives.append(_Life(frame.now_s, self._ids.next() if instant else None, frame.at_edge(column)))
+            track = self._ids.next() if instant else None
+            self._lives.append(_Life(frame.now_s, track, frame.at_edge(column), is_ignored))
 
     def _keep(self, rows: Sequence[int]) -> None:
         self._motion = self._motion.take(np.array(rows, np.intp))
