@@ -76,6 +76,52 @@ def test_a_route_that_cannot_be_split_is_named() -> None:
         sharded(template, 2)
 
 
+def inference(template: dict[str, Any]) -> dict[str, Any]:
+    return agent(template)["modules"]["inference"]  # type: ignore[no-any-return]  # JSON
+
+
+def host(template: dict[str, Any]) -> dict[str, Any]:
+    return inference(template)["settings"]["createOptions"]["HostConfig"]  # type: ignore[no-any-return]  # JSON
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda t: t["modulesContent"].pop("inference"), "no object modulesContent.inference.properties.desired"),
+        (lambda t: agent(t)["modules"].pop("inference"), "$edgeAgent.properties.desired.modules.inference"),
+        (lambda t: inference(t)["settings"].update(createOptions='{"HostConfig": {}}'), "settings.createOptions.HostC"),
+        (lambda t: inference(t)["settings"].pop("createOptions"), "settings.createOptions.HostConfig"),
+        (lambda t: inference(t).update(env=[]), "modules.inference.env"),
+        (lambda t: hub(t).update(routes=[]), "$edgeHub.properties.desired.routes"),
+        (lambda t: hub(t)["routes"].update(odd=7), "route odd is neither"),
+        (lambda t: host(t).update(Mounts=[{"Type": "bind"}]), "HostConfig has a mount"),
+        (lambda t: host(t).update(PortBindings={"8080/tcp": [{"HostPort": "http"}]}), "HostConfig has a mount"),
+        (
+            lambda t: host(t).update(Mounts=[{"Source": "/srv/a", "Target": "/data"}]),
+            "which every instance would share",
+        ),
+        (lambda t: host(t).update(Mounts=[], Binds=["/srv/a:/data"]), "which every instance would share"),
+    ],
+)
+def test_a_template_of_ones_own_that_cannot_be_split_is_one_line(change: Any, part: str) -> None:
+    template = load(FLEET)
+    change(template)
+    with pytest.raises(UserError) as caught:
+        sharded(template, 2)
+    assert part in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_routes_as_text_stay_text_binds_are_set_apart_and_null_is_no_route() -> None:
+    template = load(FLEET)
+    routes = hub(template)["routes"]
+    hub(template)["routes"] = {name: route["route"] for name, route in routes.items()} | {"gone": None}
+    host(template).update(Mounts=[], Binds=["inference-data:/data", "/dev/shm/sg:/frames:ro"])
+    content = sharded(template, 2)
+    assert len(hub(content)["routes"]) == 12 and all(isinstance(text, str) for text in hub(content)["routes"].values())
+    second = agent(content)["modules"]["inference-2"]["settings"]["createOptions"]["HostConfig"]
+    assert second["Binds"] == ["inference-2-data:/data", "/dev/shm/sg:/frames:ro"]
+
+
 def test_the_command_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "deployment.sharded.template.json"
     given = ["manifest", "shard", "--instances", "2", "--manifest", str(REPO / FLEET), "-o", str(out)]
