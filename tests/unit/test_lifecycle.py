@@ -167,3 +167,16 @@ def test_a_busy_but_turning_loop_lives() -> None:
         await asyncio.sleep(0)
     """
     assert run(body, options="stuck_after_s=1.5")[0] == EXIT_OK
+
+
+def test_a_thread_inside_a_foreign_library_does_not_change_the_exit_code() -> None:
+    """The interpreter's end, which would tear down such a thread's stack, must not come."""
+    code, output = run(
+        """
+        import atexit, os
+        atexit.register(os._exit, 134)
+        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+        raise HubError('gone', code='hub-lost')
+        """
+    )
+    assert (code, "m ends: gone (hub-lost)" in output) == (EXIT_FAILED, True), output

@@ -130,15 +130,21 @@ def run_module(
     hard_exit = HardExit(name, _exit_now)
     others = set(threading.enumerate())
     try:
-        return asyncio.run(_supervise(main, name, grace_s, stuck_after_s, hard_exit))
+        code = asyncio.run(_supervise(main, name, grace_s, stuck_after_s, hard_exit))
     except KeyboardInterrupt:
-        return EXIT_OK
+        code = EXIT_OK
     finally:
         # Not before asyncio.run is over: it is what waits for tasks and threads. The interpreter waits as well, and
         # without end, for a pool's thread that hangs: a module that is to be started again must not stay like that.
-        left = set(threading.enumerate()) - others
-        if not any(thread.is_alive() and not thread.daemon for thread in left):
+        left = [thread for thread in set(threading.enumerate()) - others if thread.is_alive()]
+        waited_for = any(not thread.daemon for thread in left)
+        if not waited_for:
             hard_exit.disarm()
+    if left and not waited_for:
+        # The interpreter's end would take a daemon thread that is inside a C++ library by unwinding its stack, which
+        # aborts the process: 134 instead of the code, where OpenVINO was still compiling a network.
+        _exit_now(code)
+    return code
 
 
 async def _supervise(
