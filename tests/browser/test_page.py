@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -515,6 +516,45 @@ def test_nothing_is_wider_than_the_window(browser: Browser, served: ServedPage, 
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             lefts = page.locator(".tile").evaluate_all("tiles => tiles.map(tile => tile.getBoundingClientRect().x)")
             assert len(set(lefts)) == columns
+        clean(findings)
+
+
+def test_each_of_twenty_tiles_says_which_camera_it_is_and_why_it_is_blind(browser: Browser, served: ServedPage) -> None:
+    scenes = [Scene(f"cam-{number:02}", state="stalled", reason="stall") for number in range(20)]
+    statuses = [scene.status() for scene in scenes]
+    message = CamerasMessage(shard="default", sent_at="x", started_at="x", cameras=statuses)
+    served.do(lambda live, now_s: live.cameras(message, now_s))
+    with open_page(browser, served.url, viewport={"width": 1280, "height": 800}) as (page, findings):
+        expect(page.locator(".tile .veil:visible")).to_have_count(20, timeout=WAIT_MS)
+        cut = """tiles => tiles.flatMap(tile => [...tile.querySelectorAll("h3, .veil, .veil > :not(.icon), .coverage")]
+            .filter(part => part.checkVisibility())
+            .filter(part => part.scrollWidth > part.clientWidth + 1 && part.clientWidth > 0
+                || part.scrollHeight > part.clientHeight + 1 && part.clientHeight > 0
+                || part.getBoundingClientRect().right > tile.getBoundingClientRect().right)
+            .map(part => part.textContent))"""
+        assert page.locator(".tile").evaluate_all(cut) == []
+        assert page.locator("h3").evaluate_all("names => names.filter(name => name.clientWidth < 40).length") == 0
+        expect(page.get_by_role("button", name="Enlarge cam-19")).to_be_in_viewport(ratio=1)
+        inside = """buttons => buttons.every(button => button.getBoundingClientRect().right
+            <= button.closest(".tile").getBoundingClientRect().right)"""
+        assert page.locator(".tile .enlarge:visible").evaluate_all(inside)
+        clean(findings)
+
+
+def test_who_hears_the_page_finds_its_parts(browser: Browser, served: ServedPage) -> None:
+    message = CamerasMessage(shard="default", sent_at="x", started_at="x", cameras=[Scene().status()])
+    served.do(lambda live, now_s: live.cameras(message, now_s))
+    with open_page(browser, served.url) as (page, findings):
+        expect(page.get_by_role("heading", name="gate", level=3)).to_be_visible(timeout=WAIT_MS)
+        levels = page.locator(":is(h1, h2, h3):visible").evaluate_all("all => all.map(one => Number(one.tagName[1]))")
+        assert all(after <= before + 1 for before, after in pairwise(levels)), levels
+        regions = page.locator("section, [role=region]").evaluate_all(
+            "all => all.filter(one => one.checkVisibility()).map(one => one.ariaLabel"
+            " ?? document.getElementById(one.getAttribute('aria-labelledby')).textContent)"
+        )
+        assert len(set(regions)) == len(regions), regions
+        terms = page.locator("dl > div > :not(dt, dd)")
+        expect(terms).to_have_count(0)
         clean(findings)
 
 
