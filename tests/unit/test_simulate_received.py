@@ -253,6 +253,20 @@ safetygear_capture_frames_dropped_total{{camera="gate",instance_number="{start}"
 """  # noqa: E501  # Prometheus' format has no line breaks
 
 
+def test_a_module_that_has_not_begun_is_the_first_cause() -> None:
+    reported = Reported()
+    unread = {"$version": 3, "cameras": {"gate": {"state": "paused", "reason": "no-reader"}}}
+    for now_s in (0.0, 10.0):
+        assert reported.update("inference", {"$version": 1}, now_s) == []
+        reported.update("capture", unread, now_s)
+    assert reported.in_force() == [
+        "inference has reported nothing yet: it was still starting",
+        "camera gate: paused - nobody reads this shard's frames (no-reader)",
+    ]
+    reported.update("inference", {"$version": 2, "instance": "inference"}, 11.0)
+    assert reported.in_force()[0].startswith("camera gate")
+
+
 def test_counters_are_added_up_over_restarts() -> None:
     totals = Totals()
     for start, decoded in (("a", 10), ("a", 20), ("b", 3)):

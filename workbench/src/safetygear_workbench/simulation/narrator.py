@@ -88,9 +88,15 @@ class Reported:
     def __init__(self) -> None:
         self._before: dict[str, dict[str, str]] = {}
         self._unread_since_s: dict[str, float] = {}
+        self._silent: set[str] = set()
+        """Modules that have reported nothing yet: they start, or can't."""
 
     def update(self, module: str, reported: Mapping[str, Any], now_s: float) -> list[str]:
         """Lines for what is new since the last call. `now_s`: monotonic."""
+        if reported.keys() <= {"$version"}:
+            self._silent.add(module)
+        else:
+            self._silent.discard(module)
         before, now = self._before.get(module, {}), _findings(module, reported)
         for key in _unread(now):
             if now_s - self._unread_since_s.setdefault(f"{module} {key}", now_s) < PATIENCE_S:
@@ -108,8 +114,11 @@ class Reported:
         return lines
 
     def in_force(self) -> list[str]:
-        """What is wrong as last reported: a camera that does not stream, a refused model, a refused property."""
-        return [text for found in self._before.values() for text in found.values() if text and not _streams(text)]
+        """What is wrong as last reported: a module that has not begun, a camera that does not stream, a refused model
+        or property."""
+        not_begun = [f"{module} has reported nothing yet: it was still starting" for module in sorted(self._silent)]
+        found = [text for of_module in self._before.values() for text in of_module.values()]
+        return [*not_begun, *(text for text in found if text and not _streams(text))]
 
 
 def _findings(module: str, reported: Mapping[str, Any]) -> dict[str, str]:
