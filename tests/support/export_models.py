@@ -71,6 +71,8 @@ class Export:
     input_dims: Sequence[int | str] = (1, 3, SIDE, SIDE)
     input_type: str = "float"
     sizes_input: bool = False
+    mask_input: bool = False
+    """pixel_mask beside the picture: boxes are where they should be only while it is 1 everywhere."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """Beside the model; labels.txt unless the metadata has the names."""
@@ -249,6 +251,29 @@ def rf_detr(boxes: Sequence[Box], *, spare: int = 1) -> Export:
     )
 
 
+def hugging_face(boxes: Sequence[Box], *, no_object: bool = True, mask: bool = False) -> Export:
+    """transformers, post_process_object_detection: logits (1, queries, C) and pred_boxes, centre and size in 0..1.
+
+    `no_object`: DETR's and YOLOS's softmax with one place more; else RT-DETR's sigmoid, 300 queries. Optimum leaves all
+    of the input's dimensions open; torch.onnx.export does not.
+    """
+    queries = 100 if no_object else 300
+    place = _rows([centre_and_size(stretched(box, (1, 1))) for box in boxes], queries)
+    logits = np.full((1, queries, len(LABELS) + no_object), -9.0, np.float32)
+    logits[0, len(boxes) :, -1] = 9.0 if no_object else -9.0
+    for row, box in enumerate(boxes):
+        if no_object:
+            logits[0, row, -1] = 0.0
+        others = math.log1p((len(LABELS) - 1) * math.exp(-9)) if no_object else 0.0
+        logits[0, row, box.label] = _logit(box.score) + others
+    return Export(
+        [Output("logits", [Part(logits, 10, signed=True)]), Output("pred_boxes", [Part(place, 1)])],
+        input_name="pixel_values",
+        mask_input=mask,
+        files={"safetygear.json": "{}" if no_object else '{"pixelRange": "0-1"}'},
+    )
+
+
 def tf_object_detection(boxes: Sequence[Box], *, order: Sequence[int] = (0, 1, 2, 3), suffix: str = "") -> Export:
     """TF OD API, exporter.py: ymin, xmin, ymax, xmax in 0..1; float classes from 1; filled up to 100 rows."""
     yxyx = []
@@ -368,6 +393,12 @@ def _graph(export: Export, precision: Precision) -> bytes:
             helper.make_node("Concat", ["size", "size"], ["twice"], axis=1),
             helper.make_node("Unsqueeze", ["twice", "middle"], ["corners"]),
         ]
+    if export.mask_input:
+        inputs.append(("pixel_mask", TensorProto.INT64, ["batch_size", "height", "width"]))
+        nodes += [
+            helper.make_node("Cast", ["pixel_mask"], ["mask"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMin", ["mask"], ["seen"], keepdims=0),
+        ]
     outputs = []
     for output in export.outputs:
         names = [
@@ -381,6 +412,9 @@ def _graph(export: Export, precision: Precision) -> bytes:
         if output.times_sizes:
             nodes.append(helper.make_node("Mul", [whole, "corners"], [f"{output.name}_px"]))
             whole = f"{output.name}_px"
+        if export.mask_input:
+            nodes.append(helper.make_node("Mul", [whole, "seen"], [f"{output.name}_seen"]))
+            whole = f"{output.name}_seen"
         kind = TensorProto.INT64 if output.whole else kinds["float"]
         nodes.append(helper.make_node("Cast", [whole], [output.name], to=kind))
         shape = list(np.concatenate([part.values for part in output.parts], axis=output.axis).shape)

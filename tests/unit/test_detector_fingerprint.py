@@ -99,6 +99,11 @@ def test_what_is_recognised(signature: Signature, name: str, why: str) -> None:
         (of(COMPACT_INPUT, tensor("model_output", 1, 2)), "model-unknown", "is not known"),
         (of(IMAGES, tensor("labels", 1, 300), format="rtdetr"), "model-unknown", "metadata entries format"),
         (of(IMAGES, tensor("orig_target_sizes", 1, 2), YOLOX_ROWS, inputs=2), "model-unknown", "one input"),
+        (
+            of(IMAGES, tensor("scale_factor", 1, 2), tensor("boxes", "", 6), tensor("number", 1), inputs=2),
+            "model-unknown",
+            "looks like an export of PaddleDetection.*rows of corners, score and class",
+        ),
         (of(tensor("x", 1, 10), YOLOX_ROWS), "model-unknown", "four dimensions"),
         (of(tensor("x", 4, 3, 64, 64), YOLOX_ROWS), "model-refused", "batch size 1"),
         # Labels of another model.

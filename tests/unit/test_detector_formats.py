@@ -90,6 +90,10 @@ CASES: dict[str, Case] = {
     ),
     "rt-detr": Case(exports.rt_detr, True, share_step),
     "rf-detr": Case(exports.rf_detr, True, share_step, 20 / 255 / 4),
+    "hugging-face DETR": Case(exports.hugging_face, True, share_step, 20 / 255 / 4),
+    "hugging-face RT-DETR": Case(
+        lambda boxes: exports.hugging_face(boxes, no_object=False), True, share_step, 20 / 255 / 4
+    ),
     "tf-object-detection": Case(exports.tf_object_detection, True, share_step),
 }
 
@@ -155,6 +159,8 @@ IMAGENET = tuple(
         ("azure-automl Faster R-CNN", IMAGENET, None),
         ("rt-detr", UNIT, None),
         ("rf-detr", IMAGENET, None),
+        ("hugging-face DETR", IMAGENET, None),
+        ("hugging-face RT-DETR", UNIT, None),
         ("tf-object-detection", (RED, GREEN, BLUE), None),
     ],
 )
@@ -300,7 +306,21 @@ def zeros(name: str, *shape: int) -> Output:
             "could be Ultralytics' of 1 class, but there are",
         ),
         ([zeros("output", 1, 6300, 85)], "model-labels", "could be YOLOX's or YOLOv5's of 80 classes, but there are"),
-        ([zeros("logits", 1, 100, 4), zeros("pred_boxes", 1, 100, 4)], "model-unknown", "Hugging Face's transformers"),
+        (
+            [zeros("logits", 1, 300, 3), zeros("pred_boxes", 1, 300, 4)],
+            "model-ambiguous",
+            "say `pixelRange` in the settings file, 0-1 for RT-DETR",
+        ),
+        (
+            [zeros("logits", 1, 100, 9), zeros("pred_boxes", 1, 100, 4)],
+            "model-labels",
+            "9 classes, or 8 and one for no object, but there are 3 labels",
+        ),
+        (
+            [zeros("logits", 1, 100, 4), zeros("pred_boxes", 1, 100, 4), zeros("pred_masks", 1, 100, 9, 9)],
+            "model-refused",
+            "this is a segmentation model",
+        ),
         ([zeros("boxes", 1, 2100, 4), zeros("scores", 1, 2100, 3)], "model-unknown", "an SSD or YOLO-NAS"),
         ([zeros("boxes", 9, 4), zeros("labels", 9), zeros("scores", 9)], "model-unknown", "of torchvision"),
         (
@@ -437,6 +457,20 @@ def test_rf_detr_scores_by_the_sigmoid_of_each_class(tmp_path: Path, spare: int)
 def test_rf_detr_keeps_more_than_twenty_people(tmp_path: Path) -> None:
     muster = [Box((40 * n, 100, 40 * n + 38, 400), 0, 0.9) for n in range(30)]
     assert len(labels_of(opened(tmp_path, exports.rf_detr(muster)))) == 30
+
+
+@pytest.mark.parametrize("no_object", [True, False])
+def test_optimum_leaves_every_dimension_open(tmp_path: Path, no_object: bool) -> None:
+    dims = ("batch_size", "num_channels", "height", "width")
+    export = replace(exports.hugging_face(PEOPLE, no_object=no_object, mask=True), input_dims=dims)
+    with pytest.raises(ModelError, match=r"has no fixed height and width: .*say `inputSize`"):
+        opened(tmp_path, export)
+    (tmp_path / "said").mkdir()
+    settings = '{"inputSize": [320, 192], "pixelRange": "imagenet"}'
+    model = opened(tmp_path / "said", export, safetygear__json=settings)
+    assert model.format.more_inputs["pixel_mask"].shape == (1, 192, 320)
+    found = model.detector(default_threshold=0.3).detect(plain(*PICTURE, (60, 60, 60)))
+    assert iou(as_xyxy([share(box) for box in PEOPLE]), found.xyxy_norm).diagonal().min() >= 0.99
 
 
 @pytest.mark.parametrize("order", [(3, 2, 1, 0), (1, 0, 3, 2)])

@@ -12,6 +12,7 @@ from safetygear_inference.detectors.decode import (
     azure_automl,
     custom_vision_compact,
     custom_vision_compact_s1,
+    hugging_face,
     rf_detr,
     rt_detr,
     tf_object_detection,
@@ -24,7 +25,7 @@ from safetygear_inference.detectors.decode import (
 )
 from safetygear_inference.detectors.format import Evidence, Format, FormatRule
 from safetygear_inference.detectors.labels import checked_labels, parse_names
-from safetygear_inference.detectors.near_misses import family, other_labels
+from safetygear_inference.detectors.near_misses import PADDLE_INPUTS, family, other_labels
 from safetygear_inference.detectors.network_input import the_image_input
 from safetygear_inference.detectors.settings import ModelSettings
 from safetygear_inference.detectors.signature import Signature
@@ -35,6 +36,7 @@ RULES: Final[tuple[FormatRule, ...]] = (
     custom_vision_compact,
     azure_automl,
     rt_detr,
+    hugging_face,
     rf_detr,
     tf_object_detection,
     ultralytics,
@@ -44,7 +46,7 @@ RULES: Final[tuple[FormatRule, ...]] = (
     yolov5,
     yolox,
 )
-MORE_INPUTS: Final = (rt_detr.SIZES,)
+MORE_INPUTS: Final = (rt_detr.SIZES, hugging_face.MASK)
 """Inputs beside the picture that a format knows what to feed."""
 FORMAT_ENTRY, NAMES_ENTRY = "format", "names"
 """Metadata entries that training/ writes; Ultralytics writes `names` too."""
@@ -55,7 +57,7 @@ def fingerprint(signature: Signature, labels: tuple[str, ...], settings: ModelSe
     refuse_other_tasks(signature.metadata)
     if settings.format is not None:
         return _rule(settings.format).build(signature, labels, settings, f"the settings file says {settings.format}")
-    the_image_input(signature, beside=MORE_INPUTS)
+    the_image_input(signature, beside=(*MORE_INPUTS, *PADDLE_INPUTS))
     found = [(rule, seen) for rule in RULES if (seen := rule.evidence(signature, labels)) is not None]
     by: Literal["names", "shape"]
     for by in ("names", "shape"):
@@ -70,10 +72,11 @@ def fingerprint(signature: Signature, labels: tuple[str, ...], settings: ModelSe
         return _rule(said).build(signature, labels, settings, f"metadata entry {FORMAT_ENTRY} = {said}")
     if found:
         raise _ambiguous(found, settings_name)
-    the_image_input(signature)
+    looks = "".join(f"{said}. " for said in (family(signature),) if said)
+    if not looks:
+        the_image_input(signature)
     if mismatch := other_labels(signature, labels):
         raise ModelError(mismatch, code="model-labels")
-    looks = "".join(f"{said}. " for said in (family(signature),) if said)
     raise ModelError(
         f"the format is not known. {looks}Seen: {signature}; {len(labels)} labels. Possible are "
         f"{', '.join(rule.NAME for rule in RULES)}; `format` in {settings_name} names one",

@@ -10,15 +10,12 @@ MANY_BOXES: Final = 1000
 """Networks that have chosen their boxes give fewer."""
 YOLO_NAS: Final = "flat_predictions"
 """In the name of the output of super-gradients' flat export."""
+PADDLE_INPUTS: Final = ("scale_factor", "im_shape")
+"""Inputs of PaddleDetection's exports beside the picture."""
 _ROWS: Final = (
     "Export it with the suppression in the network and rows of corners, score and class: ultralytics-end2end reads them"
 )
 FAMILIES: Final[tuple[tuple[frozenset[str], str], ...]] = (
-    (
-        frozenset({"logits", "pred_boxes"}),
-        "It looks like a DETR of Hugging Face's transformers, whose input and scores differ from model to model. "
-        "Export RT-DETR or D-FINE by their own export_onnx.py (input orig_target_sizes; outputs labels, boxes, scores)",
-    ),
     (
         frozenset({"num_dets", "det_boxes", "det_scores", "det_classes"}),
         "It looks like an export with TensorRT's EfficientNMS behind it. Export it without the suppression (YOLOv7: "
@@ -27,7 +24,8 @@ FAMILIES: Final[tuple[tuple[frozenset[str], str], ...]] = (
     (
         frozenset({"boxes", "scores", "labels"}),
         "It looks like a detector of torchvision, which normalises its input itself. Name its outputs boxes_0, "
-        'scores_0 and labels_0 when you export it, and say "format": "azure-automl" and "pixelRange": "0-1"',
+        'scores_0 and labels_0 when you export it, say "format": "azure-automl" and "pixelRange": "0-1", and put '
+        "--bg-- before the labels where it counts the background (Faster R-CNN and SSD do)",
     ),
     (
         frozenset({"boxes", "scores"}),
@@ -38,7 +36,10 @@ FAMILIES: Final[tuple[tuple[frozenset[str], str], ...]] = (
 
 
 def family(signature: Signature) -> str:
-    """A sentence on what exporter the outputs' names speak for; "" where none is known."""
+    """A sentence on what exporter the tensors' names speak for; "" where none is known."""
+    paddle = [tensor.name for tensor in signature.inputs if tensor.name in PADDLE_INPUTS]
+    if paddle:
+        return f"It looks like an export of PaddleDetection (input {paddle[0]}), which is not read. {_ROWS}"
     names = {tensor.name for tensor in signature.outputs}
     for wanted, said in FAMILIES:
         if wanted <= names:

@@ -21,6 +21,7 @@ FormatName = Literal[
     "yolov7-end2end",
     "azure-automl",
     "rt-detr",
+    "hugging-face",
     "rf-detr",
     "tf-object-detection",
     "classification",
