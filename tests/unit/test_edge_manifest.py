@@ -120,6 +120,12 @@ def test_env_files() -> None:
     assert parse_env_file(text) == {"A": "1", "B": "two words", "C": 'q="x"', "D": "", "F": '"a'}
 
 
+def test_env_files_as_dotenv_reads_them() -> None:
+    # A file that Notepad saved, and comments behind values; a password may begin with #.
+    text = "\ufeffA=1 # c\nB=\"x # y\" # c\nE=a#b\nH=#c # d\nI= 'q'   \n"
+    assert parse_env_file(text) == {"A": "1", "B": "x # y", "E": "a#b", "H": "#c", "I": "q"}
+
+
 def test_files_and_what_is_wrong_with_them(tmp_path: Path) -> None:
     path = tmp_path / "deployment.template.json"
     with pytest.raises(UserError, match=r"does not exist\. Name one with --manifest"):

@@ -22,6 +22,7 @@ _VARIABLE = re.compile(r"\$(?:\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)\}|(?P<plain>[
 _MODULES = re.compile(r"\$\{MODULES\.(?P<folder>[^.}]+)(?:\.(?P<variant>[^}]+))?\}")
 _MODULEDIR = re.compile(r"\$\{MODULEDIR<(?P<folder>[^>]+)>(?:\.(?P<variant>[^}]+))?\}")
 _ROUTES = "$edgeHub.properties.desired.routes."
+_QUOTED = re.compile(r"""(?P<quote>['"])(?P<text>.*?)(?P=quote)\s*(?:#.*)?""")
 _ENV_LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(?P<value>.*)")
 
 
@@ -93,16 +94,15 @@ def render(
 
 
 def parse_env_file(text: str) -> dict[str, str]:
-    """NAME=value lines; comments, `export` and one pair of surrounding quotes are dropped."""
+    """NAME=value lines; comments, also after a value, `export` and one pair of surrounding quotes are dropped."""
     found: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.removeprefix("\ufeff").splitlines():
         match = _ENV_LINE.fullmatch(line.strip())
         if match is None:
             continue
-        value = match["value"].strip()
-        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
-            value = value[1:-1]
-        found[match["name"]] = value
+        quoted = _QUOTED.fullmatch(match["value"])
+        # As dotenv, which iotedgedev reads it with: a comment needs a space before it.
+        found[match["name"]] = quoted["text"] if quoted else re.sub(r"\s+#.*", "", match["value"]).strip()
     return found
 
 
