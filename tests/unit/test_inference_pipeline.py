@@ -111,6 +111,7 @@ class World:
             folder, self.judges, self.publisher.event, self.problems, self.clock, shard="default", off_loop=inline
         )
         self.publisher.on_event_sent = self.keeper.pump.sent
+        self.live = LiveState()
         self.desk = JudgingDesk(self.judges, self.keeper, self.problems, self.clock)
         self.module_metrics = ModuleMetrics("safetygear_inference_", {})
         self.metrics = InferenceMetrics(self.module_metrics)
@@ -121,7 +122,7 @@ class World:
             coverage=self.coverage,
             judging=self.desk,
             second_look=SecondLookDesk(folder, self.desk.look_wishes, self.problems),
-            live=LiveState(),
+            live=self.live,
             metrics=self.metrics,
             problems=self.problems,
             clock=self.clock,
@@ -379,6 +380,17 @@ async def test_a_surprise_in_the_judging_costs_no_detection(world: World, monkey
     await world.watch(2, person(3, 2))
     assert len(world.sent(DetectionsMessage)) == 10
     assert world.problems.as_document()["rules"]["code"] == "internal"
+
+
+async def test_what_could_not_be_judged_was_not_watched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.pipeline.configure(GATED)
+    await world.status("gate")
+    monkeypatch.setattr(world.judges, "judge", fails(ZeroDivisionError("x")))
+    await world.watch(8, NOTHING)
+    (health,) = world.coverage.close_period(world.clock.monotonic_s())
+    assert (health.seconds_watched, health.analysed, health.gated) == (0, 0, 0)
+    assert health.dropped == {"internal": 40}
+    assert world.live.watched(world.clock.monotonic_s()) == frozenset()
 
 
 GATED = InferenceTwin(motion_gate=MotionGateConfig(enabled=True, floor_s=5.0))

@@ -60,7 +60,7 @@ class JudgingDesk:
             self._keeper.forget(camera)
 
     def judge(self, arrival: Arrival, analysed: Analysed, model: Model, *, dark: bool) -> JudgedFrame:
-        """One analysed frame. An unexpected error costs its judgement, not the watching."""
+        """One analysed frame. An unexpected error costs its judgement (`failed`), not that of the next one."""
         reference = arrival.reference
         if reference.camera in self._frozen:
             return JudgedFrame()
@@ -73,7 +73,7 @@ class JudgingDesk:
                 log.exception("camera %s: unexpected error in the judging", reference.camera)
             message = f"unexpected {kind} in the judging of a frame; the log has the details"
             self._problems.raised("rules", "internal", message)
-            return JudgedFrame()
+            return JudgedFrame(failed=True)
 
     def privacy(self, camera: str) -> Sequence[Sequence[tuple[float, float]]]:
         """Polygons in 0..1 of the camera's picture to black out."""

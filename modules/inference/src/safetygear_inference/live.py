@@ -161,13 +161,15 @@ class LiveState:
             del self._heard_s[known]
         self.on_change()
 
-    def analysed(self, message: DetectionsMessage, now_s: float) -> None:
-        """The newest boxes of a camera."""
+    def analysed(self, message: DetectionsMessage, now_s: float, *, judged: bool = True) -> None:
+        """The newest boxes of a camera. Not `judged`: the rules could not be looked at, and nobody was watched."""
         camera = self._camera(message.camera, message.shard, now_s)
         if camera is None:
             return
-        camera.message, camera.looked_s = message, now_s
-        camera.watched.analysed(now_s)
+        camera.message = message
+        if judged:
+            camera.looked_s = now_s
+            camera.watched.analysed(now_s)
         camera.latencies.append((now_s, message.latency_ms.total))
         while camera.latencies[0][0] < now_s - LATENCIES_OVER_S:
             camera.latencies.popleft()

@@ -267,7 +267,8 @@ class Pipeline:
         dark, blurred = self._visible(camera, analysed, now_s)
         self._second_look.looked(reference, analysed.looked)
         judged = self._judging.judge(arrival, analysed, model, dark=dark)
-        self._gates.analysed(camera, now_s)
+        if not judged.failed:
+            self._gates.analysed(camera, now_s)
         latency = latency_ms(
             reference,
             analysis_started_s=analysed.started_s,
@@ -289,16 +290,20 @@ class Pipeline:
             dark=dark,
         )
         self._publisher.detections(message)
-        self._coverage.analysed(
-            camera,
-            message.shard,
-            dark=dark,
-            blurred=blurred,
-            latency_ms=message.latency_ms.total,
-            now_s=now_s,
-        )
-        self._metrics.analysed(camera, message.latency_ms)
-        self._live.analysed(message, now_s)
+        if judged.failed:
+            # No rule was looked at: the boxes go out, and the time is blind.
+            self._dropped(camera, "internal")
+        else:
+            self._coverage.analysed(
+                camera,
+                message.shard,
+                dark=dark,
+                blurred=blurred,
+                latency_ms=message.latency_ms.total,
+                now_s=now_s,
+            )
+            self._metrics.analysed(camera, message.latency_ms)
+        self._live.analysed(message, now_s, judged=not judged.failed)
         if analysed.jpeg is not None:
             self._live.picture(camera, message.sequence, analysed.jpeg, now_s)
         self.key_frames.analysed(reference)

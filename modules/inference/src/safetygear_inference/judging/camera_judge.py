@@ -62,6 +62,8 @@ class JudgedFrame:
     """Open episodes whose person this frame shows better than any picture that there is of it."""
     look_wishes: tuple[LookWish, ...] = ()
     """At whose gear a second look in the next frame would help."""
+    failed: bool = False
+    """Nothing can be said of the frame, because of an error: nobody was watched in it."""
 
 
 @dataclass(frozen=True)
