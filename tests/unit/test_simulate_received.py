@@ -263,7 +263,9 @@ def test_a_module_that_has_not_begun_is_the_first_cause() -> None:
         "inference has reported nothing yet: it was still starting",
         "camera gate: paused - nobody reads this shard's frames (no-reader)",
     ]
-    reported.update("inference", {"$version": 2, "instance": "inference"}, 11.0)
+    reported.update("inference", {"$version": 2, "model": {"state": "loading"}}, 11.0)
+    assert reported.in_force()[0] == "inference was still loading its model"
+    reported.update("inference", {"$version": 3, "model": {"state": "ok"}}, 12.0)
     assert reported.in_force()[0].startswith("camera gate")
 
 

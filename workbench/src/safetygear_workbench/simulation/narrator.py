@@ -88,15 +88,16 @@ class Reported:
     def __init__(self) -> None:
         self._before: dict[str, dict[str, str]] = {}
         self._unread_since_s: dict[str, float] = {}
-        self._silent: set[str] = set()
-        """Modules that have reported nothing yet: they start, or can't."""
+        self._starting: dict[str, str] = {}
+        """Modules that do nothing yet, and why."""
 
     def update(self, module: str, reported: Mapping[str, Any], now_s: float) -> list[str]:
         """Lines for what is new since the last call. `now_s`: monotonic."""
+        self._starting.pop(module, None)
         if reported.keys() <= {"$version"}:
-            self._silent.add(module)
-        else:
-            self._silent.discard(module)
+            self._starting[module] = f"{module} has reported nothing yet: it was still starting"
+        elif _mapping(reported, "model").get("state") == "loading":
+            self._starting[module] = f"{module} was still loading its model"
         before, now = self._before.get(module, {}), _findings(module, reported)
         for key in _unread(now):
             if now_s - self._unread_since_s.setdefault(f"{module} {key}", now_s) < PATIENCE_S:
@@ -116,9 +117,8 @@ class Reported:
     def in_force(self) -> list[str]:
         """What is wrong as last reported: a module that has not begun, a camera that does not stream, a refused model
         or property."""
-        not_begun = [f"{module} has reported nothing yet: it was still starting" for module in sorted(self._silent)]
         found = [text for of_module in self._before.values() for text in of_module.values()]
-        return [*not_begun, *(text for text in found if text and not _streams(text))]
+        return [*self._starting.values(), *(text for text in found if text and not _streams(text))]
 
 
 def _findings(module: str, reported: Mapping[str, Any]) -> dict[str, str]:
