@@ -129,7 +129,10 @@ _MISTAKES = """\
 
 Each property is judged alone. One that can't be used becomes an entry in `reported.config.errors` and keeps its last
 good value (a camera as a whole: its last good configuration); without one it has its default, and a new camera is left
-out. Nothing else is affected. An error is {`path`, `code`, `message`}; no message repeats what may be a secret."""
+out. Nothing else is affected. An error is {`path`, `code`, `message`}; no message repeats what may be a secret.
+
+Last good values live as long as the module's process. After its restart, what is still wrong counts as never having
+been right: put it right soon, above all a camera."""
 
 _SECRETS = f"""\
 ## Secrets
