@@ -13,9 +13,11 @@ from safetygear_capture.timestamps import (
     JUMP_S,
     LAG_BEGINS_S,
     SHOWN_S,
+    SLOW,
     STILL_S,
     TRUST_AGAIN_S,
     CaptureClock,
+    CapturedAt,
     LagMeter,
     PtsValidator,
 )
@@ -32,6 +34,9 @@ def looks(validator: PtsValidator, *pairs: tuple[float | None, float]) -> list[b
     [
         ([(0.0, 0.0), (0.04, 0.04), (0.08, 0.08)], 0),
         ([(0.0, 0.0), (0.04, 5.0), (0.08, 5.001)], 0),  # a burst after a network hang
+        ([(0.0, 0.0), (4.0, 9.0), (8.0, 9.001), (12.0, 12.0)], 0),  # the same, of key frames alone
+        ([(0.0, 0.0), (4.0, 9.0), (8.0, 9.001), (15.0, 12.0)], 1),
+        ([(0.08 * n, 0.04 * n) for n in range(200)], 0),  # a clock that runs twice as fast
         ([(0.0, 0.0), (JUMP_S, 0.04)], 0),
         ([(0.0, 0.0), (JUMP_S + 0.05, 0.04)], 1),
         ([(0.0, 0.0), (10.0, 10.0)], 0),  # the camera paused, and its time went on
@@ -69,6 +74,29 @@ def test_two_pictures_with_one_time_stand_still_at_no_frame_rate() -> None:
     assert validator.reason(1.0) is None, "a camera that sends one picture a second, from RTP timestamp 0 on"
     looks(validator, (1.0, 2.0), (1.0, 3.0), (1.0, 4.0))
     assert validator.reason(4.0) == "timestamps-stand-still"
+
+
+def test_a_jump_is_found_after_hours_with_a_camera_that_counts_too_few_pictures() -> None:
+    validator = PtsValidator()
+    assert not any(looks(validator, *((n * 0.98, n * 1.0) for n in range(10_000))))
+    assert validator.late_s < 0.1
+    assert validator.look(10_000 * 0.98 + JUMP_S + 1, 10_000.0)
+
+
+def test_how_late_a_frame_is() -> None:
+    validator, late_s = PtsValidator(), []
+    for pts_s, at_s in ((0.0, 0.2), (0.04, 0.24), (0.08, 9.28), (9.0, 9.3), (100.0, 9.4), (100.1, 9.6)):
+        validator.look(pts_s, at_s)
+        late_s.append(round(validator.late_s, 2))
+    assert late_s == pytest.approx([0.0, 0.0, 9.0 * (1 - SLOW), 0.0, 0.0, 0.1], abs=0.011)
+
+
+def test_a_frame_that_is_late_says_nothing_against_the_cameras_clock() -> None:
+    clock = CaptureClock()
+    taken_s = NOW_S - 9.1
+    assert clock.judge(taken_s, NOW_S, 10.0, sound=True, late_s=9.0) == CapturedAt(taken_s, "rtcp")
+    assert clock.judge(NOW_S - 0.1, NOW_S, 10.0, sound=True, late_s=9.0).clock == "rtcp", "media time that runs slow"
+    assert clock.judge(taken_s, NOW_S, 10.0, sound=True, late_s=1.0).reason == "camera-clock-off"
 
 
 def test_no_frames_at_all_is_not_standing_still() -> None:

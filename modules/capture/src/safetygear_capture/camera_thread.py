@@ -221,7 +221,9 @@ class _Play:
             self._catching_up = self._lag.lagging
             self._source.key_frames_only(self._catching_up)
         timing = self._media_time.reason(now_s)
-        captured = self._capture_clock.judge(frame.camera_s, wall_s, now_s, sound=timing is None)
+        captured = self._capture_clock.judge(
+            frame.camera_s, wall_s, now_s, sound=timing is None, late_s=self._media_time.late_s
+        )
         if not self._sampler.due(now_s):
             self._desk.dropped("above-rate")
             return

@@ -14,7 +14,10 @@ from msgspec import Struct
 from safetygear.messages.frames import Clock
 
 JUMP_S: Final = 2.0
-"""Media time that moves this much more than real time between two frames has jumped."""
+"""Media time has jumped that is so much ahead of real time, by the frame that was the least late. Frames that come in a
+burst after the network hung, or from which others were left out to catch up, only get less late."""
+SLOW: Final = 0.03
+"""Media time may lose this part of real time: some cameras stamp 25 pictures a second and send 24.5."""
 STILL_S: Final = 1.0
 """Frames arrive and media time doesn't advance for this long: it stands still. Field pairs share a time for less."""
 STILL_FRAMES: Final = 2
@@ -25,8 +28,8 @@ SHOWN_S: Final = 10.0
 
 CAMERA_BEHIND_S: Final = 5.0
 CAMERA_AHEAD_S: Final = 0.5
-"""A camera's clock is used while a frame's age by it lies between: network and decoder take tens of milliseconds to
-about a second, and a frame from the future is wrong beyond NTP's error."""
+"""A camera's clock is used while the age of a frame that is not late lies between: network and decoder take tens of
+milliseconds to about a second, and a frame from the future is wrong beyond NTP's error."""
 CAMERA_BACK_S: Final = 0.5
 """Each sender report sets the clock anew; a step back of less than this is its jitter."""
 TRUST_AGAIN_S: Final = 5.0
@@ -42,6 +45,9 @@ class PtsValidator:
     def __init__(self) -> None:
         self._pts_s: float | None = None
         self._decoded_s = 0.0
+        self._least_offset_s = math.inf
+        self.late_s = 0.0
+        """How much later than the least late frame the newest one was decoded after it was taken."""
         self._advanced_s = 0.0
         self._still = 0
         self._jumped_s = -math.inf
@@ -54,6 +60,10 @@ class PtsValidator:
             return False
         before_s, between_s = self._pts_s, monotonic_s - self._decoded_s
         self._pts_s, self._decoded_s = pts_s, monotonic_s
+        offset_s = monotonic_s - pts_s
+        least_s = self._least_offset_s + SLOW * between_s
+        self._least_offset_s = min(offset_s, least_s)
+        self.late_s = offset_s - self._least_offset_s
         if before_s is None:
             self._advanced_s = monotonic_s
             return False
@@ -62,9 +72,10 @@ class PtsValidator:
         if step_s != 0:
             self._advanced_s, self._still = monotonic_s, 0
         # Decoders give frames in display order, so that any step back is a jump.
-        if step_s < 0 or step_s > between_s + JUMP_S:
+        if step_s < 0 or offset_s < least_s - JUMP_S:
             self.jumps += 1
             self._jumped_s = monotonic_s
+            self._least_offset_s, self.late_s = offset_s, 0.0
             return True
         return False
 
@@ -92,10 +103,13 @@ class CaptureClock:
         self._reason: str | None = None
         self._last_s = -math.inf
 
-    def judge(self, camera_s: float | None, decoded_s: float, monotonic_s: float, *, sound: bool) -> CapturedAt:
+    def judge(
+        self, camera_s: float | None, decoded_s: float, monotonic_s: float, *, sound: bool, late_s: float = 0.0
+    ) -> CapturedAt:
         """`camera_s`: wall clock by RTCP, or None; `decoded_s`: this machine's wall clock at decoding.
 
-        `sound`: media time is; where it isn't, times derived from it are not either.
+        `sound`: media time is; where it isn't, times derived from it are not either. `late_s`: what of the frame's age
+        is not the clock's doing, by media time.
         """
         if camera_s is None:
             return CapturedAt(self._forward(decoded_s), "arrival")
@@ -103,7 +117,7 @@ class CaptureClock:
         reason = None
         if not sound:
             reason = "timestamps"
-        elif not -CAMERA_AHEAD_S <= age_s <= CAMERA_BEHIND_S:
+        elif not any(-CAMERA_AHEAD_S <= age <= CAMERA_BEHIND_S for age in (age_s, age_s - late_s)):
             reason = "camera-clock-off"
         elif camera_s < self._camera_s - CAMERA_BACK_S:
             reason = "camera-clock-backwards"
