@@ -87,15 +87,8 @@ def test_the_tables_say_it_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("found", "works_to", "proves", "asked"),
-    [
-        (12, 12, 12, [12, 13]),
-        (12, 10, 10, [12, 11, 10]),
-        (12, 14, 14, [12, 13, 14, 15]),
-        (1, 0, 0, [1]),
-        (0, 0, 0, [1]),
-        (16, 20, 16, [16]),
-    ],
-    ids=["found", "too many", "too few", "not even one", "none", "the most there may be"],
+    [(12, 12, 12, [12]), (12, 10, 10, [12, 11, 10]), (1, 0, 0, [1]), (0, 0, 0, [])],
+    ids=["found", "too many", "not even one", "none"],
 )
 async def test_what_a_short_search_has_found_is_proven(
     found: int, works_to: int, proves: int, asked: list[int]
@@ -106,7 +99,7 @@ async def test_what_a_short_search_has_found_is_proven(
         tried.append(number)
         return number <= works_to
 
-    assert await proven(found, works, most=16) == proves
+    assert await proven(found, works) == proves
     assert tried == asked
 
 

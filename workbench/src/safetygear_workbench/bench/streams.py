@@ -36,9 +36,9 @@ async def measure(
     with_floor: bool = True,
     most: int = 256,
 ) -> dict[str, Any]:
-    """Tries numbers of cameras for `search_seconds` each (None: `seconds`), beginning with `first`, and proves what it
-    has found for `seconds`: the largest number, and one more that fails. `also` are measured for the line of cost, and
-    the floor, as long as the search's.
+    """Tries numbers of cameras for `search_seconds` each (None: `seconds`), beginning with `first`, down to the largest
+    that works and one more that fails, and proves the largest for `seconds`. `also` are measured for the line of cost,
+    and the floor, as long as the search's.
 
     Raises SafetyGearError.
     """
@@ -55,7 +55,7 @@ async def measure(
         search = search.tried(number, await tried(number, short_s))
     found = search.found
     if short_s < seconds:
-        found = await proven(found, lambda number: tried(number, seconds), most=most)
+        found = await proven(found, lambda number: tried(number, seconds))
     for number in also:
         if number < found and number not in trials:
             await tried(number, short_s)
@@ -77,14 +77,11 @@ async def measure(
     }
 
 
-async def proven(found: int, works: Callable[[int], Awaitable[bool]], *, most: int) -> int:
-    """The largest number that `works` beside `found`, by one more or less at a time: it does, and one more does not."""
-    number, failed = found, most + 1
-    while number > 0 and not await works(number):
-        number, failed = number - 1, number
-    while number + 1 < failed and await works(number + 1):
-        number += 1
-    return number
+async def proven(found: int, works: Callable[[int], Awaitable[bool]]) -> int:
+    """The largest number up to `found` that `works`, tried downwards; 0: none does."""
+    while found > 0 and not await works(found):
+        found -= 1
+    return found
 
 
 async def trial(case: Case, *, seconds: float) -> dict[str, Any]:
