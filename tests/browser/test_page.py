@@ -555,11 +555,13 @@ def test_who_hears_the_page_finds_its_parts(browser: Browser, served: ServedPage
         assert len(set(regions)) == len(regions), regions
         terms = page.locator("dl > div > :not(dt, dd)")
         expect(terms).to_have_count(0)
+        expect(page.locator(":is(ul, ol)[role]")).to_have_count(0)  # a list with another role is none
         clean(findings)
 
 
 def test_signing_in_and_out(browser: Browser) -> None:
     with served_page(token=TOKEN) as served, open_page(browser, served.url) as (page, findings):
+        expect(page.get_by_role("main").get_by_label("Page token")).to_be_focused()
         feed = Feed(served, Scene())
         try:
             expect(page).to_have_url(f"{served.url}/login")
