@@ -6,11 +6,12 @@ import pytest
 
 from safetygear.geometry import as_xyxy
 from safetygear_inference.config import DetectionsConfig
-from safetygear_inference.publishing.policy import NOTHING_SEEN, DetectionsPolicy, Seen, differs
+from safetygear_inference.publishing.policy import DetectionsPolicy, Seen, differs
 
 BOX = (0.1, 0.1, 0.3, 0.5)
 NEAR = (0.11, 0.1, 0.31, 0.5)
 FAR = (0.6, 0.1, 0.8, 0.5)
+NOTHING_SEEN = Seen((), as_xyxy(()))
 
 
 def seen(*boxes: tuple[str, tuple[float, float, float, float]]) -> Seen:

@@ -27,9 +27,6 @@ class Seen:
             raise ValueError(f"{len(self.labels)} labels for {len(self.xyxy_norm)} boxes")
 
 
-NOTHING_SEEN = Seen((), as_xyxy(()))
-
-
 @dataclass(frozen=True)
 class _Sent:
     seen: Seen

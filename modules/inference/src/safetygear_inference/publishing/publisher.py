@@ -20,13 +20,11 @@ from safetygear_inference.publishing.policy import DetectionsPolicy, Seen
 from safetygear_inference.publishing.send_queue import Lane, Outgoing
 from safetygear_inference.publishing.sender import Sender
 
-HEALTH_OUTPUT = "health"
-
-log = logging.getLogger(__name__)
-
-
+HEALTH_OUTPUT: Final = "health"
 CLOCK_SET_S: Final = 10.0
 """A wall clock that moves by more against the monotonic one was set."""
+
+log = logging.getLogger(__name__)
 
 
 class Publisher:
