@@ -175,6 +175,15 @@ def ultralytics_rt_detr(boxes: Sequence[Box]) -> Export:
     return Export([output], metadata=ULTRALYTICS)
 
 
+def ultralytics_rt_detr_pairs(boxes: Sequence[Box], **metadata: str) -> Export:
+    """Ultralytics 8.4.190, RTDETRDecoder.postprocess: (1, 300, 6), centre and size in 0..1, score, class."""
+    place = _rows([centre_and_size(stretched(box, (1, 1))) for box in boxes], 300)
+    rest = _rows([(box.score, box.label) for box in boxes], 300)
+    said = {"head": "RTDETRDecoder", "end2end": "False", "args": "{'nms': None, 'quantize': None}"}
+    parts = [Part(place, 1), Part(rest[..., :1], 1), Part(rest[..., 1:], 0)]
+    return Export([Output("output0", parts)], metadata={**ULTRALYTICS, **said, **metadata})
+
+
 def yolov7_end2end(boxes: Sequence[Box]) -> Export:
     """WongKinYiu/yolov7, models/experimental.py ONNX_ORT: (boxes, 7), batch, corners in px, class, score."""
     rows = np.array([(0, *letterboxed(box), box.label, box.score) for box in boxes], np.float32).reshape(-1, 7)

@@ -18,6 +18,9 @@ import pytest
 from safetygear.errors import ModelError
 from safetygear.geometry import as_xyxy, iou
 from safetygear_inference.detectors import Model, open_model
+from safetygear_inference.detectors.fingerprint import fingerprint
+from safetygear_inference.detectors.settings import ModelSettings
+from safetygear_inference.detectors.signature import Signature, Tensor
 from support import export_models as exports
 from support.export_models import LABELS, PICTURE, SIDE, Box, Export, Output, Part, Precision
 from support.pictures import plain
@@ -83,6 +86,7 @@ CASES: dict[str, Case] = {
     "ultralytics-end2end": Case(exports.ultralytics_end2end, True, px_step),
     "ultralytics turned round": Case(lambda boxes: exports.turned_round(exports.ultralytics(boxes)), False, px_step),
     "ultralytics-rt-detr": Case(exports.ultralytics_rt_detr, True, share_step),
+    "ultralytics-rt-detr in pairs": Case(exports.ultralytics_rt_detr_pairs, True, share_step),
     "yolov7-end2end": Case(exports.yolov7_end2end, True, px_step),
     "azure-automl Faster R-CNN": Case(exports.automl, True, automl_step),
     "azure-automl RetinaNet": Case(
@@ -352,6 +356,62 @@ def test_rt_detr_of_ultralytics_with_two_classes_must_be_named(tmp_path: Path) -
     (tmp_path / "said").mkdir()
     model = opened(tmp_path / "said", export, safetygear__json='{"format": "ultralytics-rt-detr"}')
     assert labels_of(model) == ["helmet"]
+
+
+TWO_NAMES = "{0: 'person', 1: 'helmet'}"
+
+
+@pytest.mark.parametrize("head", ["RTDETRDecoder", None])
+def test_a_class_of_rt_detr_is_no_score_of_the_second_class(tmp_path: Path, head: str | None) -> None:
+    """Two classes have six values a row in pairs, too: read as scores, everybody wears a helmet."""
+    boxes = [Box((200, 150, 400, 650), 0, 0.9), Box((250, 150, 350, 250), 1, 0.7)]
+    export = exports.ultralytics_rt_detr_pairs(boxes, names=TWO_NAMES)
+    if head is None:
+        export = replace(export, metadata={key: text for key, text in export.metadata.items() if key != "head"})
+        with pytest.raises(ModelError, match=r"perhaps ultralytics-end2end.*perhaps ultralytics-rt-detr"):
+            opened(tmp_path, export)
+        (tmp_path / "said").mkdir()
+        model = opened(tmp_path / "said", export, safetygear__json='{"format": "ultralytics-rt-detr"}')
+    else:
+        model = opened(tmp_path, export)
+    found = model.detector(default_threshold=0.3).detect(plain(*PICTURE, (60, 60, 60)))
+    assert [model.labels[label] for label in found.class_id] == ["person", "helmet"]
+    assert found.probability.tolist() == pytest.approx([0.9, 0.7], abs=1e-5)
+
+
+def test_the_head_tells_that_two_classes_are_not_rt_detr(tmp_path: Path) -> None:
+    boxes = [Box((200, 150, 400, 650), 0, 0.9), Box((250, 150, 350, 250), 1, 0.7)]
+    for number, flags in enumerate(({"end2end": "True"}, {"end2end": "False", "args": "{'nms': True}"})):
+        (tmp_path / f"{number}").mkdir()
+        export = exports.ultralytics_end2end(boxes, head="Detect", names=TWO_NAMES, **flags)
+        assert labels_of(opened(tmp_path / f"{number}", export)) == ["person", "helmet"]
+
+
+@pytest.mark.parametrize(
+    ("shape", "metadata", "name"),
+    [
+        (("batch", 300, "anchors"), {"head": "Detect", "end2end": "True"}, "ultralytics-end2end"),
+        (("batch", "Concatoutput0_dim_1", "anchors"), {"end2end": "True"}, "ultralytics-end2end"),
+        (("batch", 300, "anchors"), {"head": "RTDETRDecoder", "end2end": "False"}, "ultralytics-rt-detr"),
+        (("batch", "dim_1", "anchors"), {"head": "RTDETRDecoder", "end2end": "False"}, "ultralytics-rt-detr"),
+        (("batch", 7, "anchors"), {"head": "Detect", "end2end": "False"}, "ultralytics"),
+    ],
+)
+def test_a_dynamic_export_of_ultralytics_calls_its_last_dimension_anchors(
+    shape: tuple[int | str, ...], metadata: dict[str, str], name: str
+) -> None:
+    signature = Signature(
+        (Tensor("images", "float", ("batch", 3, "height", "width")),),
+        (Tensor("output0", "float", shape),),
+        {**exports.ULTRALYTICS, **metadata},
+    )
+    assert fingerprint(signature, LABELS, ModelSettings(), "safetygear.json").name == name
+
+
+def test_px_are_not_taken_for_parts_of_the_picture(tmp_path: Path) -> None:
+    export = replace(exports.ultralytics_end2end(PEOPLE), metadata=exports.ultralytics_rt_detr_pairs(PEOPLE).metadata)
+    with pytest.raises(ModelError, match="gives boxes in px, and ultralytics-rt-detr has them in parts"):
+        opened(tmp_path, export)
 
 
 @pytest.mark.parametrize("name", ["ultralytics", "ultralytics-end2end", "yolov5", "yolov7-end2end"])

@@ -14,6 +14,7 @@ from safetygear.errors import ModelError
 from safetygear_inference.detectors.format import Size
 
 TASK, STRIDE, NAMES, SIZE, ARGUMENTS, END_TO_END = "task", "stride", "names", "imgsz", "args", "end2end"
+HEAD, RT_DETR_HEAD = "head", "RTDETRDecoder"
 DETECT = "detect"
 MAX_SIDE_PX = 4096
 WHAT_ELSE = {
@@ -49,6 +50,11 @@ def suppresses_by_itself(metadata: Mapping[str, str]) -> bool | None:
     if True in flags:
         return True
     return None if flags == (None, None) else False
+
+
+def is_rt_detr(metadata: Mapping[str, str]) -> bool | None:
+    """Whether it is RT-DETR; None where the file does not say, as older ones don't."""
+    return metadata[HEAD] == RT_DETR_HEAD if HEAD in metadata and is_ultralytics(metadata) else None
 
 
 def declared_size(metadata: Mapping[str, str]) -> Size | None:

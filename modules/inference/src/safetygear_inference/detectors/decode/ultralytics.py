@@ -28,7 +28,12 @@ from safetygear_inference.detectors.format import (
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature
-from safetygear_inference.detectors.ultralytics_metadata import declared_size, is_ultralytics, suppresses_by_itself
+from safetygear_inference.detectors.ultralytics_metadata import (
+    declared_size,
+    is_rt_detr,
+    is_ultralytics,
+    suppresses_by_itself,
+)
 
 NAME: Final[FormatName] = "ultralytics"
 STRIDES = (8, 16, 32)
@@ -48,7 +53,7 @@ def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
     if isinstance(values, int) and isinstance(boxes, int) and boxes <= values:
         return None
     if is_ultralytics(signature.metadata):
-        if suppresses_by_itself(signature.metadata):
+        if suppresses_by_itself(signature.metadata) or is_rt_detr(signature.metadata):
             return None
         return Evidence("shape", f"metadata of an Ultralytics export and output {output}")
     if values != 4 + len(labels):

@@ -26,7 +26,12 @@ from safetygear_inference.detectors.format import (
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature
-from safetygear_inference.detectors.ultralytics_metadata import declared_size, is_ultralytics, suppresses_by_itself
+from safetygear_inference.detectors.ultralytics_metadata import (
+    declared_size,
+    is_rt_detr,
+    is_ultralytics,
+    suppresses_by_itself,
+)
 
 NAME: Final[FormatName] = "ultralytics-end2end"
 COLUMNS = 6
@@ -41,16 +46,21 @@ def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
     if len(signature.inputs) != 1 or len(signature.outputs) != 1:
         return None
     output = signature.outputs[0]
-    if len(output.shape) not in (2, 3) or output.shape[-1] != COLUMNS:
+    said = suppresses_by_itself(signature.metadata)
+    # dynamic=True names the last dimension as it does without suppression.
+    columns = COLUMNS if said and isinstance(output.shape[-1], str) else output.shape[-1]
+    if len(output.shape) not in (2, 3) or columns != COLUMNS:
         return None
     if len(output.shape) == 2:
         # No exporter of Ultralytics leaves the batch out; others do, and some put score and class first.
         return Evidence("possible", f"output {output} has {COLUMNS} values a row")
-    said = suppresses_by_itself(signature.metadata)
+    rt_detr = is_rt_detr(signature.metadata)
+    if rt_detr:
+        return None
     if said:
         return Evidence("shape", f"metadata of an Ultralytics export with suppression and output {output}")
     # With two classes RT-DETR of Ultralytics, with one YOLOX and YOLOv5 have six columns as well.
-    others = (len(labels) == 2 and is_ultralytics(signature.metadata)) or len(labels) == 1
+    others = (len(labels) == 2 and rt_detr is None and is_ultralytics(signature.metadata)) or len(labels) == 1
     if said is False or others or (isinstance(output.shape[1], int) and output.shape[1] > MOST_ROWS):
         return Evidence("possible", f"output {output} has {COLUMNS} values a row")
     return Evidence("shape", f"output {output} has rows of corners, score and class")
@@ -58,7 +68,8 @@ def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
 
 def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings, why: str) -> Format:
     output = signature.outputs[0] if len(signature.outputs) == 1 else None
-    if output is None or len(output.shape) not in (2, 3) or output.shape[-1] not in (COLUMNS, ""):
+    columns = COLUMNS if output is None or isinstance(output.shape[-1], str) else output.shape[-1]
+    if output is None or len(output.shape) not in (2, 3) or columns != COLUMNS:
         raise ModelError(f"{NAME} has one output with rows of {COLUMNS} values; the network has: {signature}")
     network_input = read_network_input(
         signature,
