@@ -375,6 +375,12 @@ def test_its_ring_leaves_room_for_those_of_the_analysed_streams(
     main.hand_over(i420(), moment(TRY_AGAIN_S))
 
 
+def test_a_large_disk_that_is_nearly_full_has_room_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = type(shutil.disk_usage(tmp_path))
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: usage(500 * 2**30, 0, 2 * 2**30))
+    CameraRing(tmp_path, "gate", 5.0, "main").hand_over(i420(), moment())
+
+
 def handover(camera: str, frame: int, stream: Stream = "analysed") -> Handover:
     reference = FrameReference(
         camera=camera, frame=frame, ring=camera, epoch=7, slot=0, sequence=2, width=16, height=8, stride=16,

@@ -22,6 +22,8 @@ MAIN_SLOTS: Final = 3
 MAIN_LEAVES_SHARE: Final = 0.25
 """Of the frames folder: what rings of main streams leave free, so that no analysed stream lacks room for its own. A
 quarter of the manifest's 256 MiB holds 45 rings of 360p."""
+MAIN_LEAVES_MOST_BYTES: Final = 2**30
+"""On a disk of any size that is room enough, however full the rest of it is."""
 TRY_AGAIN_S = 5.0
 """After the frames folder could not take a ring."""
 
@@ -97,9 +99,10 @@ def _leave_room(folder: Path, size_bytes: int) -> None:
         room = shutil.disk_usage(folder)
     except OSError:
         return  # the ring's own error says what is wrong
-    if room.free - size_bytes < MAIN_LEAVES_SHARE * room.total:
+    leaves_bytes = min(MAIN_LEAVES_SHARE * room.total, MAIN_LEAVES_MOST_BYTES)
+    if room.free - size_bytes < leaves_bytes:
         raise FrameError(
-            f"a ring of {-(-size_bytes // 2**20)} MiB for key frames would leave less than a quarter of {folder} free: "
-            "give the tmpfs there more, or set mainStream to off",
+            f"a ring of {-(-size_bytes // 2**20)} MiB for key frames would leave less than {leaves_bytes / 2**20:.0f} MiB of "
+            f"{folder} free: give the tmpfs there more, or set mainStream to off",
             code="ring-no-space",
         )
