@@ -102,7 +102,7 @@ def _leave_room(folder: Path, size_bytes: int) -> None:
     leaves_bytes = min(MAIN_LEAVES_SHARE * room.total, MAIN_LEAVES_MOST_BYTES)
     if room.free - size_bytes < leaves_bytes:
         raise FrameError(
-            f"a ring of {-(-size_bytes // 2**20)} MiB for key frames would leave less than {leaves_bytes / 2**20:.0f} MiB of "
-            f"{folder} free: give the tmpfs there more, or set mainStream to off",
+            f"a ring of {-(-size_bytes // 2**20)} MiB for key frames would leave less than "
+            f"{leaves_bytes / 2**20:.0f} MiB of {folder} free: give the tmpfs there more, or set mainStream to off",
             code="ring-no-space",
         )
