@@ -192,7 +192,9 @@ def test_upstream_writes_what_iot_hub_would_receive(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'"\\ud800"', b'{"a": NaN}', b"-Infinity", b"[" * 5000 + b"]" * 5000, b'{"a": "\xff"}', b"9" * 5000]
+    # How deep is too deep differs between versions of Python: 5,000 are for 3.11, not for 3.13.
+    "body",
+    [b'"\\ud800"', b'{"a": NaN}', b"-Infinity", b"[" * 100_000 + b"]" * 100_000, b'{"a": "\xff"}', b"9" * 5000],
 )
 def test_a_body_that_no_line_can_hold_stops_nothing(world: World, body: bytes) -> None:
     world.send(body)
