@@ -6,6 +6,7 @@ torch = pytest.importorskip("torch", reason="needs training/requirements.txt: to
 from safetygear_training.blend import blend  # noqa: E402 - only where torch is there
 from safetygear_training.coco_start import coco_detector, measure_batch_norm  # noqa: E402
 from safetygear_training.config import Learning  # noqa: E402
+from safetygear_training.deepen import deepened  # noqa: E402
 from safetygear_training.losses import detection_loss, overlaps  # noqa: E402
 from safetygear_training.network import Detector  # noqa: E402
 from safetygear_training.state import parameters, set_parameters, set_statistics, statistics  # noqa: E402
@@ -73,6 +74,32 @@ def test_a_widened_network_answers_as_the_narrow_one(detector, images, channels,
         assert torch.allclose(wide(images), detector(images), atol=1e-4)
     torch.save(delivered(wide.state_dict()), tmp_path / "wide.pth")
     assert read_delivered(tmp_path / "wide.pth").channels == channels
+
+
+@pytest.mark.parametrize("silu", [False, True])
+def test_a_deepened_network_answers_nearly_as_the_shallow_one_and_learns(images, silu, tmp_path):
+    torch.manual_seed(1)
+    detector = Detector(silu=silu)
+    detector(images)  # batch norms that are not all the same
+    detector.eval()
+    deep = deepened(detector, 2, seed=3).eval()
+    with torch.no_grad():
+        assert torch.allclose(deep(images), detector(images), atol=0.05)
+    torch.save(delivered(deep.state_dict()), tmp_path / "deep.pth")
+    assert read_delivered(tmp_path / "deep.pth", silu).more_bottlenecks == 2
+    deep.train()
+    deep(images).sum().backward()
+    for stage in ("dark2", "dark3", "dark4"):
+        block = deep.backbone.backbone.get_submodule(f"{stage}.1.m")[-1]
+        for part in (block.conv1.conv, block.conv2.dconv.conv, block.conv2.pconv.conv):
+            assert part.weight.grad.abs().sum() > 0, stage
+
+
+def test_a_deepened_network_is_that_of_its_seed(detector):
+    first, again, other = (parameters(deepened(detector, 1, seed)) for seed in (3, 3, 4))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert deepened(detector, 0, seed=3) is detector
 
 
 def test_copies_of_a_channel_are_read_differently(detector):

@@ -88,6 +88,7 @@ def test_the_shipped_configuration_reads():
         ("looks", "fog", 0.5, "looks: fog is unknown"),
         ("looks", "blur", None, "looks: blur is missing"),
         ("network", "channels", 20, "network.channels: 20 must be a multiple of 8"),
+        ("network", "more_bottlenecks", -1, "network.more_bottlenecks: -1 is less than 0"),
         ("batches", "workers", True, "batches.workers: True is not int"),
         ("learning", "score_focus", 0.5, "learning.score_focus: 0.5 is neither 0 nor 1 or more"),
         ("learning", "centre_radius", 0.2, "learning.centre_radius: 0.2 leaves some boxes no anchor"),

@@ -32,11 +32,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Network:
-    """The detector that is trained; a start of fewer channels is widened."""
+    """The detector that is trained; a start of fewer channels is widened, a shallower one deepened."""
 
     channels: int  # after the stem, a multiple of 8
     silu: bool  # as COCO's weights have it; what ships has ReLU, which int8 needs
     bfloat16: bool  # activations: faster only on processors with AVX512-BF16 or AMX
+    more_bottlenecks: int = 0  # than depth .33 has, in each stage of the backbone with shortcuts
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def config_from(table: dict[str, Any]) -> Config:
         raise ConfigError(f"schedule.steps: {schedule.steps} is less than warmup_steps + decay_steps")
     if config.network.channels <= 0 or config.network.channels % 8:
         raise ConfigError(f"network.channels: {config.network.channels} must be a multiple of 8")
+    if config.network.more_bottlenecks < 0:
+        raise ConfigError(f"network.more_bottlenecks: {config.network.more_bottlenecks} is less than 0")
     if config.learning.centre_radius < 0.5:
         raise ConfigError(
             f"learning.centre_radius: {config.learning.centre_radius} leaves some boxes no anchor; at least 0.5"

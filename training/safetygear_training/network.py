@@ -98,13 +98,13 @@ class Stem(nn.Module):
 class Darknet(nn.Module):
     """Pictures to features at strides 8, 16 and 32."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, more_bottlenecks: int) -> None:
         super().__init__()
-        c = channels
+        c, more = channels, more_bottlenecks
         self.stem = Stem(c)
-        self.dark2 = nn.Sequential(Separable(c, 2 * c, 3, 2), CrossStage(2 * c, 2 * c, 1))
-        self.dark3 = nn.Sequential(Separable(2 * c, 4 * c, 3, 2), CrossStage(4 * c, 4 * c, 3))
-        self.dark4 = nn.Sequential(Separable(4 * c, 8 * c, 3, 2), CrossStage(8 * c, 8 * c, 3))
+        self.dark2 = nn.Sequential(Separable(c, 2 * c, 3, 2), CrossStage(2 * c, 2 * c, 1 + more))
+        self.dark3 = nn.Sequential(Separable(2 * c, 4 * c, 3, 2), CrossStage(4 * c, 4 * c, 3 + more))
+        self.dark4 = nn.Sequential(Separable(4 * c, 8 * c, 3, 2), CrossStage(8 * c, 8 * c, 3 + more))
         self.dark5 = nn.Sequential(
             Separable(8 * c, 16 * c, 3, 2), PyramidPool(16 * c, 16 * c), CrossStage(16 * c, 16 * c, 1, False)
         )
@@ -118,10 +118,10 @@ class Darknet(nn.Module):
 class Pyramid(nn.Module):
     """The backbone and its paths down and up again (PAFPN)."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, more_bottlenecks: int) -> None:
         super().__init__()
         a, b, c = 4 * channels, 8 * channels, 16 * channels
-        self.backbone = Darknet(channels)
+        self.backbone = Darknet(channels, more_bottlenecks)
         self.lateral_conv0, self.C3_p4 = Convolution(c, b, 1), CrossStage(2 * b, b, 1, False)
         self.reduce_conv1, self.C3_p3 = Convolution(b, a, 1), CrossStage(2 * a, a, 1, False)
         self.bu_conv2, self.C3_n3 = Separable(a, a, 3, 2), CrossStage(2 * a, b, 1, False)
@@ -160,12 +160,17 @@ class Head(nn.Module):
 
 
 class Detector(nn.Module):
-    """(B, 3, H, W) -> (B, anchors, 5 + classes): dx, dy, log w, log h in strides, then logits."""
+    """(B, 3, H, W) -> (B, anchors, 5 + classes): dx, dy, log w, log h in strides, then logits.
 
-    def __init__(self, classes: int = len(CLASSES), channels: int = NANO_CHANNELS, silu: bool = False) -> None:
+    `more_bottlenecks` than depth .33 has, in each stage of the backbone that has shortcuts.
+    """
+
+    def __init__(
+        self, classes: int = len(CLASSES), channels: int = NANO_CHANNELS, silu: bool = False, more_bottlenecks: int = 0
+    ) -> None:
         super().__init__()
-        self.channels, self.silu = channels, silu
-        self.backbone, self.head = Pyramid(channels), Head(classes, channels)
+        self.channels, self.silu, self.more_bottlenecks = channels, silu, more_bottlenecks
+        self.backbone, self.head = Pyramid(channels, more_bottlenecks), Head(classes, channels)
         for module in self.modules():
             if isinstance(module, Convolution):
                 module.silu = silu

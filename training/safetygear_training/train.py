@@ -27,6 +27,7 @@ import torch
 
 from safetygear_training.collection import Collection, collect
 from safetygear_training.config import Config, read_config
+from safetygear_training.deepen import deepened
 from safetygear_training.detecting import Network
 from safetygear_training.losses import LossParts, detection_loss
 from safetygear_training.network import Detector
@@ -107,14 +108,20 @@ def train_part(detector: Detector, config: Config, pictures: Collection, step: i
 
 
 def first_detector(config: Config, start_from: Path) -> Detector:
-    """What a run begins with: the delivered weights, widened where the run's network has more channels.
+    """What a run begins with: the delivered weights, widened and deepened to the run's network.
 
     Raises WeightsError.
     """
     detector = read_delivered(start_from, config.network.silu)
     if detector.channels > config.network.channels:
         raise WeightsError(f"{start_from}: {detector.channels} channels, network.channels is {config.network.channels}")
-    return widened(detector, config.network.channels, config.seed)
+    if detector.more_bottlenecks > config.network.more_bottlenecks:
+        raise WeightsError(
+            f"{start_from}: {detector.more_bottlenecks} bottlenecks more than depth .33 has, "
+            f"network.more_bottlenecks is {config.network.more_bottlenecks}"
+        )
+    wide = widened(detector, config.network.channels, config.seed)
+    return deepened(wide, config.network.more_bottlenecks, config.seed)
 
 
 def work(rank: int, shared: Shared, config: Config, pictures: Collection, start_from: Path, out: Path) -> None:
@@ -180,7 +187,7 @@ def keep_record(
     """Evaluation and checkpoint where one is due: last.pth to go on from, best.pth and history.json to choose by."""
     done = run.step == config.schedule.steps
     if run.step % config.evaluation.every_steps == 0 or done:
-        twin = Detector(channels=detector.channels, silu=detector.silu)
+        twin = Detector(channels=detector.channels, silu=detector.silu, more_bottlenecks=detector.more_bottlenecks)
         averaged = run.load_average(twin.to(memory_format=torch.channels_last))
         scores = score_sets(torch_network(averaged), config.evaluation.size, pictures.selection)
         merit = figure_of_merit(scores)
@@ -198,7 +205,8 @@ def keep_record(
 
 
 def share(context: ForkContext, config: Config) -> Shared:
-    detector, parts = Detector(channels=config.network.channels), config.batches.parts_per_step
+    network, parts = config.network, config.batches.parts_per_step
+    detector = Detector(channels=network.channels, more_bottlenecks=network.more_bottlenecks)
     return Shared(
         torch.zeros(parts, sum(p.numel() for p in detector.parameters())).share_memory_(),
         torch.zeros(parts, statistics(detector).numel()).share_memory_(),

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from safetygear_training.network import Convolution, Detector
 
 STEM = "backbone.backbone.stem.conv.conv.weight"
+FIRST_STAGE = "backbone.backbone.dark2.1.m."
+"""Before the numbers of its bottlenecks, of which depth .33 has one."""
 INTERLEAVED = ((0, 0), (1, 0), (0, 1), (1, 1))
 """Row and column of the four pictures a Focus stem is fed with, in its order of channels."""
 PIXEL_RANGE = 255.0
@@ -42,13 +44,14 @@ def delivered(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_delivered(path: Path, silu: bool = False) -> Detector:
-    """The detector of a delivered file, as wide as the file is; which activation it was trained with, no file says.
+    """The detector of a delivered file, as wide and deep as that is; no file says with which activation it was trained.
 
     Raises WeightsError where the file is none of ours.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        detector = Detector(channels=len(state[STEM]), silu=silu)
+        more = sum(name.startswith(FIRST_STAGE) and name.endswith(".conv1.conv.weight") for name in state) - 1
+        detector = Detector(channels=len(state[STEM]), silu=silu, more_bottlenecks=more)
         state[STEM] = stem_from_focus(state[STEM]) * PIXEL_RANGE
         detector.load_state_dict(state)
     except (OSError, RuntimeError, KeyError, TypeError, AttributeError, UnpicklingError) as error:

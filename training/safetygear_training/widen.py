@@ -25,7 +25,7 @@ def widened(detector: Detector, channels: int, seed: int) -> Detector:
     if channels == detector.channels:
         return detector
     classes = detector.head.cls_preds[0].out_channels
-    wide = Detector(classes, channels, detector.silu)
+    wide = Detector(classes, channels, detector.silu, detector.more_bottlenecks)
     random = torch.Generator().manual_seed(seed)
     old, new = dict(detector.named_modules()), dict(wide.named_modules())
     copied: dict[str, Tensor] = {}
