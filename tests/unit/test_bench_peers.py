@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from safetygear.errors import SafetyGearError
-from safetygear_workbench.bench.bare_process import Program, run_bare
+from safetygear_workbench.bench import peers
+from safetygear_workbench.bench.bare_process import Bare, Program, run_bare
 from safetygear_workbench.bench.case import Case
-from safetygear_workbench.bench.peers import ENVIRONMENTS, NOT_INSTALLED, contestants
-from safetygear_workbench.bench.tables import PEERS, peer_row
+from safetygear_workbench.bench.peers import ENVIRONMENTS, NOT_INSTALLED, Contestant, contestants
+from safetygear_workbench.bench.tables import PEERS, peer_notes, peer_row
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,3 +66,36 @@ def test_the_last_line_is_the_result_and_the_environment_is_given(tmp_path: Path
     code = "import os; print('loading'); print('{\"cpuS\": 1, \"seconds\": %s, \"analysed\": [5]}' % os.environ['N'])"
     one = run_bare(Program((sys.executable, "-c", code), {"N": "2"}), case(tmp_path), [], 0.1)
     assert (one.cpu_s, one.seconds, one.analysed) == (1, 2, (5,))
+
+
+def analyses(most: int, *, crashes: str | None = None) -> Callable[..., Awaitable[Bare]]:
+    """A program that keeps its rate with so many cameras, and beyond falls behind on the last, or fails."""
+
+    async def run(one: Contestant, case: Case, seconds: float) -> Bare:
+        if case.cameras > most and crashes is not None:
+            raise SafetyGearError("floor.py failed: no memory", code=crashes)
+        frames = [50] * (case.cameras - 1) + [50 if case.cameras <= most else 48]
+        return Bare(1.0, 10.0, tuple(frames))
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("crashes", "more"), [(None, {}), ("bench-process", {"failed_with": "floor.py failed: no memory"})]
+)
+async def test_a_search_tells_falling_behind_from_failing(
+    crashes: str | None, more: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "_run", analyses(3, crashes=crashes))
+    found = await peers._search(case(tmp_path), contestants()[0], seconds=10, first=2, say=lambda _: None)
+    assert found == {"streams": 3, "failed_at": 4, **more}
+    notes = list(peer_notes({"stream": "main", "model": "v8n", "contestants": {"floor": found}}))
+    assert notes == [f"main, v8n, floor, 4 cameras: {text}" for text in more.values()]
+
+
+async def test_cameras_that_do_not_start_are_not_the_programs_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(peers, "_run", analyses(3, crashes="camera-server"))
+    with pytest.raises(SafetyGearError, match="no memory"):
+        await peers._search(case(tmp_path), contestants()[0], seconds=10, first=2, say=lambda _: None)

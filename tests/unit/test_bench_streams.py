@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from safetygear_workbench.bench import streams
+from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.latency_figures import Travelled, totals
 from safetygear_workbench.bench.stream_figures import cpu_fit, distinct, dropped, floor_share, memory_slope
 from safetygear_workbench.bench.streams import proven
@@ -108,3 +111,36 @@ def test_a_slow_message_shows_in_the_total_and_none_says_nothing() -> None:
     assert totals(ways)["p50_ms"] == pytest.approx(100)
     assert totals(ways)["p99_ms"] > 400
     assert totals([])["creep"] is None
+
+
+async def test_a_search_is_short_and_its_proof_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ran: list[tuple[int, float]] = []
+
+    async def tried(case: Case, *, seconds: float) -> dict[str, Any]:
+        ran.append((case.cameras, seconds))
+        return trial(case.cameras, 10.0 * case.cameras, works=case.cameras <= (12 if seconds < 600 else 10))
+
+    async def floor(case: Case, seconds: float) -> dict[str, Any]:
+        return {"cameras": case.cameras, "seconds": seconds}
+
+    monkeypatch.setattr(streams, "trial", tried)
+    monkeypatch.setattr(streams, "_floor", floor)
+    case = Case("sub", tmp_path, "m", tmp_path, tmp_path, tmp_path)
+    found = await streams.measure(
+        case, seconds=600, search_seconds=40, first=8, also=[1, 2, 10, 14], say=lambda _: None
+    )
+    search, proof, cost = [(8, 40), (12, 40), (18, 40), (15, 40), (13, 40)], [(12, 600), (11, 600), (10, 600)], [1, 2]
+    assert ran == [*search, *proof, *((number, 40) for number in cost)]
+    assert (found["streams"], found["failed_at"], found["seconds"]) == (10, 11, 600)
+    assert [one["cameras"] for one in found["cameras"] if one["works"]] == [1, 2, 8, 10]
+    assert found["floor"] == {"cameras": 10, "seconds": 40}
+
+
+async def test_where_no_number_works_no_floor_is_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def tried(case: Case, *, seconds: float) -> dict[str, Any]:
+        return {"cameras": case.cameras, "seconds": seconds, "works": False, "why": "no detections came"}
+
+    monkeypatch.setattr(streams, "trial", tried)
+    case = Case("sub", tmp_path, "m", tmp_path, tmp_path, tmp_path)
+    found = await streams.measure(case, seconds=60, first=4, say=lambda _: None)
+    assert (found["streams"], found["failed_at"], found["floor"], found["cpu_fit"]) == (0, 1, None, None)

@@ -13,6 +13,7 @@ from safetygear_workbench.bench.camera_site import CameraSite, alike
 from safetygear_workbench.bench.case import Case
 from safetygear_workbench.bench.figures import median
 from safetygear_workbench.bench.solution import SOLUTION, STAND_IN, Solution
+from safetygear_workbench.bench.stream_figures import distinct
 
 Say = Callable[[str], None]
 
@@ -77,7 +78,7 @@ async def _solution(case: Case, site: CameraSite, seconds: float) -> tuple[Pass,
     ) as solution:
         await solution.warm_up(WARM_UP_S)
         window = await solution.watch(seconds)
-    analysed = len(window.detections())
+    analysed = len(distinct(window.detections()))
     if not analysed:
         raise SafetyGearError("the solution has sent no detections", code="bench-solution")
     parts = {kind: window.cpu_s(kind) / analysed * 1000 for kind in SOLUTION}

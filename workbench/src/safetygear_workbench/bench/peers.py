@@ -26,6 +26,8 @@ ENVIRONMENTS: Final = Path(".venv-peers")
 ONE_THREAD: Final = {"SAFETYGEAR_PEER_THREADS": "1"}
 SOLUTION: Final = "safetygear"
 NOT_INSTALLED: Final = "not installed (make peers-env)"
+THEIRS: Final = ("bench-process", "bench-peer")
+"""Codes of what a program has failed with itself; the rest, such as a camera server that did not start, is ours."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ async def measure(
             try:
                 ms, fps = await (_solution(at_first, seconds) if one is None else _of(one, at_first, seconds))
             except SafetyGearError as exc:
-                if one is None or one.environment is None:
+                if one is None or one.environment is None or exc.code not in THEIRS:
                     raise
                 failed[name] = str(exc)[-300:]
                 continue
@@ -134,16 +136,21 @@ async def _solution(case: Case, seconds: float) -> tuple[float, float]:
 
 
 async def _search(case: Case, one: Contestant, *, seconds: float, first: int, say: Say) -> dict[str, Any]:
-    search = Search()
+    """The most cameras whose frames it all analyses; `failed_with` where it did not fall behind but failed."""
+    search, reasons = Search(), dict[int, str]()
     while (number := search.next(first)) is not None:
         say(f"{case.stream}, {case.model_name}: {one.name}, {number} cameras for {seconds:g} s")
         try:
             ran = await _run(one, replace(case, cameras=number), seconds)
             works = min(ran.analysed) / ran.seconds >= case.fps * streams.SHARE
-        except SafetyGearError:
-            works = False
+        except SafetyGearError as exc:
+            if exc.code not in THEIRS:
+                raise
+            works, reasons[number] = False, str(exc)[-300:]
         search = search.tried(number, works)
-    return {"streams": search.found, "failed_at": min(search.failed, default=None)}
+    failed_at = min(search.failed, default=None)
+    why = {"failed_with": reasons[failed_at]} if failed_at in reasons else {}
+    return {"streams": search.found, "failed_at": failed_at, **why}
 
 
 async def _run(one: Contestant, case: Case, seconds: float) -> Bare:

@@ -65,6 +65,13 @@ def peer_row(case: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> li
     ]
 
 
+def peer_notes(case: Mapping[str, Any]) -> Iterator[str]:
+    """Which programs did not fall behind but failed, and with what."""
+    for name, found in case["contestants"].items():
+        if "failed_with" in found:
+            yield f"{case['stream']}, {case['model']}, {name}, {found['failed_at']} cameras: {found['failed_with']}"
+
+
 def creep_notes(entry: Mapping[str, Any]) -> Iterator[str]:
     """Whether latency and memory grow, in what `bench latency` measures."""
     yield from _creeps(entry, entry, entry["creep"])

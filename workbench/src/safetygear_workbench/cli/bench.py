@@ -282,8 +282,10 @@ def peers(
         )
         results.append(asyncio.run(measured))
     rows = [tables.peer_row(one, name, found) for one in results for name, found in one["contestants"].items()]
+    notes = [note for one in results for note in tables.peer_notes(one)]
     document = results[0] | ({"cases": results} if len(results) > 1 else {}) | _about(folder, results)
-    return _out(as_json, document, f"ms of processor time per analysed frame at {first} cameras", tables.PEERS, rows)
+    title = f"ms of processor time per analysed frame at {first} cameras"
+    return _out(as_json, document, title, tables.PEERS, rows, notes)
 
 
 def _numbers(text: str, option: str, example: str) -> list[int]:
