@@ -74,6 +74,21 @@ def test_a_redeployment_overwrites_desired_properties(service: IoTHubRegistryMan
     assert runtime.twin("sut")["desired"] == {"colour": "red", "cameras": {"deployed": {"fps": 5}}, "$version": 4}
 
 
+def test_a_module_is_found_with_its_key(service: IoTHubRegistryManager, runtime: RunningRuntime) -> None:
+    device = runtime.ready["device"]
+    assert sorted(module.module_id for module in service.get_modules(device)) == ["other", "sut"]
+    sut = service.get_module(device, "sut")
+    assert (sut.device_id, sut.managed_by, sut.connection_state) == (device, "IotEdge", "Disconnected")
+    keys = sut.authentication.symmetric_key
+    assert keys.primary_key == keys.secondary_key
+    assert runtime.module_env("sut", "connection-string")["EdgeHubConnectionString"].endswith(f"={keys.primary_key}")
+    for missing in (("elsewhere", "sut"), (device, "nobody")):
+        with pytest.raises(HttpOperationError):
+            service.get_module(*missing)
+    with pytest.raises(HttpOperationError):
+        service.get_modules("elsewhere")
+
+
 async def test_methods(service: IoTHubRegistryManager, runtime: RunningRuntime) -> None:
     async def answer(request: MethodRequest) -> MethodResponse:
         return MethodResponse(201, {"name": request.name, "got": request.payload})
@@ -118,6 +133,7 @@ def test_who_is_refused_by_rest(runtime: RunningRuntime) -> None:
     ):
         assert service_status(runtime, token) == 401, token
         assert service_status(runtime, token, "/twins/stand-in/modules/nobody") == 401
+        assert service_status(runtime, token, "/devices/stand-in/modules/sut") == 401
     control = requests.get(f"{runtime.ready['control']}/status", timeout=10)
     assert control.status_code == 401
 

@@ -56,6 +56,15 @@ PROPERTIES = {
         ("camera > 'gate-1'", True),
         ("$body.fps >= 5 AND $body.fps < 6", True),
         ("$body.none = null", True),
+        # To edgeHub, a field that a body lacks is null.
+        ("$body.nowhere = null", True),
+        ("null = {$body.label.x}", True),
+        ("$body.nowhere != null", False),
+        ("NOT ($body.nowhere != null)", True),
+        ("$body.fps != null AND $body.none = null AND NOT ($body.none != null)", True),
+        ("$body.deep = null OR $body.list != null", False),
+        ("$body.nowhere = $body.nothing", False),
+        ("$body.nowhere > 5 OR $body.nowhere < 5", False),
         ("$body.none < 1", False),
         ("$body.ok = true", True),
         ("$body.ok", True),
@@ -151,6 +160,7 @@ def test_table(condition: str, expected: bool) -> None:
         ("application/json", "utf-8", b"{a:1}", False),
         ("application/json", "utf-8", b"\xff\xfe", False),
         ("application/json", "utf-8", b"[" * 100_000, False),
+        ("application/json", "utf-8", b"[1]", False),
     ],
 )
 def test_the_body_counts_only_where_the_message_says_json(

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from safetygear_workbench.edge_runtime import packets
-from safetygear_workbench.edge_runtime.connection import MAX_UNSENT_BYTES, Connection
+from safetygear_workbench.edge_runtime.connection import (
+    CONNECT_TIMEOUT_S,
+    LONGEST_SILENCE_S,
+    MAX_UNSENT_BYTES,
+    Connection,
+)
 from safetygear_workbench.edge_runtime.packets import Connect, Publish
 
 CONNECT = b"\x10\x10\x00\x04MQTT\x04\x02\x00\x0a\x00\x04mine"  # clean session, keep-alive 10 s
@@ -45,6 +51,8 @@ class FakeBroker:
     def __init__(self) -> None:
         self.return_code = 0
         self.log: list[Any] = []
+        self.keeps_at_once = True
+        self.to_keep: list[Callable[[], None]] = []
 
     def accept(self, connection: Connection, packet: Connect) -> int:
         return self.return_code
@@ -70,8 +78,17 @@ class FakeBroker:
     def unsubscribed(self, connection: Connection, topic: str) -> None:
         self.log.append(("unsubscribed", topic))
 
+    def disconnected(self, connection: Connection) -> None:
+        self.log.append("disconnected")
+
     def closed(self, connection: Connection) -> None:
         self.log.append("closed")
+
+    def when_kept(self, action: Callable[[], None]) -> None:
+        if self.keeps_at_once:
+            action()
+        else:
+            self.to_keep.append(action)
 
 
 class Peer:
@@ -105,7 +122,7 @@ async def test_connecting_and_plain_answers(peer: Peer) -> None:
     peer.send(packets.puback(9))
     assert peer.broker.log[-2:] == [("unsubscribed", "a"), ("acknowledged", 9)]
     peer.send(b"\xe0\x00")
-    assert peer.transport.ended == "closed"
+    assert (peer.transport.ended, peer.broker.log[-1]) == ("closed", "disconnected")
 
 
 async def test_who_is_refused_is_told_and_gets_no_further(peer: Peer) -> None:
@@ -116,8 +133,36 @@ async def test_who_is_refused_is_told_and_gets_no_further(peer: Peer) -> None:
     assert peer.broker.log == [], "it was never open"
 
 
-async def test_another_protocol_version_is_refused(peer: Peer) -> None:
-    assert peer.send(CONNECT.replace(b"MQTT\x04", b"MQTT\x05")) == packets.connack(1)
+@pytest.mark.parametrize(
+    "connect",
+    [
+        b"\x10\x11\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x04mine",
+        b"\x10\x12\x00\x06MQIsdp\x03\x02\x00\x0a\x00\x04mine",
+        CONNECT.replace(b"MQTT\x04", b"MQTT\x05"),
+    ],
+)
+async def test_another_protocol_version_is_refused(peer: Peer, connect: bytes) -> None:
+    assert peer.send(connect) == packets.connack(1)
+    assert (peer.transport.ended, peer.broker.log) == ("closed", [])
+
+
+async def test_a_byte_at_a_time_is_as_good_as_all_at_once(peer: Peer) -> None:
+    sent = CONNECT + b"\x82\x06\x00\x07\x00\x01a\x01" + packets.publish(Publish("t", b"x" * 200, 1, 3)) + PING
+    answers = b"".join(peer.send(sent[at : at + 1]) for at in range(len(sent)))
+    assert answers == packets.connack(0, session_present=True) + packets.suback(7, (1,)) + packets.pingresp()
+    assert peer.broker.log[-1] == Publish("t", b"x" * 200, 1, 3)
+
+
+async def test_a_subscription_is_confirmed_once_it_is_kept(peer: Peer) -> None:
+    # The SDKs subscribe once in their life: what a killed hub forgot would leave them deaf.
+    peer.send(CONNECT)
+    peer.broker.keeps_at_once = False
+    assert peer.send(b"\x82\x06\x00\x07\x00\x01a\x01" + b"\xa2\x05\x00\x08\x00\x01a") == b""
+    before = len(peer.transport.written)
+    for action in peer.broker.to_keep:
+        action()
+    assert peer.transport.written[before:] == packets.suback(7, (1,)) + packets.unsuback(8)
+    assert peer.broker.log.count("started") == 2
 
 
 @pytest.mark.parametrize(
@@ -143,37 +188,74 @@ async def test_who_does_not_read_loses_the_connection(peer: Peer) -> None:
     assert peer.transport.ended == "aborted"
 
 
-async def test_silence_ends_it_after_one_and_a_half_keep_alives(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop, now_s, due = asyncio.get_running_loop(), [1000.0], []
+class FakeTime:
+    """The loop's clock and its timers."""
 
-    class Timer:
-        def cancel(self) -> None:
-            due.clear()
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = 1000.0
+        self._due: list[tuple[float, Callable[[], None]]] = []
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "time", lambda: self.now_s)
+        monkeypatch.setattr(loop, "call_later", self._call_later)
 
-    def call_later(delay_s: float, call: Any) -> Any:
-        due.append((now_s[0] + delay_s, call))
+    def _call_later(self, delay_s: float, call: Callable[[], None]) -> Any:
+        due = self._due
+        due.append((self.now_s + delay_s, call))
+
+        class Timer:
+            def cancel(self) -> None:
+                due.clear()
+
         return Timer()
 
-    def let_pass(seconds: float) -> None:
-        now_s[0] += seconds
-        for at_s, call in list(due):
-            if at_s <= now_s[0]:
-                due.remove((at_s, call))
-                call()
+    def let_pass(self, seconds: float) -> None:
+        self.now_s += seconds
+        for entry in list(self._due):
+            if entry[0] <= self.now_s:
+                self._due.remove(entry)
+                entry[1]()
 
-    monkeypatch.setattr(loop, "time", lambda: now_s[0])
-    monkeypatch.setattr(loop, "call_later", call_later)
+
+async def test_silence_ends_it_after_one_and_a_half_keep_alives(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = FakeTime(monkeypatch)
     peer = Peer()
     peer.send(CONNECT)
     for _ in range(5):
-        let_pass(10)
+        time.let_pass(10)
         peer.send(PING)
     assert not peer.transport.ended
-    let_pass(14)
+    time.let_pass(14)
     assert not peer.transport.ended
     for _ in range(4):
-        let_pass(1)
+        time.let_pass(1)
     assert peer.transport.ended == "aborted"
+    peer.connection.connection_lost(None)
+    monkeypatch.undo()
+
+
+async def test_who_asks_for_no_keep_alive_or_a_long_one_is_waited_for_ten_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = FakeTime(monkeypatch)
+    for keep_alive_s in (b"\x00\x00", b"\xff\xff"):
+        peer = Peer()
+        peer.send(CONNECT.replace(b"\x00\x0a", keep_alive_s))
+        time.let_pass(LONGEST_SILENCE_S)
+        assert not peer.transport.ended
+        time.let_pass(1)
+        assert peer.transport.ended == "aborted"
+        peer.connection.connection_lost(None)
+    monkeypatch.undo()
+
+
+async def test_a_connect_that_comes_too_slowly_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    time = FakeTime(monkeypatch)
+    peer = Peer()
+    for at in range(int(CONNECT_TIMEOUT_S) // 10):
+        assert not peer.transport.ended
+        peer.send(CONNECT[at : at + 1])
+        time.let_pass(10)
+    assert (peer.transport.ended, peer.broker.log) == ("aborted", [])
     peer.connection.connection_lost(None)
     monkeypatch.undo()
 

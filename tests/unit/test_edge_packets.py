@@ -44,6 +44,9 @@ def on_the_wire(packet: Packet) -> bytes:
         case Connect():
             flags = (0x80 if packet.username else 0) | (0x40 if packet.password else 0) | (packet.clean_session << 1)
             fields = text(packet.client_id)
+            if (will := packet.will) is not None:
+                flags |= 4 | will.qos << 3 | will.retain << 5
+                fields += text(will.topic) + struct.pack("!H", len(will.payload)) + will.payload
             fields += text(packet.username) if packet.username else b""
             fields += text(packet.password) if packet.password else b""
             return framed(0x10, text("MQTT") + struct.pack("!BBH", 4, flags, packet.keep_alive_s) + fields)
@@ -62,19 +65,31 @@ def on_the_wire(packet: Packet) -> bytes:
             return b"\xe0\x00"
 
 
-names = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
+topic_names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0#+"), min_size=1, max_size=20)
+topic_filters = st.just("#") | st.builds(
+    lambda levels, end: "/".join([*levels, *end]),
+    st.lists(st.just("+") | topic_names, min_size=1, max_size=3), st.sampled_from([[], ["#"]]),
+)  # fmt: skip
+wills = st.builds(
+    lambda topic, payload, qos, retain: Publish(topic, payload, qos, retain=retain),
+    names, st.binary(max_size=50), st.integers(0, 2), st.booleans(),
+)  # fmt: skip
 ids = st.integers(1, 0xFFFF)
 credentials = st.tuples(names, names).filter(lambda pair: bool(pair[0]) or not pair[1])
 any_packet = st.one_of(
     st.builds(
-        lambda client, pair, keep, clean: Connect(client, *pair, keep, clean),
-        names, credentials, st.integers(0, 0xFFFF), st.booleans(),
+        lambda client, pair, keep, clean, will: Connect(client, *pair, keep, clean, will=will),
+        names, credentials, st.integers(0, 0xFFFF), st.booleans(), st.none() | wills,
     ),
-    st.builds(Publish, names, st.binary(max_size=300)),
-    st.builds(lambda t, p, i, dup: Publish(t, p, 1, i, dup), names, st.binary(max_size=300), ids, st.booleans()),
+    st.builds(Publish, topic_names, st.binary(max_size=300), retain=st.booleans()),
+    st.builds(
+        lambda t, p, i, dup, retain: Publish(t, p, 1, i, dup, retain),
+        topic_names, st.binary(max_size=300), ids, st.booleans(), st.booleans(),
+    ),
     st.builds(PubAck, ids),
-    st.builds(Subscribe, ids, st.lists(st.tuples(names, st.integers(0, 1)), min_size=1, max_size=4).map(tuple)),
-    st.builds(Unsubscribe, ids, st.lists(names, min_size=1, max_size=4).map(tuple)),
+    st.builds(Subscribe, ids, st.lists(st.tuples(topic_filters, st.integers(0, 2)), min_size=1, max_size=4).map(tuple)),
+    st.builds(Unsubscribe, ids, st.lists(topic_filters, min_size=1, max_size=4).map(tuple)),
     st.just(PingReq()),
     st.just(Disconnect()),
 )  # fmt: skip
@@ -106,13 +121,35 @@ def test_garbage_is_refused_or_waited_for_and_nothing_else(data: bytes) -> None:
         (framed(0x36, text("a") + b"\x00\x01"), "QoS 3"),
         (framed(0x32, text("a") + b"\x00\x00"), "packet id 0"),
         (framed(0x30, b"\x00\x02\xff\xfe"), "not UTF-8"),
+        (framed(0x30, text("a\0b")), "U\\+0000"),
+        (framed(0x30, text("")), "no topic to publish to"),
+        (framed(0x30, text("a/+/b")), "no topic to publish to"),
+        (framed(0x30, text("a/b=c+d")), "no topic to publish to"),
+        (framed(0x30, text("#")), "no topic to publish to"),
         (framed(0x80, b"\x00\x01" + text("a") + b"\x00"), "flags"),
         (framed(0x82, b"\x00\x01"), "filters"),
         (framed(0x82, b"\x00\x00" + text("a") + b"\x00"), "packet id"),
         (framed(0xA2, b"\x00\x01"), "filters"),
+        (framed(0x82, b"\x00\x01" + text("") + b"\x00"), "no topic filter"),
+        (framed(0x82, b"\x00\x01" + text("a/#/b") + b"\x00"), "no topic filter"),
+        (framed(0x82, b"\x00\x01" + text("a#") + b"\x00"), "no topic filter"),
+        (framed(0x82, b"\x00\x01" + text("a/b+/c") + b"\x00"), "no topic filter"),
+        (framed(0xA2, b"\x00\x01" + text("##")), "no topic filter"),
+        (framed(0x82, b"\x00\x01" + text("a")), "shorter than its fields"),
+        (framed(0x42, b"\x00\x01"), "flags"),
+        (framed(0xC1, b""), "flags"),
+        (framed(0xE3, b""), "flags"),
+        (framed(0x11, text("MQTT") + b"\x04\x02\x00\x3c" + text("c")), "flags"),
+        (framed(0x40, b"\x00\x01\x00"), "longer than its fields"),
+        (framed(0xC0, b"\x00"), "longer than its fields"),
+        (framed(0xE0, b"\x00"), "longer than its fields"),
+        (framed(0x10, text("MQTT") + b"\x04\x02\x00\x3c" + text("c") + b"\x00"), "longer than its fields"),
         (framed(0x20, b"\x00\x00"), "type 2"),
         (framed(0x10, text("MQTT") + b"\x04\x01\x00\x3c" + text("c")), "flags"),
         (framed(0x10, text("MQTT") + b"\x04\x40\x00\x3c" + text("c") + text("p")), "flags"),
+        (framed(0x10, text("MQTT") + b"\x04\x1e\x00\x3c" + text("c") + text("t") + text("")), "flags"),
+        (framed(0x10, text("MQTT") + b"\x04\x22\x00\x3c" + text("c")), "flags"),
+        (framed(0x10, text("MQTT") + b"\x04\x06\x00\x3c" + text("c") + text("t")), "shorter than its fields"),
     ],
 )
 def test_what_is_not_the_protocol_is_named(data: bytes, message: str) -> None:
@@ -121,21 +158,32 @@ def test_what_is_not_the_protocol_is_named(data: bytes, message: str) -> None:
 
 
 def test_a_packet_above_the_limit_is_refused_before_it_has_come() -> None:
-    fits = packets.publish(Publish("t", b"x" * (MAX_PACKET_BYTES - 3)))
+    fits = packets.publish(Publish("t", b"x" * (MAX_PACKET_BYTES - 7)))
+    assert len(fits) == MAX_PACKET_BYTES == 262_144
     assert len(PacketReader().feed(fits)) == 1
-    head = packets.publish(Publish("t", b"x" * (MAX_PACKET_BYTES - 2)))[:5]
+    head = packets.publish(Publish("t", b"x" * (MAX_PACKET_BYTES - 6)))[:5]
     with pytest.raises(ProtocolError, match="above the limit"):
         PacketReader().feed(head)
 
 
-def test_another_protocol_is_told_apart_from_garbage() -> None:
-    [packet] = PacketReader().feed(framed(0x10, text("MQTT") + b"\x05\x02\x00\x3c\x00" + text("c")))
+@pytest.mark.parametrize(
+    "body",
+    [
+        text("MQTT") + b"\x05\x02\x00\x3c\x00" + text("c"),
+        text("MQIsdp") + b"\x03\x02\x00\x3c" + text("c"),  # MQTT 3.1
+        text("MQTT") + b"\x84\x02\x00\x3c" + text("c"),  # a bridge of mosquitto
+    ],
+)
+def test_another_protocol_is_told_apart_from_garbage(body: bytes) -> None:
+    [packet] = PacketReader().feed(framed(0x10, body))
     assert isinstance(packet, Connect) and not packet.supported
 
 
-def test_a_will_is_skipped() -> None:
+def test_a_will_is_read() -> None:
     body = text("MQTT") + b"\x04\xc6\x00\x3c" + text("c") + text("will/topic") + text("bye") + text("u") + text("p")
-    assert PacketReader().feed(framed(0x10, body)) == [Connect("c", "u", "p", 60, True)]
+    assert PacketReader().feed(framed(0x10, body)) == [
+        Connect("c", "u", "p", 60, True, will=Publish("will/topic", b"bye"))
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ def refusal(
     if len(user) < 4 or user[0].lower() not in hosts or user[1] != device:
         return "the user name names another hub or device"
     # `?api-version=…&DeviceClientType=…`; older clients leave the question mark out.
-    if "api-version=" not in user[3]:
+    given = dict(pair.partition("=")[::2] for pair in user[3].removeprefix("?").split("&"))
+    if not given.get("api-version", "").strip():
         return "the user name names no api-version"
     module = modules.get(user[2])
     if module is None or packet.client_id != f"{device}/{module.id}":

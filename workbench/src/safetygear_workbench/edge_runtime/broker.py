@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from safetygear.clock import Clock
-from safetygear_workbench.edge_runtime import admission, packets, sas, topics
+from safetygear_workbench.edge_runtime import admission, dispatch, packets, sas, topics, twin_requests
 from safetygear_workbench.edge_runtime.condition_terms import RoutedMessage
 from safetygear_workbench.edge_runtime.connection import Connection
 from safetygear_workbench.edge_runtime.deployments import DEFAULT_TTL_S, Deployment, parse_deployment
@@ -20,16 +20,15 @@ from safetygear_workbench.edge_runtime.methods import MethodCalls, MethodResult
 from safetygear_workbench.edge_runtime.modules import InFlight, ModuleState, new_key
 from safetygear_workbench.edge_runtime.packets import Connect, Publish
 from safetygear_workbench.edge_runtime.queues import SinkQueue
-from safetygear_workbench.edge_runtime.routes import Route, Sink
+from safetygear_workbench.edge_runtime.routes import Route
 from safetygear_workbench.edge_runtime.site_layer import SiteLayer
 from safetygear_workbench.edge_runtime.store import Store, StoredMessage
-from safetygear_workbench.edge_runtime.twins import TwinTooLargeError
 from safetygear_workbench.edge_runtime.upstream import Upstream
 
 log = logging.getLogger(__name__)
 ACK_TIMEOUT_S = 30.0
 """edgeHub's MessageAckTimeoutSecs: after it, the message is sent again."""
-_NOT_AUTHORISED = 5
+_IDENTIFIER_REJECTED, _NOT_AUTHORISED = 2, 5
 _SUBSCRIPTION_REFUSED = 0x80
 
 
@@ -86,6 +85,8 @@ class EdgeBroker:
                 self._notify_desired(module, module.twin.replace_desired(self.site.over(module_id, desired)))
             self._save(module)
         for route in self.routes:
+            if route.caution:
+                log.warning("route %s: %s", route.name, route.caution)
             if not route.sink.is_upstream and route.sink.module not in self.modules:
                 log.warning("route %s goes to a module that is not deployed: %s", route.name, route.sink.module)
         self._store.save("manifest", manifest)
@@ -119,8 +120,8 @@ class EdgeBroker:
         if reason is None:
             return 0
         self.counts["refused"] += 1
-        log.warning("refusing %s: %s", packet.client_id[:80], reason)
-        return _NOT_AUTHORISED
+        log.warning("refusing %s: %s", packet.client_id[:80] or "an unnamed client", reason)
+        return _NOT_AUTHORISED if packet.client_id else _IDENTIFIER_REJECTED  # [MQTT-3.1.3-8]
 
     def opened(self, connection: Connection, packet: Connect) -> bool:
         module = self._module(connection)
@@ -128,7 +129,7 @@ class EdgeBroker:
             # edgeHub and IoT Hub keep the newest connection of an identity.
             self.counts["taken-over"] += 1
             self._detach(module).close("the same module connected again")
-        module.connection, module.clean_session = connection, packet.clean_session
+        module.connection, module.clean_session, module.will = connection, packet.clean_session, packet.will
         if packet.clean_session:
             module.subscriptions.clear()
             self._save(module)
@@ -138,13 +139,31 @@ class EdgeBroker:
         return bool(module.subscriptions)
 
     def started(self, connection: Connection) -> None:
-        self._deliver(self._module(connection))
+        if (module := self._holder(connection)) is not None:
+            self._deliver(module)
+
+    def disconnected(self, connection: Connection) -> None:
+        if (module := self._holder(connection)) is not None:
+            module.will = None
 
     def closed(self, connection: Connection) -> None:
-        module = self.modules.get(_module_id(connection))
-        if module is not None and module.connection is connection:
+        if (module := self._holder(connection)) is not None:
             self._detach(module)
             log.info("%s disconnected", module.id)
+            if module.will is not None:
+                self._leave(module, module.will)
+
+    def _holder(self, connection: Connection) -> ModuleState | None:
+        """The module whose connection this is; None where it is no longer deployed or has a newer one."""
+        module = self.modules.get(_module_id(connection))
+        return module if module is not None and module.connection is connection else None
+
+    def _leave(self, module: ModuleState, will: Publish) -> None:
+        """Send a will, as IoT Hub does: a message like any other, marked. It has to be on the module's own topic."""
+        if not topics.is_event(self.device, module.id, will.topic):
+            log.warning("%s left a will for %r, which is not its own", module.id, will.topic[:120])
+        elif not self._route(module, will, is_will=True):
+            log.warning("%s left a will whose properties fit into no topic", module.id)
 
     def _detach(self, module: ModuleState) -> Connection:
         connection, module.connection = module.connection, None
@@ -194,41 +213,35 @@ class EdgeBroker:
     def published(self, connection: Connection, packet: Publish) -> None:
         module = self._module(connection)
         if topics.is_event(self.device, module.id, packet.topic):
-            if not self._route(module, connection, packet):
+            module.counts["sent"] += 1
+            module.counts["sent-again"] += packet.dup
+            if not self._route(module, packet):
+                connection.close("its message has properties that fit into no topic once the receiver's are added")
                 return
         elif packet.topic.startswith("$iothub/twin/"):
             self._twin_request(module, connection, packet)
         elif packet.topic.startswith("$iothub/methods/res/"):
             status = packet.topic.removeprefix("$iothub/methods/res/").partition("/")[0]
-            self.methods.answered(topics.request_id(packet.topic), status, packet.payload)
+            self.methods.answered(connection, topics.request_id(packet.topic), status, packet.payload)
         else:
             connection.close(f"it published to {packet.topic[:120]!r}, which is not its own")
             return
         if packet.qos:
-            self._after_commit.append(lambda: connection.send(packets.puback(packet.packet_id)))
-            self._changed()
+            self.when_kept(lambda: connection.send(packets.puback(packet.packet_id)))
 
-    def _route(self, module: ModuleState, connection: Connection, packet: Publish) -> bool:
-        """Queue a message for its sinks. False where it can't be forwarded: then its sender's connection has ended."""
-        event = topics.parse_event(self.device, module.id, packet.topic)
+    def _route(self, module: ModuleState, packet: Publish, *, is_will: bool = False) -> bool:
+        """Queue a message for its sinks. False where its properties fit into no topic: then it is queued for none."""
+        marks = topics.marks(retain=packet.retain, dup=packet.dup, is_will=is_will)
+        event = topics.parse_event(self.device, module.id, packet.topic, marks)
         message = RoutedMessage(module.id, event.output, event.properties, event.system_properties, packet.payload)
-        module.counts["sent"] += 1
-        module.counts["sent-again"] += packet.dup
-        sinks: dict[Sink, Route] = {}
-        for route in self.routes:
-            # A message goes into a sink once, by the first of its routes in the order of priority, as in edgeHub.
-            if route.sink not in sinks and route.matches(message):
-                sinks[route.sink] = route
+        sinks = dispatch.sinks_of(self.routes, message)
         for sink in [sink for sink in sinks if not sink.is_upstream and sink.module not in self.modules]:
             del sinks[sink]
             self.counts["no-such-module"] += 1
         if not sinks:
             self.counts["unrouted"] += 1
-        heads = {sink: self._head(sink, event, module) for sink in sinks}
-        if any(
-            len(head.encode()) > packets.LONGEST_TOPIC_BYTES for sink, head in heads.items() if not sink.is_upstream
-        ):
-            connection.close("its message has properties that fit into no topic once the receiver's are added")
+        heads = {sink: dispatch.head_for(sink, event, self.device, module.id) for sink in sinks}
+        if not all(dispatch.fits(sink, head) for sink, head in heads.items()):
             return False
         for sink, route in sinks.items():
             expires_s = self._clock.now_s() + (route.time_to_live_s or self._default_ttl_s)
@@ -237,34 +250,14 @@ class EdgeBroker:
         self._changed()
         return True
 
-    def _head(self, sink: Sink, event: topics.Event, sender: ModuleState) -> str:
-        """What the sink needs beside the body: a module the topic, upstream who sent it and how."""
-        if not sink.is_upstream:
-            forwarded = topics.forwarded_properties(event, self.device, sender.id)
-            return topics.input_topic(self.device, sink.module, sink.input, forwarded)
-        return json.dumps({"module": sender.id, "output": event.output, "properties": event.properties,
-                           "systemProperties": event.system_properties})  # fmt: skip
-
     def _twin_request(self, module: ModuleState, connection: Connection, packet: Publish) -> None:
-        request_id = topics.request_id(packet.topic)
-        path = packet.topic.removeprefix("$iothub/twin/").partition("?")[0]
-        status, extra, body = 400, "", b""
-        if path.startswith("GET"):
-            status, body = 200, json.dumps(module.twin.as_json()).encode()
-        elif path.startswith("PATCH/properties/reported"):
-            try:
-                patch = json.loads(packet.payload)
-                if not isinstance(patch, dict):
-                    raise ValueError("a reported patch must be an object")  # noqa: TRY004  # the peer's value, not a type
-                status, extra = 204, f"&$version={module.twin.patch_reported(patch)}"
-                self._save(module)
-            except (ValueError, RecursionError) as exc:
-                code = 413 if isinstance(exc, TwinTooLargeError) else 400
-                status, body = code, json.dumps({"errorCode": code, "message": str(exc)}).encode()
-        answer = packets.publish(Publish(f"$iothub/twin/res/{status}/?$rid={request_id}{extra}", body))
-        if topics.granted_qos(module.subscriptions, topics.TWIN_RESPONSES) is not None:
-            self._after_commit.append(lambda: connection.send(answer))
-            self._changed()
+        before = module.twin.reported
+        answer = twin_requests.answer(module.twin, packet.topic, packet.payload)
+        if module.twin.reported is not before:
+            self._save(module)
+        if answer is not None and topics.granted_qos(module.subscriptions, answer.topic) is not None:
+            data = packets.publish(answer)
+            self.when_kept(lambda: connection.send(data))
 
     # Delivery
 
@@ -345,8 +338,7 @@ class EdgeBroker:
             topic = f"$iothub/twin/PATCH/properties/desired/?$version={notification['$version']}"
             connection, data = module.connection, packets.publish(Publish(topic, json.dumps(notification).encode()))
             # Told before it is kept, the module would know a version that a killed hub has forgotten.
-            self._after_commit.append(lambda: connection.send(data))
-            self._changed()
+            self.when_kept(lambda: connection.send(data))
 
     async def invoke(
         self, module_id: str, name: str, payload: Any, *, response_timeout_s: float, connect_timeout_s: float
@@ -357,7 +349,7 @@ class EdgeBroker:
             module = self.modules.get(module_id)
             if (
                 module is None
-                or topics.granted_qos(module.subscriptions, topics.METHODS + quote(name, safe="")) is None
+                or topics.granted_qos(module.subscriptions, f"{topics.METHODS}{quote(name, safe='')}/") is None
             ):
                 return None
             return module.connection
@@ -374,11 +366,15 @@ class EdgeBroker:
         self._unsaved.add(module.id)
         self._changed()
 
-    async def committed(self) -> None:
-        """Return when everything that was changed so far is kept: before an answer says that it is."""
-        kept = asyncio.Event()
-        self._after_commit.append(kept.set)
+    def when_kept(self, action: Callable[[], None]) -> None:
+        """Do `action` once everything that was changed so far is kept: before an answer says that it is."""
+        self._after_commit.append(action)
         self._changed()
+
+    async def committed(self) -> None:
+        """Return when everything that was changed so far is kept."""
+        kept = asyncio.Event()
+        self.when_kept(kept.set)
         await kept.wait()
 
     def _changed(self) -> None:
@@ -401,7 +397,7 @@ class EdgeBroker:
         """End every connection and write what is left. After a failure of the store nothing is written."""
         for module in self.modules.values():
             if module.connection is not None:
-                module.connection.close("the hub is stopping")
+                self._detach(module).close("the hub is stopping")
         if self._store.failure is None:
             self._commit()
         self.upstream.close()

@@ -74,6 +74,11 @@ class Expression:
 
     kind: Kind
     of: Callable[[RoutedMessage], Value]
+    lacked_by: Callable[[RoutedMessage], bool] = lambda _: False
+    """Whether it is a field that the message's body, which is JSON, does not have."""
+
+
+_ABSENT = object()
 
 
 WORDS: dict[Kind, str] = {
@@ -145,7 +150,7 @@ def reference(text: str) -> Expression:
         value = message.property(own)
         return found.of(message) if value is UNDEFINED else value
 
-    return Expression(found.kind, look)
+    return Expression(found.kind, look, lambda m: m.property(own) is UNDEFINED and found.lacked_by(m))
 
 
 def _in_system(name: str) -> Expression:
@@ -156,23 +161,29 @@ def _in_system(name: str) -> Expression:
 def _in_body(name: str) -> Expression:
     path = [part for part in re.split(r"[.\[\]]", name)[1:] if part]
 
-    def look(message: RoutedMessage) -> Value:
+    def find(message: RoutedMessage) -> Value:
         value = message.json_body
+        if not isinstance(value, dict):
+            return UNDEFINED  # edgeHub reads a body that is an object
         for part in path:
             if isinstance(value, dict) and part in value:
                 value = value[part]
             elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
                 value = value[int(part)]
             else:
-                return UNDEFINED
-        if isinstance(value, dict | list):
+                return _ABSENT
+        return value
+
+    def look(message: RoutedMessage) -> Value:
+        value = find(message)
+        if value is _ABSENT or isinstance(value, dict | list):
             return UNDEFINED
         try:
             return float(value) if is_number(value) else value
         except OverflowError:
             return UNDEFINED
 
-    return Expression("any", look)
+    return Expression("any", look, lambda message: find(message) is _ABSENT)
 
 
 def called(name: str, function: Callable[..., Value], arguments: list[Expression]) -> Callable[[RoutedMessage], Value]:
@@ -191,9 +202,12 @@ def called(name: str, function: Callable[..., Value], arguments: list[Expression
 def compared(sign: str, left: Expression, right: Expression) -> Expression:
     _refuse_unlike(sign, left, right)
     test = _COMPARISONS[sign]
+    with_null = "null" in (left.kind, right.kind)
 
     def run(message: RoutedMessage) -> Value:
         a, b = left.of(message), right.of(message)
+        if with_null and (left.lacked_by(message) or right.lacked_by(message)):
+            a = b = None  # edgeHub takes a field that the body lacks for null
         if a is UNDEFINED or b is UNDEFINED:
             return UNDEFINED
         if type(a) is not type(b) and not (a is None or b is None):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from typing import Protocol
 
 from safetygear_workbench.edge_runtime import packets
@@ -15,6 +16,10 @@ log = logging.getLogger(__name__)
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 MAX_UNSENT_BYTES = 4 * 1024 * 1024
 """A client that does not read what it asked for loses its connection, not the hub its memory."""
+CONNECT_TIMEOUT_S = 60.0
+"""edgeHub's ConnectArrivalTimeout: however slowly the bytes of a CONNECT come, it has to be there by then."""
+LONGEST_SILENCE_S = 600.0
+"""edgeHub's MaxKeepAliveTimeout, which holds for who asks for a longer keep-alive, or for none."""
 
 
 class Broker(Protocol):
@@ -27,7 +32,9 @@ class Broker(Protocol):
     def acknowledged(self, connection: Connection, packet_id: int) -> None: ...
     def subscribed(self, connection: Connection, topic: str, qos: int) -> int: ...
     def unsubscribed(self, connection: Connection, topic: str) -> None: ...
+    def disconnected(self, connection: Connection) -> None: ...
     def closed(self, connection: Connection) -> None: ...
+    def when_kept(self, action: Callable[[], None]) -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -38,7 +45,7 @@ class Connection(asyncio.Protocol):
         self._reader = PacketReader()
         self._transport: asyncio.Transport | None = None
         self._socket: socket.socket | None = None
-        self._keep_alive_s = 60.0
+        self._silence_limit_s = LONGEST_SILENCE_S
         self._last_heard_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._next_packet_id = 0
@@ -53,7 +60,7 @@ class Connection(asyncio.Protocol):
         if raw is not None:
             self._socket = raw
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._watch_keep_alive()
+        self._timer = asyncio.get_running_loop().call_later(CONNECT_TIMEOUT_S, self._connect_too_late)
 
     def data_received(self, data: bytes) -> None:
         self._last_heard_s = asyncio.get_running_loop().time()
@@ -116,15 +123,15 @@ class Connection(asyncio.Protocol):
                 self._broker.acknowledged(self, packet_id)
             case packets.Subscribe(packet_id, filters):
                 codes = tuple(self._broker.subscribed(self, topic, qos) for topic, qos in filters)
-                self.send(packets.suback(packet_id, codes))
-                self._broker.started(self)
+                self._broker.when_kept(lambda: self._subscribed(packets.suback(packet_id, codes)))
             case packets.Unsubscribe(packet_id, names):
                 for topic in names:
                     self._broker.unsubscribed(self, topic)
-                self.send(packets.unsuback(packet_id))
+                self._broker.when_kept(lambda: self.send(packets.unsuback(packet_id)))
             case packets.PingReq():
                 self.send(packets.pingresp())
             case packets.Disconnect():
+                self._broker.disconnected(self)
                 if self._transport is not None:
                     self._transport.close()
 
@@ -138,22 +145,27 @@ class Connection(asyncio.Protocol):
                 self._transport.close()
             return
         self.client_id = packet.client_id
-        self._keep_alive_s = float(packet.keep_alive_s)
+        self._silence_limit_s = min(packet.keep_alive_s * 1.5 or LONGEST_SILENCE_S, LONGEST_SILENCE_S)
         if self._timer is not None:
             self._timer.cancel()
-            self._watch_keep_alive()
+        self._watch_keep_alive()
         present = self._broker.opened(self, packet)
         self.send(packets.connack(0, session_present=present))
         self._broker.started(self)
 
+    def _subscribed(self, answer: bytes) -> None:
+        """The client never asks again: what it is told to have subscribed must outlive the hub."""
+        self.send(answer)
+        self._broker.started(self)
+
+    def _connect_too_late(self) -> None:
+        self.close(f"no CONNECT within {CONNECT_TIMEOUT_S:.0f} s")
+
     def _watch_keep_alive(self) -> None:
-        """MQTT 3.1.2.10: silence for one and a half keep-alives ends the connection; 0 means never."""
+        """MQTT 3.1.2.10: silence for one and a half keep-alives ends the connection."""
         loop = asyncio.get_running_loop()
-        if self._last_heard_s == 0.0:
-            self._last_heard_s = loop.time()
-        limit_s = self._keep_alive_s * 1.5 or 3600.0
         silent_s = loop.time() - self._last_heard_s
-        if silent_s > limit_s and self._keep_alive_s:
+        if silent_s > self._silence_limit_s:
             self.close(f"silent for {silent_s:.0f} s")
             return
-        self._timer = loop.call_later(max(1.0, limit_s - silent_s), self._watch_keep_alive)
+        self._timer = loop.call_later(max(1.0, self._silence_limit_s - silent_s), self._watch_keep_alive)

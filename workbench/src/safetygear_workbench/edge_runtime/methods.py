@@ -29,15 +29,16 @@ class MethodCalls:
     """The calls that are under way."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, asyncio.Future[tuple[int, Any]]] = {}
+        self._waiting: dict[str, tuple[str, asyncio.Future[tuple[int, Any]]]] = {}
+        """By request id: the client that was asked, and where its answer goes."""
 
-    def answered(self, request_id: str, status: str, payload: bytes) -> None:
-        """A module has published an answer; one nobody waits for is ignored."""
-        future = self._waiting.pop(request_id, None)
-        if future is None or future.done():
+    def answered(self, connection: Connection, request_id: str, status: str, payload: bytes) -> None:
+        """A module has published an answer; a second one, or one that nobody asked it for, is ignored."""
+        asked, future = self._waiting.get(request_id, ("", None))
+        if future is None or future.done() or asked != connection.client_id:
             return
         try:
-            future.set_result((int(status), json.loads(payload or b"null")))
+            future.set_result((int(status), json.loads(payload or b"null", parse_constant=_refused)))
         except (ValueError, RecursionError) as exc:
             future.set_exception(ValueError(str(exc)))
 
@@ -57,7 +58,8 @@ class MethodCalls:
                 return MethodResult(404, {"Message": "ErrorCode:DeviceNotOnline;the module is not connected"})
             await asyncio.sleep(_LOOK_EVERY_S)
         request_id = uuid.uuid4().hex
-        future = self._waiting[request_id] = loop.create_future()
+        future: asyncio.Future[tuple[int, Any]] = loop.create_future()
+        self._waiting[request_id] = (connection.client_id, future)
         topic = f"$iothub/methods/POST/{quote(name, safe='')}/?$rid={request_id}"
         connection.send(packets.publish(Publish(topic, json.dumps(payload).encode())))
         try:
@@ -69,3 +71,7 @@ class MethodCalls:
         finally:
             self._waiting.pop(request_id, None)
         return MethodResult(200, {"status": status, "payload": body})
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from safetygear_workbench.edge_runtime.connection import Connection
+from safetygear_workbench.edge_runtime.packets import Publish
 from safetygear_workbench.edge_runtime.queues import SinkQueue
 from safetygear_workbench.edge_runtime.store import StoredMessage
 from safetygear_workbench.edge_runtime.twins import TwinDocument
@@ -44,6 +45,8 @@ class ModuleState:
     token_expiry_s: int = 0
     clean_session: bool = False
     """The present connection's subscriptions end with it."""
+    will: Publish | None = None
+    """What the present connection leaves if it ends without a DISCONNECT."""
     counts: Counter[str] = field(default_factory=Counter)
 
     @classmethod

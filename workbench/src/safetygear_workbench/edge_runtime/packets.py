@@ -10,14 +10,24 @@ from dataclasses import dataclass
 
 _CONNECT, _CONNACK, _PUBLISH, _PUBACK, _SUBSCRIBE, _SUBACK, _UNSUBSCRIBE, _UNSUBACK = 1, 2, 3, 4, 8, 9, 10, 11
 _PINGREQ, _PINGRESP, _DISCONNECT = 12, 13, 14
-MAX_PACKET_BYTES = 262144 + 64
-"""edgeHub's 256 KiB for topic and payload, and the packet's own header."""
+MAX_PACKET_BYTES = 256 * 1024
+"""edgeHub's MaxInboundMessageSize: all of a packet, its fixed header too."""
 LONGEST_TOPIC_BYTES = 0xFFFF
 """MQTT's texts begin with a length of two bytes."""
 
 
 class ProtocolError(Exception):
     """The peer sent something that is not this protocol; the connection has to end."""
+
+
+@dataclass(frozen=True)
+class Publish:
+    topic: str
+    payload: bytes
+    qos: int = 0
+    packet_id: int = 0
+    dup: bool = False
+    retain: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,15 +39,8 @@ class Connect:
     clean_session: bool
     supported: bool = True
     """False: another protocol name or level than MQTT 3.1.1."""
-
-
-@dataclass(frozen=True)
-class Publish:
-    topic: str
-    payload: bytes
-    qos: int = 0
-    packet_id: int = 0
-    dup: bool = False
+    will: Publish | None = None
+    """What is to be published if the client goes without a DISCONNECT."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,8 @@ class PacketReader:
         position = 0
         while (head := _fixed_header(self._buffer, position)) is not None:
             start, length = head
-            if length > self._max_packet_bytes:
-                raise ProtocolError(f"a packet of {length} bytes is above the limit of {self._max_packet_bytes}")
+            if (size := start - position + length) > self._max_packet_bytes:
+                raise ProtocolError(f"a packet of {size} bytes is above the limit of {self._max_packet_bytes}")
             if len(self._buffer) < start + length:
                 break
             packets.append(_parse(self._buffer[position], bytes(self._buffer[start : start + length])))
@@ -95,7 +98,7 @@ class PacketReader:
 
 
 def connack(return_code: int, *, session_present: bool = False) -> bytes:
-    """Return codes: 0 accepted, 1 protocol level, 3 unavailable, 5 not authorised."""
+    """Return codes: 0 accepted, 1 protocol level, 2 client id, 3 unavailable, 5 not authorised."""
     return bytes((_CONNACK << 4, 2, 1 if session_present and return_code == 0 else 0, return_code))
 
 
@@ -105,7 +108,7 @@ def publish(packet: Publish) -> bytes:
     if len(topic) > LONGEST_TOPIC_BYTES:
         raise ProtocolError(f"a topic of {len(topic)} bytes is above MQTT's limit")
     ident = struct.pack("!H", packet.packet_id) if packet.qos else b""
-    first = _PUBLISH << 4 | (8 if packet.dup else 0) | packet.qos << 1
+    first = _PUBLISH << 4 | (8 if packet.dup else 0) | packet.qos << 1 | packet.retain
     length = 2 + len(topic) + len(ident) + len(packet.payload)
     return b"".join((bytes((first,)), _length(length), struct.pack("!H", len(topic)), topic, ident, packet.payload))
 
@@ -177,16 +180,32 @@ class _Body:
 
     def text(self) -> str:
         try:
-            return self.binary().decode()
+            value = self.binary().decode()
         except UnicodeDecodeError as exc:
             raise ProtocolError("a string is not UTF-8") from exc
+        if "\0" in value:
+            raise ProtocolError("a string has the character U+0000")  # [MQTT-1.5.3-2]
+        return value
 
     def rest(self) -> bytes:
         return self.take(len(self._data) - self._at)
 
 
+_FLAGS = {1: 0, 4: 0, 8: 2, 10: 2, 12: 0, 14: 0}
+"""The fixed flags of the packets that a client sends; PUBLISH has its own."""
+
+
 def _parse(first: int, data: bytes) -> Packet:
     kind, flags, body = first >> 4, first & 0x0F, _Body(data)
+    if flags != _FLAGS.get(kind, flags):
+        raise ProtocolError(f"packet type {kind} has flags {flags}, which it can't have")  # [MQTT-2.2.2-2]
+    packet = _parse_body(kind, flags, body)
+    if body.more:
+        raise ProtocolError("a packet is longer than its fields")
+    return packet
+
+
+def _parse_body(kind: int, flags: int, body: _Body) -> Packet:
     match kind:
         case 1:  # CONNECT
             return _parse_connect(body)
@@ -194,24 +213,24 @@ def _parse(first: int, data: bytes) -> Packet:
             qos = flags >> 1 & 3
             if qos > 1:
                 raise ProtocolError(f"QoS {qos} is not offered")  # IoT Hub closes the connection, too
-            topic = body.text()
+            topic = _topic_name(body.text())
             packet_id = body.u16() if qos else 0
             if qos and packet_id == 0:
                 raise ProtocolError("packet id 0 is not allowed")
-            return Publish(topic, body.rest(), qos, packet_id, bool(flags & 8))
+            return Publish(topic, body.rest(), qos, packet_id, bool(flags & 8), bool(flags & 1))
         case 4:  # PUBACK
             return PubAck(body.u16())
         case 8:  # SUBSCRIBE
-            packet_id, filters = _filters_follow(body, flags), []
+            packet_id, filters = _filters_follow(body), []
             while body.more:
-                filters.append((body.text(), body.byte()))
+                filters.append((_topic_filter(body.text()), body.byte()))
                 if filters[-1][1] > 2:
                     raise ProtocolError(f"a filter has QoS {filters[-1][1]}")  # [MQTT-3.8.3-4]
             return Subscribe(packet_id, tuple(filters))
         case 10:  # UNSUBSCRIBE
-            packet_id, names = _filters_follow(body, flags), []
+            packet_id, names = _filters_follow(body), []
             while body.more:
-                names.append(body.text())
+                names.append(_topic_filter(body.text()))
             return Unsubscribe(packet_id, tuple(names))
         case 12:
             return PingReq()
@@ -221,24 +240,39 @@ def _parse(first: int, data: bytes) -> Packet:
             raise ProtocolError(f"packet type {kind} is not one a client sends here")
 
 
-def _filters_follow(body: _Body, flags: int) -> int:
-    """The packet id of a SUBSCRIBE or UNSUBSCRIBE; [MQTT-3.8.1-1], [MQTT-3.8.3-3]: fixed flags, at least one filter."""
+def _topic_name(text: str) -> str:
+    """[MQTT-3.3.2-2], [MQTT-4.7.3-1]: edgeHub, too, ends a connection that publishes to wildcards or to nothing."""
+    if not text or "#" in text or "+" in text:
+        raise ProtocolError(f"{text[:120]!r} is no topic to publish to")
+    return text
+
+
+def _topic_filter(text: str) -> str:
+    """[MQTT-4.7.1-2], [MQTT-4.7.1-3], [MQTT-4.7.3-1]: a wildcard is a whole level, and `#` the last."""
+    levels = text.split("/")
+    if not text or "#" in levels[:-1] or any(level not in ("#", "+") and set(level) & set("#+") for level in levels):
+        raise ProtocolError(f"{text[:120]!r} is no topic filter")
+    return text
+
+
+def _filters_follow(body: _Body) -> int:
+    """The packet id of a SUBSCRIBE or UNSUBSCRIBE; [MQTT-2.3.1-1], [MQTT-3.8.3-3]: at least one filter."""
     packet_id = body.u16()
-    if flags != 2 or packet_id == 0 or not body.more:
-        raise ProtocolError("a (un)subscription without packet id, flags or filters as they must be")
+    if packet_id == 0 or not body.more:
+        raise ProtocolError("a (un)subscription without packet id or filters as they must be")
     return packet_id
 
 
 def _parse_connect(body: _Body) -> Connect:
     name, level = body.binary(), body.byte()
     if (name, level) != (b"MQTT", 4):
+        body.rest()
         return Connect("", "", "", 0, True, supported=False)
     flags, keep_alive_s, client_id = body.byte(), body.u16(), body.text()
-    if flags & 1 or (flags & 0x40 and not flags & 0x80):
+    has_will, will_qos = bool(flags & 4), flags >> 3 & 3
+    if flags & 1 or (flags & 0x40 and not flags & 0x80) or will_qos > 2 or (flags & 0x38 and not has_will):
         raise ProtocolError("CONNECT's flags are not allowed together")
-    if flags & 4:  # a will, which edgeHub ignores
-        body.binary()
-        body.binary()
+    will = Publish(body.text(), body.binary(), will_qos, retain=bool(flags & 0x20)) if has_will else None
     username = body.text() if flags & 0x80 else ""
     password = body.text() if flags & 0x40 else ""
-    return Connect(client_id, username, password, keep_alive_s, bool(flags & 2))
+    return Connect(client_id, username, password, keep_alive_s, bool(flags & 2), will=will)

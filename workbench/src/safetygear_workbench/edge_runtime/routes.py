@@ -25,6 +25,11 @@ _ROUTE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _ENDPOINT = re.compile(r"^/?modules/(?P<module>[^/]+)/inputs/(?P<input>[^/]+)/?$", re.IGNORECASE)
+_DEFINED_IN_BODY = re.compile(r"\bis_(?:defined|null)\s*\(\s*\{?\$body\b", re.IGNORECASE)
+_CAUTION = (
+    "edgeHub takes a field that the body lacks for null: to it, is_defined holds for every field, and is_null can't be "
+    "relied on; write $body.… != null, or = null"
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Route:
     condition: Callable[[RoutedMessage], bool] | None = None
     priority: int = DEFAULT_PRIORITY
     time_to_live_s: float | None = None
+    caution: str = ""
+    """Where the condition means something else to edgeHub than to Microsoft's description of the language: what."""
 
     def matches(self, message: RoutedMessage) -> bool:
         path = f"/messages/modules/{message.module}/outputs/{message.output}/"
@@ -89,7 +96,8 @@ def parse_route(name: str, value: Any) -> Route:
         condition = parse_condition(match["condition"]) if match["condition"] else None
     except ConditionError as exc:
         raise UserError(f"route {name}: {exc}.", hint="See the IoT Hub routing query syntax.") from exc
-    return Route(name, sink, _source(name, match["source"]), condition, priority, ttl or None)
+    caution = _CAUTION if match["condition"] and _DEFINED_IN_BODY.search(match["condition"]) else ""
+    return Route(name, sink, _source(name, match["source"]), condition, priority, ttl or None, caution)
 
 
 def parse_routes(hub_desired: Mapping[str, Any]) -> tuple[Route, ...]:

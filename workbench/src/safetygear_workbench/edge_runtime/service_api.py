@@ -1,6 +1,6 @@
-"""IoT Hub's REST paths for twins and direct methods, so that the real service clients work against the stand-in.
+"""IoT Hub's REST paths for twins, direct methods and module identities: the real service clients work with them.
 
-Source: Microsoft, "IoT Hub service REST API" (twins, module methods), and what azure-iot-hub 2.7 sends.
+Source: Microsoft, "IoT Hub service REST API" (twins, module methods, modules), and what azure-iot-hub 2.7 sends.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ KEY_NAME = "iothubowner"
 MAX_TIMEOUT_S = 300
 MAX_PAYLOAD_BYTES = 128 * 1024
 MAX_METHOD_NAME = 1000
+_NEVER = "0001-01-01T00:00:00"
+"""What IoT Hub says of a time that it does not know."""
 
 
 def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.Application:
@@ -61,6 +63,33 @@ def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.
             "tags": {},
             "properties": {"desired": desired, "reported": module.twin.reported},
         }
+
+    def identity_json(module: ModuleState) -> dict[str, Any]:
+        return {
+            "deviceId": broker.device,
+            "moduleId": module.id,
+            "managedBy": "IotEdge",
+            "generationId": module.generation_id,
+            "etag": f'"{module.generation_id}"',
+            "connectionState": "Connected" if module.connection is not None else "Disconnected",
+            "connectionStateUpdatedTime": _NEVER,
+            "lastActivityTime": _NEVER,
+            "cloudToDeviceMessageCount": 0,
+            # A hub has two keys, to change one after the other; here one is both.
+            "authentication": {
+                "type": "sas",
+                "symmetricKey": {"primaryKey": module.key, "secondaryKey": module.key},
+                "x509Thumbprint": {"primaryThumbprint": None, "secondaryThumbprint": None},
+            },
+        }
+
+    async def get_identity(request: web.Request) -> web.Response:
+        return web.json_response(identity_json(find(request)))
+
+    async def get_identities(request: web.Request) -> web.Response:
+        if request.match_info["device"] != broker.device:
+            raise web.HTTPNotFound(text=_message("DeviceNotFound", "no such device"), content_type="application/json")
+        return web.json_response([identity_json(module) for module in broker.modules.values()])
 
     async def get_twin(request: web.Request) -> web.Response:
         return web.json_response(twin_json(find(request)))
@@ -113,6 +142,8 @@ def service_app(broker: EdgeBroker, hosts: frozenset[str], clock: Clock) -> web.
     app.router.add_patch(twin, change_twin)
     app.router.add_put(twin, change_twin)
     app.router.add_post(f"{twin}/methods", call_method)
+    app.router.add_get("/devices/{device}/modules", get_identities)
+    app.router.add_get("/devices/{device}/modules/{module}", get_identity)
     return app
 
 

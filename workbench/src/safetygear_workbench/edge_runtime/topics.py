@@ -74,9 +74,19 @@ def _covers(topic_filter: str, topic: str) -> bool:
     return len(wanted) == len(levels) and all(want in ("+", level) for want, level in zip(wanted, levels, strict=True))
 
 
-def parse_event(device: str, module: str, topic: str) -> Event:
-    """The event a module publishes on its own topic."""
-    wire = parse_properties(topic[len(events_prefix(device, module)) :])
+def marks(*, retain: bool, dup: bool, is_will: bool) -> dict[str, str]:
+    """What becomes of MQTT's flags: IoT Hub and edgeHub keep no message for later, they tell of it in a property."""
+    values = {
+        "mqtt-retain": "true" if retain else "",
+        "mqtt-dup": "true" if dup else "",
+        "iothub-MessageType": "Will" if is_will else "",
+    }
+    return {name: value for name, value in values.items() if value}
+
+
+def parse_event(device: str, module: str, topic: str, marked: Mapping[str, str] | None = None) -> Event:
+    """The event a module publishes on its own topic; `marked`: application properties that the hub adds."""
+    wire = parse_properties(topic[len(events_prefix(device, module)) :]) | dict(marked or {})
     system = {_SYSTEM_NAMES[key]: value for key, value in wire.items() if key in _SYSTEM_NAMES}
     system |= {"connectionDeviceId": device, "connectionModuleId": module}
     application = {key: value for key, value in wire.items() if not key.startswith("$.")}
