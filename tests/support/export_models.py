@@ -73,6 +73,10 @@ class Export:
     sizes_input: bool = False
     mask_input: bool = False
     """pixel_mask beside the picture: boxes are where they should be only while it is 1 everywhere."""
+    paddle_inputs: bool = False
+    """im_shape and scale_factor beside the picture: the last four of six numbers are multiplied with their quotient."""
+    weights: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    """Shapes of weights by their names, which take no part."""
     metadata: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """Beside the model; labels.txt unless the metadata has the names."""
@@ -246,17 +250,26 @@ def rt_detr(boxes: Sequence[Box], place: Callable[[Box], tuple[float, float, flo
     )
 
 
-def rf_detr(boxes: Sequence[Box], *, spare: int = 1) -> Export:
+RF_DETR_NUMBERS = {
+    "rfdetr_inference": '{"schema_version": 1, "class_id_to_name": {"0": "person", "1": "helmet", "2": "vest"}}'
+}
+"""export/_runtime/metadata.py of rfdetr, shortened."""
+
+
+def rf_detr(boxes: Sequence[Box], *, spare: int = 1, before: int = 0, said: bool = True) -> Export:
     """rfdetr, models/postprocess.py: dets (1, 300, 4) centre and size in 0..1; labels (1, 300, C) logits.
 
-    `spare`: places behind the classes, for no object.
+    `spare`: places behind the classes, for no object; `before`: such as older releases leave before them. `said`: the
+    metadata have the numbers, as those of late releases do.
     """
     place = _rows([centre_and_size(stretched(box, (1, 1))) for box in boxes], 300)
-    logits = np.full((1, 300, len(LABELS) + spare), -9.0, np.float32)
+    logits = np.full((1, 300, before + len(LABELS) + spare), -9.0, np.float32)
     for row, box in enumerate(boxes):
-        logits[0, row, box.label] = _logit(box.score)
+        logits[0, row, before + box.label] = _logit(box.score)
     return Export(
-        [Output("dets", [Part(place, 1)]), Output("labels", [Part(logits, 10, signed=True)])], input_name="input"
+        [Output("dets", [Part(place, 1)]), Output("labels", [Part(logits, 10, signed=True)])],
+        input_name="input",
+        metadata=RF_DETR_NUMBERS if said else {},
     )
 
 
@@ -402,6 +415,15 @@ def _graph(export: Export, precision: Precision) -> bytes:
             helper.make_node("Concat", ["size", "size"], ["twice"], axis=1),
             helper.make_node("Unsqueeze", ["twice", "middle"], ["corners"]),
         ]
+    if export.paddle_inputs:
+        inputs += [(name, TensorProto.FLOAT, [1, 2]) for name in ("im_shape", "scale_factor")]
+        constants["turned"], constants["ones"] = np.array([1, 0], np.int64), np.ones((1, 2), np.float32)
+        nodes += [
+            helper.make_node("Div", ["im_shape", "scale_factor"], ["sides"]),
+            helper.make_node("Gather", ["sides", "turned"], ["size"], axis=1),
+            helper.make_node("Concat", ["ones", "size", "size"], ["corners"], axis=1),
+        ]
+    constants |= {name: np.zeros(shape, np.float32) for name, shape in export.weights.items()}
     if export.mask_input:
         inputs.append(("pixel_mask", TensorProto.INT64, ["batch_size", "height", "width"]))
         nodes += [

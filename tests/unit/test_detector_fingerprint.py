@@ -28,6 +28,7 @@ S1_OUTPUTS = (
 )
 IMAGES = tensor("images", 1, 3, 64, 64)
 YOLOX_ROWS = tensor("output", 1, 84, 7)
+RF_DETR_NUMBERS = '{"class_id_to_name": {"0": "helmet", "1": "vest"}}'
 DETECT = {"task": "detect", "stride": "32", "names": "{0: 'helmet', 1: 'vest'}", "imgsz": "[64, 64]"}
 
 
@@ -53,7 +54,12 @@ def take(signature: Signature, settings: ModelSettings | None = None) -> Format:
         (of(IMAGES, tensor("output0", 1, 6, "anchors")), "ultralytics", "4 + 2 values"),
         (of(IMAGES, tensor("output0", 1, 300, 6)), "ultralytics-end2end", "corners, score and class"),
         (of(IMAGES, YOLOX_ROWS, stride="32", names="a,b"), "yolov5", "as YOLOv5 writes them"),
-        (of(IMAGES, tensor("dets", 1, 300, 4), tensor("labels", 1, 300, 3)), "rf-detr", "outputs dets"),
+        (of(IMAGES, tensor("dets", 1, 300, 4), tensor("labels", 1, 300, 2)), "rf-detr", "outputs dets"),
+        (
+            of(IMAGES, tensor("dets", 1, 300, 4), tensor("labels", 1, 300, 3), rfdetr_inference=RF_DETR_NUMBERS),
+            "rf-detr",
+            "class numbers by the metadata entry rfdetr_inference",
+        ),
     ],
 )
 def test_what_is_recognised(signature: Signature, name: str, why: str) -> None:
@@ -80,6 +86,13 @@ def test_what_is_recognised(signature: Signature, name: str, why: str) -> None:
                 ("classify", "task = classify: this is a classifier"),
             ]
         ),
+        # Its numbers begin with 0 or with 1, and no class is the last place or the first.
+        (
+            of(IMAGES, tensor("dets", 1, 300, 4), tensor("labels", 1, 300, 3)),
+            "model-ambiguous",
+            "is helmet is ambiguous",
+        ),
+        (of(IMAGES, tensor("dets", 1, 300, 4), tensor("labels", 1, 300, "C")), "model-refused", "a fixed number"),
         # MMDeploy's names are those of RF-DETR.
         (of(IMAGES, tensor("dets", 1, 300, 5), tensor("labels", 1, 300)), "model-unknown", "is not known"),
         (

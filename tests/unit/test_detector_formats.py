@@ -22,6 +22,7 @@ from safetygear_inference.detectors.fingerprint import fingerprint
 from safetygear_inference.detectors.settings import ModelSettings
 from safetygear_inference.detectors.signature import Signature, Tensor
 from support import export_models as exports
+from support import more_exports as more
 from support.export_models import LABELS, PICTURE, SIDE, Box, Export, Output, Part, Precision
 from support.pictures import plain
 
@@ -99,6 +100,11 @@ CASES: dict[str, Case] = {
         lambda boxes: exports.hugging_face(boxes, no_object=False), True, share_step, 20 / 255 / 4
     ),
     "tf-object-detection": Case(exports.tf_object_detection, True, share_step),
+    "torchvision": Case(more.torchvision, True, share_step),
+    "mmdeploy": Case(more.mmdeploy, True, share_step),
+    "paddle-detection": Case(more.paddle_detection, True, share_step),
+    "yolo-nas": Case(more.yolo_nas, True, px_step),
+    "yolo-nas flat": Case(lambda boxes: more.yolo_nas(boxes, flat=True), True, px_step),
 }
 
 
@@ -166,6 +172,10 @@ IMAGENET = tuple(
         ("hugging-face DETR", IMAGENET, None),
         ("hugging-face RT-DETR", UNIT, None),
         ("tf-object-detection", (RED, GREEN, BLUE), None),
+        ("torchvision", UNIT, None),
+        ("mmdeploy", IMAGENET[::-1], None),
+        ("paddle-detection", UNIT, None),
+        ("yolo-nas", (RED, GREEN, BLUE), 114),
     ],
 )
 def test_the_network_is_fed_as_the_exporter_says(
@@ -201,6 +211,10 @@ def test_no_numbers_are_no_empty_result(tmp_path: Path, name: str) -> None:
         (exports.automl, 0),
         (exports.rt_detr, 0),
         (exports.tf_object_detection, 0),
+        (more.torchvision, 0),
+        (more.mmdeploy, 0),
+        (more.paddle_detection, 0),
+        (more.yolo_nas, 0),
         (lambda boxes: exports.automl(boxes, background=True), -1),
         (exports.tf_object_detection, -1),
     ],

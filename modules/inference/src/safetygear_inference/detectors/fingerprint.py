@@ -13,12 +13,17 @@ from safetygear_inference.detectors.decode import (
     custom_vision_compact,
     custom_vision_compact_s1,
     hugging_face,
+    mmdeploy,
+    paddle_detection,
     rf_detr,
     rt_detr,
     tf_object_detection,
+    tflite_detection,
+    torchvision,
     ultralytics,
     ultralytics_end2end,
     ultralytics_rt_detr,
+    yolo_nas,
     yolov5,
     yolov7_end2end,
     yolox,
@@ -38,7 +43,12 @@ RULES: Final[tuple[FormatRule, ...]] = (
     rt_detr,
     hugging_face,
     rf_detr,
+    mmdeploy,
+    paddle_detection,
+    yolo_nas,
+    torchvision,
     tf_object_detection,
+    tflite_detection,
     ultralytics,
     ultralytics_end2end,
     ultralytics_rt_detr,
@@ -46,7 +56,7 @@ RULES: Final[tuple[FormatRule, ...]] = (
     yolov5,
     yolox,
 )
-MORE_INPUTS: Final = (rt_detr.SIZES, hugging_face.MASK)
+MORE_INPUTS: Final = (rt_detr.SIZES, hugging_face.MASK, *PADDLE_INPUTS)
 """Inputs beside the picture that a format knows what to feed."""
 FORMAT_ENTRY, NAMES_ENTRY = "format", "names"
 """Metadata entries that training/ writes; Ultralytics writes `names` too."""
@@ -57,7 +67,7 @@ def fingerprint(signature: Signature, labels: tuple[str, ...], settings: ModelSe
     refuse_other_tasks(signature.metadata)
     if settings.format is not None:
         return _rule(settings.format).build(signature, labels, settings, f"the settings file says {settings.format}")
-    the_image_input(signature, beside=(*MORE_INPUTS, *PADDLE_INPUTS))
+    the_image_input(signature, beside=MORE_INPUTS)
     found = [(rule, seen) for rule in RULES if (seen := rule.evidence(signature, labels)) is not None]
     by: Literal["names", "shape"]
     for by in ("names", "shape"):
@@ -99,6 +109,8 @@ def find_labels(
         return own
     if NAMES_ENTRY in signature.metadata:
         return parse_names(signature.metadata[NAMES_ENTRY])
+    if (written := rf_detr.names(signature)) is not None:
+        return written
     if neighbour is not None:
         return neighbour
     raise ModelError(

@@ -47,6 +47,8 @@ class NetworkInput:
     fit: Fit
     pad: int = PAD
     """Grey around a picture of another aspect ratio, in 0..255."""
+    batch: bool = True
+    """Whether the dimension of pictures stands before the picture's three."""
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Value in the tensor = (`scale` * 0..255 + `offset` - `mean`) / `std`; these two in the order of `channels`."""

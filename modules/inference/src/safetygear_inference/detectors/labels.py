@@ -6,6 +6,7 @@ import ast
 import codecs
 import re
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import msgspec
 
@@ -16,6 +17,10 @@ MAX_LABEL_CHARACTERS = 128
 """As many as a threshold's name in the twin may have."""
 BACKGROUND = "--bg--"
 """The name of no object in labels.json of AutoML's Faster R-CNN: class 0."""
+BACKGROUNDS = (BACKGROUND, "__background__", "background", "bg", "???")
+"""What a list that counts it begins with: AutoML's, torchvision's, many a script's, TensorFlow's labelmap.txt."""
+NO_CLASS = ("N/A", "???")
+"""In lists of COCO for numbers that stand for nothing; each may be there many times."""
 GUID = re.compile(r"\{?[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\}?")
 
 NUMBERED = re.compile(r"([0-9]{1,4})(?:\s*[:,]\s*|\s+)(\S.*)")
@@ -72,6 +77,8 @@ def parse_names(text: str) -> tuple[str, ...]:
     except (ValueError, SyntaxError, MemoryError, RecursionError) as exc:
         raise _refused(f"{where} can't be read") from exc
     if isinstance(value, dict):
+        # JSON has no numbers as keys.
+        value = {int(key) if isinstance(key, str) and key.isdecimal() else key: said for key, said in value.items()}
         if sorted(value, key=str) != sorted(range(len(value)), key=str):
             raise _refused(f"{where} does not number its classes 0 to {len(value) - 1}")
         value = [value[index] for index in range(len(value))]
@@ -84,6 +91,9 @@ def checked_labels(labels: Sequence[str], where: str) -> tuple[str, ...]:
         raise _refused(f"{where} names no class")
     if len(labels) > MAX_LABELS:
         raise _refused(f"{where} names {len(labels)} classes; at most {MAX_LABELS} are possible")
+    # Thresholds go by name, so that these get names of their own.
+    again = {label for label in NO_CLASS if labels.count(label) > 1}
+    labels = [f"{label} {number}" if label in again else label for number, label in enumerate(labels)]
     seen: set[str] = set()
     for number, label in enumerate(labels, 1):
         if not 0 < len(label) <= MAX_LABEL_CHARACTERS or not label.isprintable():
@@ -92,6 +102,12 @@ def checked_labels(labels: Sequence[str], where: str) -> tuple[str, ...]:
             raise _refused(f"{where} names {label!r} twice: thresholds go by name")
         seen.add(label)
     return tuple(labels)
+
+
+def without_background(labels: tuple[str, ...]) -> tuple[tuple[str, ...], Literal[0, 1]]:
+    """The labels of things, and the number of the first of them: 1 where a name of the background stands before it."""
+    first = labels[0].casefold().removesuffix(" 0")
+    return (labels[1:], 1) if first in BACKGROUNDS else (labels, 0)
 
 
 def mapped_labels(

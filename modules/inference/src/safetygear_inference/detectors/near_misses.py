@@ -23,9 +23,13 @@ FAMILIES: Final[tuple[tuple[frozenset[str], str], ...]] = (
     ),
     (
         frozenset({"boxes", "scores", "labels"}),
-        "It looks like a detector of torchvision, which normalises its input itself. Name its outputs boxes_0, "
-        'scores_0 and labels_0 when you export it, say "format": "azure-automl" and "pixelRange": "0-1", and put '
-        "--bg-- before the labels where it counts the background (Faster R-CNN and SSD do)",
+        "It looks like a detector of torchvision, but torchvision reads boxes of float numbers (n, 4), labels of whole "
+        "numbers (n) and scores (n): export the detector itself, for one picture",
+    ),
+    (
+        frozenset({"pred_logits", "pred_boxes"}),
+        "It looks like a DETR with its authors' names. Call the outputs logits and pred_boxes when you export it, as "
+        "hugging-face reads them, or export D-FINE and RT-DETR with their post-processing",
     ),
     (
         frozenset({"boxes", "scores"}),
@@ -39,17 +43,37 @@ def family(signature: Signature) -> str:
     """A sentence on what exporter the tensors' names speak for; "" where none is known."""
     paddle = [tensor.name for tensor in signature.inputs if tensor.name in PADDLE_INPUTS]
     if paddle:
-        return f"It looks like an export of PaddleDetection (input {paddle[0]}), which is not read. {_ROWS}"
+        return (
+            f"It looks like an export of PaddleDetection (input {paddle[0]}) without its post-processing, which "
+            f"paddle-detection reads; what is behind another is not read. {_ROWS}"
+        )
     names = {tensor.name for tensor in signature.outputs}
+    boxes = signature.output("boxes")
+    if {"boxes", "scores", "labels"} <= names and boxes is not None and len(boxes.shape) == 3:
+        return (
+            "It looks like RT-DETR or D-FINE without the input orig_target_sizes, which says what its boxes are in px "
+            "of. Export it with that input, as its own export script does"
+        )
     for wanted, said in FAMILIES:
         if wanted <= names:
             return said
     if len(signature.outputs) == 1 and YOLO_NAS in signature.outputs[0].name:
         return f"It looks like YOLO-NAS with flat predictions, which are not read. {_ROWS}"
+    if len(signature.outputs) == 2 and _boxes_and_scores_apart(signature):
+        return FAMILIES[-1][1]
     grids = [tensor for tensor in signature.outputs if len(tensor.shape) in (4, 5)]
     if len(grids) == len(signature.outputs) >= 2:
         return "It looks like a network whose grids are not decoded. Export it with its last layer (YOLOv7: --grid)"
     return ""
+
+
+def _boxes_and_scores_apart(signature: Signature) -> bool:
+    """Four numbers for each of many boxes in one output, a score per class for each of them in the other."""
+    shapes = [tensor.shape for tensor in signature.outputs]
+    if any(len(shape) != 3 for shape in shapes) or shapes[0][1] != shapes[1][1]:
+        return False
+    rows = shapes[0][1]
+    return isinstance(rows, int) and rows > MANY_BOXES and 4 in (shapes[0][2], shapes[1][2])
 
 
 def other_labels(signature: Signature, labels: tuple[str, ...]) -> str:

@@ -25,6 +25,7 @@ RANGES: Final[dict[str, PixelRange]] = {
     "normalized_0_1": "0-1",
     "normalized_1_1": "-1-1",
     "nominalrange_16_235": "16-235",
+    "imagenet": "imagenet",  # that of a TensorFlow Lite file, which has means and deviations
 }
 SCALE_AND_OFFSET: Final[dict[PixelRange, tuple[float, float]]] = {
     "0-255": (1.0, 0.0),
@@ -86,7 +87,8 @@ def read_network_input(
             "`inputSize` in the settings file"
         )
     scale, offset = SCALE_AND_OFFSET[pixel_range]
-    taken = NetworkInput(tensor.name, dtype, layout, size, channels, scale, offset, fit, pad)
+    batch = len(tensor.shape) == 4
+    taken = NetworkInput(tensor.name, dtype, layout, size, channels, scale, offset, fit, pad, batch)
     if pixel_range != "imagenet":
         return taken
     if channels == "rgb":
@@ -96,12 +98,14 @@ def read_network_input(
 
 
 def the_image_input(signature: Signature, beside: Collection[str] = ()) -> Tensor:
-    """The only input but those named in `beside`. Raises ModelError where there are more or none, or where it holds
-    no picture."""
+    """The only input but those named in `beside`; with a batch of one, or as torchvision has it without. Raises
+    ModelError where there are more or none, or where it holds no picture."""
     inputs = [tensor for tensor in signature.inputs if tensor.name not in beside]
     if len(inputs) != 1:
         raise ModelError(f"the network must have one input, the picture; it has: {signature}", code="model-unknown")
     tensor = inputs[0]
+    if len(tensor.shape) == 3 and 3 in (tensor.shape[0], tensor.shape[2]):
+        return tensor
     if len(tensor.shape) != 4:
         raise ModelError(f"the input {tensor} can't take a picture: it needs four dimensions", code="model-unknown")
     if isinstance(tensor.shape[0], int) and tensor.shape[0] != 1:
@@ -123,10 +127,11 @@ def _fit(wanted: Resize | None, possible: tuple[Fit, ...]) -> Fit:
 
 def _layout_and_size(tensor: Tensor) -> tuple[Literal["nchw", "nhwc"], tuple[int, int] | None]:
     layout: Literal["nchw", "nhwc"]
-    if tensor.shape[1] == 3:
-        layout, (height, width) = "nchw", tensor.shape[2:4]
-    elif tensor.shape[3] == 3:
-        layout, (height, width) = "nhwc", tensor.shape[1:3]
+    sides = tensor.shape[-3:]
+    if sides[0] == 3:
+        layout, (height, width) = "nchw", sides[1:]
+    elif sides[2] == 3:
+        layout, (height, width) = "nhwc", sides[:2]
     else:
         raise ModelError(f"the input {tensor} can't take a picture of three channels", code="model-unknown")
     if isinstance(height, str) or isinstance(width, str):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from safetygear.errors import ModelError
@@ -27,6 +28,7 @@ from safetygear_inference.detectors.runtimes.openvino import OpenVinoSession
 from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, Provider
 from safetygear_inference.detectors.runtimes.session import Session
 from safetygear_inference.detectors.runtimes.tflite import TfliteSession
+from safetygear_inference.detectors.signature import Signature
 from safetygear_inference.picture import Picture
 
 TRIAL_SIZE = (1280, 720)
@@ -66,6 +68,7 @@ def _open(
 ) -> Model | ClassifierModel:
     new_session = _opener(files, files.network, providers)
     session = new_session()
+    files = _with_what_lies_beside(files, session.signature)
     labels = find_labels(
         session.signature,
         files.settings,
@@ -74,7 +77,7 @@ def _open(
         neighbour=files.neighbour_labels,
     )
     domain = files.manifest.domain_type if files.manifest is not None else None
-    why = classification.evidence(session.signature, files.settings, domain)
+    why = classification.evidence(session.signature, labels, files.settings, domain)
     if why is not None:
         return _classifier(files, session, new_session, labels, why)
     format_ = fingerprint(session.signature, labels, files.settings, files.settings_name)
@@ -104,6 +107,16 @@ def _open(
         _name_of=name_of,
     )
     return model if files.person_classifier is None else _with_classifier(model, files.person_classifier, providers)
+
+
+def _with_what_lies_beside(files: ModelFiles, signature: Signature) -> ModelFiles:
+    """`files` with the size that preprocessor_config.json names, where the network leaves its own open."""
+    if files.declared_size is None or files.settings.input_size is not None:
+        return files
+    if any(isinstance(side, int) and side != 3 for tensor in signature.inputs for side in tensor.shape[2:4]):
+        return files
+    settings = msgspec.structs.replace(files.settings, input_size=files.declared_size)
+    return replace(files, settings=settings)
 
 
 def _with_classifier(model: Model, files: ModelFiles, providers: Sequence[Provider]) -> Model:
@@ -174,7 +187,8 @@ def _opener(files: ModelFiles, network: bytes, providers: Sequence[Provider]) ->
 def _classifier(
     files: ModelFiles, session: Session, new_session: Open, labels: tuple[str, ...], why: str
 ) -> ClassifierModel:
-    taken = classification.network_input(session.signature, files.settings, files.runtime)
+    domain = files.manifest.domain_type if files.manifest is not None else None
+    taken = classification.network_input(session.signature, files.settings, files.runtime, domain)
     model = ClassifierModel(_identity(files), labels, why, taken, session.placement, new_session)
     Classifier(session, taken, labels).classify(_trial_picture())
     return model

@@ -11,8 +11,12 @@ import msgspec
 
 from safetygear.errors import ModelError
 from safetygear_inference.detectors.foreign_files import first_foreign, foreign
+from safetygear_inference.detectors.format import Size
 from safetygear_inference.detectors.golden import PICTURE_BYTES, GoldenPicture
+from safetygear_inference.detectors.hugging_face_files import CONFIG, PREPROCESSOR, class_names, preprocessing
 from safetygear_inference.detectors.labels import parse_labels_json, parse_labels_txt
+from safetygear_inference.detectors.runtimes.external_data import with_external_data
+from safetygear_inference.detectors.runtimes.tflite_file import appended
 from safetygear_inference.detectors.settings import ModelSettings, read_settings
 from safetygear_inference.detectors.zip_reading import ZipFiles
 
@@ -24,6 +28,8 @@ CLASSIFIER: Final = "classifier"
 RuntimeName = Literal["onnx", "tflite"]
 RUNTIMES: Final[dict[str, RuntimeName]] = {".onnx": "onnx", ".tflite": "tflite"}
 """What runs a file, by its suffix. In a package with both, the first is taken."""
+OPTIMUM: Final = "onnx"
+"""The folder with networks in a repository whose other files lie above it."""
 MODEL_BYTES: Final = 512 * 2**20
 SMALL_BYTES: Final = 256 * 2**10
 
@@ -52,10 +58,13 @@ class ModelFiles:
     labels: tuple[str, ...] | None
     """From the labels file that belongs to the model."""
     neighbour_labels: tuple[str, ...] | None
-    """From a labels.txt or labels.json in the folder of a single file: of less weight than the file's own metadata."""
+    """From a labels.txt or labels.json in a single file's folder, or a config.json: of less weight than the file's own
+    metadata."""
     manifest: ExportManifest | None
     golden: tuple[GoldenPicture, ...] = ()
     card: str | None = None
+    declared_size: Size | None = None
+    """From preprocessor_config.json: to be fed where the network leaves its size open."""
     person_classifier: ModelFiles | None = None
     """From the folder `classifier`: a network that looks at each person this one finds."""
 
@@ -117,7 +126,11 @@ def _one_model(path: Path, names: list[str], read: Read) -> ModelFiles:
     labels_name = beside.get(named) or in_any_case.get(named.lower()) or in_any_case.get(LABELS_JSON)
     labels = None if labels_name is None else _labels(PurePosixPath(labels_name).name, read(labels_name, SMALL_BYTES))
     settings = _settings(beside, read)
-    return ModelFiles(
+
+    def neighbour(name: str, limit_bytes: int) -> bytes | None:
+        return read(beside[name], limit_bytes) if name in beside else None
+
+    files = ModelFiles(
         name=path.name if path.is_dir() else path.stem,
         network=read(model, MODEL_BYTES),
         runtime=RUNTIMES[PurePosixPath(model).suffix.lower()],
@@ -129,6 +142,7 @@ def _one_model(path: Path, names: list[str], read: Read) -> ModelFiles:
         golden=_golden(settings, SETTINGS, beside, read),
         card=read(beside[CARD], SMALL_BYTES).decode(errors="replace") if CARD in beside else None,
     )
+    return _with_neighbours(files, neighbour)
 
 
 def _from_single_file(path: Path) -> ModelFiles:
@@ -137,7 +151,14 @@ def _from_single_file(path: Path) -> ModelFiles:
     neighbour = next((name for name in neighbours if name.is_file()), None)
     said = read_settings(_read_file(settings, SMALL_BYTES), settings.name) if settings.is_file() else ModelSettings()
     pictures = {one.picture: one.picture for one in said.golden if path.with_name(one.picture).is_file()}
-    return ModelFiles(
+
+    def beside(name: str, limit_bytes: int) -> bytes | None:
+        for folder in (path.parent, path.parent.parent) if path.parent.name == OPTIMUM else (path.parent,):
+            if (folder / name).is_file() and folder / name != settings:
+                return _read_file(folder / name, limit_bytes)
+        return None
+
+    files = ModelFiles(
         name=path.stem,
         network=_read_file(path, MODEL_BYTES),
         runtime=RUNTIMES[path.suffix.lower()],
@@ -150,6 +171,39 @@ def _from_single_file(path: Path) -> ModelFiles:
         manifest=None,
         golden=_golden(said, settings.name, pictures, lambda name, limit: _read_file(path.with_name(name), limit)),
     )
+    return _with_neighbours(files, beside)
+
+
+def _with_neighbours(files: ModelFiles, beside: Callable[[str, int], bytes | None]) -> ModelFiles:
+    """`files` with the weights, class names and values that its exporter put beside the network or behind it.
+
+    `beside` gives a file in its folder. Raises ModelError.
+    """
+    if files.runtime == "onnx":
+        network = with_external_data(files.network, lambda name: beside(name, MODEL_BYTES))
+        files = replace(files, network=network)
+    if files.labels is None and files.neighbour_labels is None:
+        files = replace(files, neighbour_labels=_other_names(files, beside))
+    for name in PREPROCESSOR:
+        data = beside(name, SMALL_BYTES)
+        if data is not None:
+            said = preprocessing(data, name)
+            settings = msgspec.structs.replace(
+                files.settings, pixel_range=files.settings.pixel_range or said.pixel_range
+            )
+            return replace(files, settings=settings, declared_size=said.size)
+    return files
+
+
+def _other_names(files: ModelFiles, beside: Callable[[str, int], bytes | None]) -> tuple[str, ...] | None:
+    """Class names of config.json, or in a zip behind a TensorFlow Lite network."""
+    if files.runtime == "tflite":
+        texts = appended(files.network).texts
+        if len(texts) == 1:
+            ((name, data),) = texts.items()
+            return parse_labels_txt(data, name=f"{name} in the file")
+    config = beside(CONFIG, SMALL_BYTES)
+    return None if config is None else class_names(config, CONFIG)
 
 
 def _the_network(path: Path, names: list[str], manifest: ExportManifest | None) -> str:

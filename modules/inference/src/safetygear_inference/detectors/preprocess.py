@@ -26,7 +26,7 @@ class Preprocessor:
         self._prepared: OrderedDict[Size, _Prepared] = OrderedDict()
 
     def __call__(self, picture: Picture) -> tuple[NDArray[Any], Letterbox]:
-        """The input tensor (1, …) and how the picture lies in it."""
+        """The input tensor (1, …), without the 1 where the network takes no batch, and how the picture lies in it."""
         source = (picture.width, picture.height)
         prepared = self._prepared.get(source)
         if prepared is None:
@@ -61,6 +61,7 @@ class _Prepared:
             self._planes = self._tensor[0] if plain else np.empty((3, height, width), np.uint8)
         elif plain and network_input.channels == "bgr":
             self._tensor = self._bgr[None]
+        self._fed = self._tensor if network_input.batch else self._tensor[0]
 
     def fill(self, picture: Picture) -> NDArray[Any]:
         self._scaler.scale(picture, self._inner)
@@ -71,7 +72,7 @@ class _Prepared:
             self._convert(self._planes)
         else:
             self._convert(self._bgr[..., ::-1] if rgb else self._bgr)
-        return self._tensor
+        return self._fed
 
     def _convert(self, values: NDArray[Any]) -> None:
         target = self._tensor[0]

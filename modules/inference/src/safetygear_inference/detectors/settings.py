@@ -24,6 +24,11 @@ FormatName = Literal[
     "hugging-face",
     "rf-detr",
     "tf-object-detection",
+    "tflite-detection",
+    "torchvision",
+    "mmdeploy",
+    "paddle-detection",
+    "yolo-nas",
     "classification",
 ]
 PixelRange = Literal["0-255", "0-1", "-1-1", "16-235", "imagenet"]
@@ -65,6 +70,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, rename="camel", f
     """Width and height in px to feed a network whose file leaves them open."""
     region: Region | None = None
     """Of a classifier in a detector's folder `classifier`: what of each person it looks at."""
+    first_class: Literal[0, 1] | None = None
+    """The network's number of the first label: 1 where it counts a background, or no object, before it."""
     default_threshold: Share | None = None
     thresholds: Annotated[dict[str, Share], Meta(max_length=200)] = {}
     """By the names that labelMapping gives."""
@@ -94,5 +101,5 @@ def _what_is_right(mistake: str) -> str:
     for field in msgspec.structs.fields(ModelSettings):
         choices = [choice for part in get_args(field.type) for choice in get_args(part) if get_origin(part) is Literal]
         if choices and mistake.endswith(f"`$.{field.encode_name}`"):
-            return f"; write one of {', '.join(choices)}"
+            return f"; write one of {', '.join(map(str, choices))}"
     return ""

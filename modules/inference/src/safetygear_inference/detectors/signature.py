@@ -10,6 +10,10 @@ from numpy.typing import DTypeLike
 
 Dimension = int | str
 """A size, or a symbol's name ("" where it has none)."""
+POST_PROCESS = tuple(f"TFLite_Detection_PostProcess{number}" for number in ("", ":1", ":2", ":3"))
+"""TensorFlow Lite's own last operator of an SSD, and its outputs: boxes, classes, scores, how many."""
+RUNTIME = "runtime"
+"""Metadata entry that says `tflite` of such files; ONNX files have none."""
 DTYPES: Mapping[str, DTypeLike] = {
     "float": np.float32,
     "float16": np.float16,
@@ -39,6 +43,8 @@ class Signature:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    weights: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Shapes of an ONNX file's weights by the names that their exporter gave them."""
 
     def output(self, name: str) -> Tensor | None:
         return next((tensor for tensor in self.outputs if tensor.name == name), None)

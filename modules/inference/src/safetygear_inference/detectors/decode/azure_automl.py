@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear.geometry import as_xyxy
+from safetygear_inference.detectors.class_ids import first_of, torchvision_classes
 from safetygear_inference.detectors.format import (
     Candidates,
     Evidence,
@@ -23,7 +24,6 @@ from safetygear_inference.detectors.format import (
     Size,
     chosen,
 )
-from safetygear_inference.detectors.labels import BACKGROUND
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature
@@ -49,10 +49,17 @@ def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings
     network_input = read_network_input(
         signature, settings, channels="rgb", pixel_range="imagenet", fits=("stretch", "center")
     )
-    first = 1 if labels[0] == BACKGROUND else 0
-    if len(labels) == first:
-        raise ModelError(f"the labels name no class but {BACKGROUND}", code="model-labels")
-    return Format(NAME, why, network_input, AutoMlDecode(first), DEFAULT_THRESHOLD, nms_iou=None, labels=labels[first:])
+    counted = torchvision_classes(signature.weights)
+    named, first = first_of(
+        labels,
+        settings,
+        counted=None if counted is None else counted[0],
+        background=counted is not None and counted[1],
+        one_more=1,
+        unknown=0,
+        where="the weights of the network's head",
+    )
+    return Format(NAME, why, network_input, AutoMlDecode(first), DEFAULT_THRESHOLD, nms_iou=None, labels=named)
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ class HuggingFaceDecode:
 def _with_channels(signature: Signature) -> Signature:
     """Optimum leaves even the number of channels open; it is the second dimension always."""
     picture = the_image_input(signature, beside=(MASK,))
-    if not isinstance(picture.shape[1], str) or picture.shape[3] == 3:
+    if len(picture.shape) != 4 or not isinstance(picture.shape[1], str) or picture.shape[3] == 3:
         return signature
     three = replace(picture, shape=(picture.shape[0], 3, *picture.shape[2:]))
     return replace(signature, inputs=tuple(three if tensor is picture else tensor for tensor in signature.inputs))

@@ -23,6 +23,7 @@ from safetygear_inference.detectors.format import (
     chosen,
     refuse_nan,
 )
+from safetygear_inference.detectors.labels import without_background
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature
@@ -55,7 +56,11 @@ def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings
         fits=("stretch", "center"),
         free_size=FREE_SIZE,
     )
-    return Format(NAME, why, network_input, decode, DEFAULT_THRESHOLD, nms_iou=None)
+    # A list that names the background names class 0, which is never given.
+    named, _ = without_background(labels)
+    if not named:
+        raise ModelError(f"the labels name no class but {labels[0]}", code="model-labels")
+    return Format(NAME, why, network_input, decode, DEFAULT_THRESHOLD, nms_iou=None, labels=named)
 
 
 def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> Candidates:

@@ -26,6 +26,7 @@ from safetygear_inference.detectors.format import (
     refuse_parts,
 )
 from safetygear_inference.detectors.network_input import read_network_input
+from safetygear_inference.detectors.parts import told_by_a_run
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
 from safetygear_inference.detectors.signature import Signature
 from safetygear_inference.detectors.ultralytics_metadata import (
@@ -75,7 +76,8 @@ def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings
         fits=("center", "stretch"),
         free_size=declared_size(signature.metadata),
     )
-    return Format(NAME, why, network_input, decode, DEFAULT_THRESHOLD, NMS_IOU)
+    format_ = Format(NAME, why, network_input, decode, DEFAULT_THRESHOLD, NMS_IOU)
+    return told_by_a_run(format_, signature, axis=1 if values == 4 + len(labels) else 2)
 
 
 def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> Candidates:

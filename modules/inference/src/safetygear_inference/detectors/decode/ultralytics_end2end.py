@@ -40,6 +40,8 @@ MOST_ROWS = 1000
 DEFAULT_THRESHOLD = 0.25
 MOST_SCORE = 1.05
 """Quantised or in half precision a score of 1 may be a little more."""
+MOST_ROUNDING = 0.01
+"""How far from a whole number a class may be."""
 
 
 def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
@@ -93,6 +95,13 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     refuse_nan(rows[:, 4:])
     class_id = np.rint(rows[:, 5]).astype(np.int64)
     refuse_unknown_class(class_id, len(thresholds))
+    rounded_by = np.abs(rows[:, 5] - class_id)
+    if np.any(rounded_by > MOST_ROUNDING):
+        raise ModelError(
+            f"the network gives the class {rows[rounded_by.argmax(), 5]:g}: the fifth value of {NAME}'s rows is the "
+            "score, the sixth the class",
+            code="model-failed",
+        )
     if np.any(rows[:, 4] > MOST_SCORE):
         raise ModelError(
             f"the network gives the score {rows[:, 4].max():g}: the fifth value of {NAME}'s rows is the score, the "

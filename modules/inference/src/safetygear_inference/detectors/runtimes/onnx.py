@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
-from safetygear_inference.detectors.runtimes.onnx_file import refuse_external_data
+from safetygear_inference.detectors.runtimes.onnx_file import refuse_external_data, weight_shapes
 from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, ORT_NAMES, Placement, Provider, to_try
 from safetygear_inference.detectors.signature import Signature, Tensor
 
@@ -92,7 +92,7 @@ class OnnxSession:
             inputs, outputs = _tensors(self._session.get_inputs()), _tensors(self._session.get_outputs())
         except _ERRORS as exc:
             raise _load_error(exc) from exc
-        self.signature = Signature(inputs, outputs, metadata)
+        self.signature = Signature(inputs, outputs, metadata, weight_shapes(model))
         self._outputs = [tensor.name for tensor in self.signature.outputs]
 
     def run(self, tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -145,11 +145,19 @@ _TOO_NEW: Final = (
 """What ONNX Runtime says of files that are newer than itself, and what is told instead of it."""
 
 
+_INSTEAD: Final = (
+    ("NMS", "It is a suppression for TensorRT: export without it, or with that of ONNX (NonMaxSuppression)"),
+)
+"""What to do where such an operator is missing, by a part of its name."""
+
+
 def _load_error(exc: Exception) -> ModelError:
     reason = _reason(exc)
     if "is not a registered function/op" in reason:
+        instead = next((f". {hint}" for part, hint in _INSTEAD if part in reason), "")
         return ModelError(
-            f"the network needs an operator that is not part of ONNX: {reason}; custom operators are not loaded",
+            f"the network needs an operator that is not part of ONNX: {reason}; custom operators are not loaded"
+            f"{instead}",
             code="model-custom-op",
         )
     for pattern, said in _TOO_NEW:

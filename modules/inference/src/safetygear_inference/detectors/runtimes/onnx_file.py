@@ -20,7 +20,7 @@ FUNCTION_NODE, NODE_ATTRIBUTE = 7, 5
 ATTRIBUTE_TENSOR, ATTRIBUTE_GRAPH, ATTRIBUTE_TENSORS, ATTRIBUTE_GRAPHS = 5, 6, 10, 11
 ATTRIBUTE_SPARSE, ATTRIBUTE_SPARSES = 22, 23
 SPARSE_VALUES, SPARSE_INDICES = 1, 2
-TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 13, 14
+TENSOR_DIMS, TENSOR_NAME, TENSOR_RAW_DATA, TENSOR_EXTERNAL_DATA, TENSOR_DATA_LOCATION = 1, 8, 9, 13, 14
 VALUE_NAME, VALUE_TYPE, TYPE_TENSOR, TENSOR_SHAPE, SHAPE_DIM, DIM_PARAM = 1, 2, 1, 2, 1, 2
 LFS_POINTER: Final = b"version https://git-lfs.github.com/"
 MAX_DEPTH: Final = 32
@@ -52,14 +52,29 @@ def refuse_external_data(model: bytes) -> None:
         raise ModelError(
             "the ONNX file is only Git LFS's pointer to it: fetch it with `git lfs pull`", code="model-unreadable"
         )
-    if not any(number == MODEL_GRAPH for number, _, _ in _fields(model)):
+    if not any(number == MODEL_GRAPH for number, _, _ in fields(model)):
         raise _unreadable("it holds no graph")
     if _has_external_data("model", model, 0):
         raise ModelError(
             "the ONNX file keeps weights in a file beside it (external data): save it as one file "
-            "(torch.onnx.export with external_data=False; else onnx.save_model with save_as_external_data=False)",
+            "(torch.onnx.export with external_data=False; else onnx.save_model with save_as_external_data=False), or "
+            "put that file beside it under the name that it had",
             code="model-external-data",
         )
+
+
+def weight_shapes(model: bytes) -> dict[str, tuple[int, ...]]:
+    """The shapes of the graph's weights by name. Raises ModelError where the bytes are no ONNX file."""
+    return dict(_name_and_shape(tensor) for tensor in initializers(model))
+
+
+def initializers(model: bytes) -> Iterator[Bytes]:
+    """The tensors that hold the graph's weights."""
+    for number, wire_type, graph in fields(model):
+        if number == MODEL_GRAPH and wire_type == LENGTH:
+            for inside, kind, tensor in fields(graph):
+                if inside == GRAPH_INITIALIZER and kind == LENGTH:
+                    yield tensor
 
 
 def with_free_size(model: bytes, input_name: str) -> bytes:
@@ -67,25 +82,39 @@ def with_free_size(model: bytes, input_name: str) -> bytes:
 
     def dimension(index: int, content: Bytes) -> bytes:
         symbol = {2: b"height", 3: b"width"}.get(index)
-        return bytes(content) if symbol is None else _field(DIM_PARAM, symbol)
+        return bytes(content) if symbol is None else encoded(DIM_PARAM, LENGTH, symbol)
 
     def shape(content: Bytes) -> bytes:
-        return _replaced(content, SHAPE_DIM, dimension)
+        return replaced(content, SHAPE_DIM, dimension)
 
     def value(_: int, content: Bytes) -> bytes:
-        names = [bytes(part) for number, kind, part in _fields(content) if number == VALUE_NAME and kind == LENGTH]
+        names = [bytes(part) for number, kind, part in fields(content) if number == VALUE_NAME and kind == LENGTH]
         if names != [input_name.encode()]:
             return bytes(content)
-        return _descend(content, (VALUE_TYPE, TYPE_TENSOR, TENSOR_SHAPE), shape)
+        return descend(content, (VALUE_TYPE, TYPE_TENSOR, TENSOR_SHAPE), shape)
 
-    return _descend(model, (MODEL_GRAPH,), lambda graph: _replaced(graph, GRAPH_INPUT, value))
+    return descend(model, (MODEL_GRAPH,), lambda graph: replaced(graph, GRAPH_INPUT, value))
+
+
+def _name_and_shape(tensor: Bytes) -> tuple[str, tuple[int, ...]]:
+    name, shape = "", []
+    for number, wire_type, part in fields(tensor):
+        if number == TENSOR_NAME and wire_type == LENGTH:
+            name = bytes(part).decode(errors="replace")
+        elif number == TENSOR_DIMS:
+            # Packed into one field or each in its own: both are allowed.
+            place = 0
+            while place < len(part):
+                size, place = _read_varint(memoryview(part), place)
+                shape.append(size)
+    return name, tuple(shape)
 
 
 def _has_external_data(kind: str, content: Bytes, depth: int) -> bool:
     if depth > MAX_DEPTH:
         raise _unreadable("its graphs are nested too deep")
     children = _CHILDREN.get(kind, {})
-    for number, wire_type, part in _fields(content):
+    for number, wire_type, part in fields(content):
         if kind == "tensor":
             if number == TENSOR_EXTERNAL_DATA or (number == TENSOR_DATA_LOCATION and bytes(part) == b"\x01"):
                 return True
@@ -94,27 +123,25 @@ def _has_external_data(kind: str, content: Bytes, depth: int) -> bool:
     return False
 
 
-def _descend(content: Bytes, path: tuple[int, ...], change: Callable[[Bytes], bytes]) -> bytes:
+def descend(content: Bytes, path: tuple[int, ...], change: Callable[[Bytes], bytes]) -> bytes:
+    """`content` with what lies at the end of `path`, by numbers of fields, changed by `change`."""
     if not path:
         return change(content)
-    return _replaced(content, path[0], lambda _, part: _descend(part, path[1:], change))
+    return replaced(content, path[0], lambda _, part: descend(part, path[1:], change))
 
 
-def _replaced(content: Bytes, number: int, change: Callable[[int, Bytes], bytes]) -> bytes:
+def replaced(content: Bytes, number: int, change: Callable[[int, Bytes], bytes]) -> bytes:
     """`content` with each field `number` changed by `change(how many came before, its bytes)`."""
     out, seen = [], 0
-    for found, wire_type, part in _fields(content):
+    for found, wire_type, part in fields(content):
         if found == number and wire_type == LENGTH:
-            out.append(_field(number, change(seen, part)))
+            part = memoryview(change(seen, part))
             seen += 1
-        elif wire_type == LENGTH:
-            out.append(_field(found, part))
-        else:
-            out.append(_varint(found << 3 | wire_type) + bytes(part))
+        out.append(encoded(found, wire_type, part))
     return b"".join(out)
 
 
-def _fields(content: Bytes) -> Iterator[tuple[int, int, memoryview]]:
+def fields(content: Bytes) -> Iterator[tuple[int, int, memoryview]]:
     """(number, wire type, bytes) of each field; a varint's bytes are those of the varint itself."""
     view, position = memoryview(content), 0
     while position < len(view):
@@ -157,8 +184,10 @@ def _varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _field(number: int, content: Bytes) -> bytes:
-    return _varint(number << 3 | LENGTH) + _varint(len(content)) + bytes(content)
+def encoded(number: int, wire_type: int, content: Bytes) -> bytes:
+    """One field as `fields` gave it."""
+    size = _varint(len(content)) if wire_type == LENGTH else b""
+    return _varint(number << 3 | wire_type) + size + bytes(content)
 
 
 def _unreadable(why: str) -> ModelError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
+from safetygear_inference.detectors.network_input import PIXEL_RANGE
 from safetygear_inference.detectors.runtimes.providers import CPU_ONLY, Placement, Provider
-from safetygear_inference.detectors.signature import Signature, Tensor
+from safetygear_inference.detectors.runtimes.tflite_file import appended, named, range_of_floats, range_of_steps
+from safetygear_inference.detectors.signature import POST_PROCESS, RUNTIME, Signature, Tensor
 
 IDENTIFIER: Final = b"TFL3"
 """At offset 4 of every such file (flatbuffers' file identifier)."""
@@ -32,8 +34,8 @@ class TfliteSession:
         try:
             self._interpreter = interpreter(model_content=model, num_threads=1)
             self._interpreter.allocate_tensors()
-            self._inputs = {_name(detail): detail for detail in self._interpreter.get_input_details()}
-            self._outputs = {_name(detail): detail for detail in self._interpreter.get_output_details()}
+            self._inputs = _by_name(self._interpreter.get_input_details())
+            self._outputs = _by_name(self._interpreter.get_output_details(), _after_post_process(self._interpreter))
         except (ValueError, RuntimeError) as exc:
             reason = " ".join(str(exc).split())[:300] or "the runtime does not say why"
             if "custom op" in reason or "CUSTOM" in reason or "Select TensorFlow op" in reason:
@@ -46,6 +48,7 @@ class TfliteSession:
         self.signature = Signature(
             tuple(_tensor(name, detail) for name, detail in self._inputs.items()),
             tuple(_tensor(name, detail) for name, detail in self._outputs.items()),
+            {**appended(model).metadata, **_range(model, self._inputs.values()), RUNTIME: "tflite"},
         )
         wanted = tuple(providers)
         only = None if wanted[:1] == CPU_ONLY else "TensorFlow Lite networks run on the CPU only"
@@ -77,9 +80,41 @@ def _interpreter_class() -> Any:
         ) from exc
 
 
-def _name(detail: Mapping[str, Any]) -> str:
-    """Without what signatures put around it: `serving_default_data:0` is `data`."""
-    return str(detail["name"]).removeprefix("serving_default_").split(":")[0]
+def _by_name(
+    details: Sequence[Mapping[str, Any]], known: Mapping[int, str] | None = None
+) -> dict[str, Mapping[str, Any]]:
+    """`known`: names by tensors' numbers, which go before the file's own. Raises ValueError where two have one name."""
+    names = named([str(detail["name"]) for detail in details])
+    found = {(known or {}).get(detail["index"], name): detail for name, detail in zip(names, details, strict=True)}
+    if len(found) != len(details):
+        raise ValueError(f"two tensors have one name: {', '.join(names)}")
+    return found
+
+
+def _after_post_process(interpreter: Any) -> dict[int, str]:
+    """What the outputs of TFLite_Detection_PostProcess are, by their tensors' numbers: converters give them names in
+    any order, and only the operator's own order says which is which."""
+    # Not part of its documented interface: without it the names must do.
+    operators = getattr(interpreter, "_get_ops_details", list)
+    for operator in operators():
+        if operator["op_name"] == POST_PROCESS[0]:
+            return dict(zip((int(index) for index in operator["outputs"]), POST_PROCESS, strict=False))
+    return {}
+
+
+def _range(model: bytes, inputs: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """The input's range of values where the file says it, as metadata of an ONNX file would."""
+    details = list(inputs)
+    if len(details) != 1:
+        return {}
+    (detail,) = details
+    scale = _scale(detail)
+    if scale:
+        limits = np.iinfo(detail["dtype"])
+        said = range_of_steps(scale, detail["quantization"][1], limits.min, limits.max)
+    else:
+        said = range_of_floats(model) if detail["dtype"] == np.float32 else None
+    return {} if said is None else {PIXEL_RANGE: said}
 
 
 def _tensor(name: str, detail: Mapping[str, Any]) -> Tensor:
