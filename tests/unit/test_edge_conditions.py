@@ -23,6 +23,7 @@ def message(body: Any = None, *, system: dict[str, str] | None = None, **propert
 BODY = {"fps": 5, "label": "helmet", "ok": True, "none": None, "list": [1, {"x": "y"}], "deep": {"a": {"b": 2.5}}}
 PROPERTIES = {
     "camera": "gate-2", "fps": "50", "odd-name": "1", "my.prop": "dotted", "$own": "mine", "$contentencoding": "mine",
+    "$body.own": "mine",
 }  # fmt: skip
 
 
@@ -59,6 +60,7 @@ PROPERTIES = {
         # To edgeHub, a field that a body lacks is null.
         ("$body.nowhere = null", True),
         ("null = {$body.label.x}", True),
+        ("$body.own != null AND {$body.own} = null", True),
         ("$body.nowhere != null", False),
         ("NOT ($body.nowhere != null)", True),
         ("$body.fps != null AND $body.none = null AND NOT ($body.none != null)", True),

@@ -173,6 +173,12 @@ async def test_what_is_not_the_protocol_ends_it(peer: Peer, data: bytes) -> None
     assert peer.transport.ended == "aborted"
 
 
+async def test_what_came_before_something_that_is_not_the_protocol_counts(peer: Peer) -> None:
+    message = Publish("t", b"1")
+    assert peer.send(CONNECT + packets.publish(message) + b"\x36\x00") == packets.connack(0, session_present=True)
+    assert (peer.transport.ended, peer.broker.log[-1]) == ("aborted", message)
+
+
 async def test_after_its_end_nothing_that_was_still_read_counts(peer: Peer) -> None:
     peer.send(CONNECT + packets.publish(Publish("bad", b"1")) + packets.publish(Publish("good", b"2")))
     assert [entry.payload for entry in peer.broker.log if isinstance(entry, Publish)] == [b"1"]

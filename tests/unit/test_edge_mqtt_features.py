@@ -115,6 +115,7 @@ async def test_flags_become_properties_that_routes_can_ask_for(world: World) -> 
 
 async def test_who_asks_for_its_twin_must_say_where_to_answer(world: World) -> None:
     a: Any = world.connect("a")
+    await settle()
     for topic in ("$iothub/twin/GET/", "$iothub/twin/GET", "$iothub/twin/GET/?$rid=", "$iothub/twin/GET/?rid=1"):
         with pytest.raises(ProtocolError, match="without a \\$rid"):
             world.broker.published(a, Publish(topic, b"", 1, 1))

@@ -86,6 +86,7 @@ async def test_methods_by_name_and_other_twin_filters(world: World) -> None:
         (f"{HUB}/{DEVICE}/a/api-version=2017-06-30/DeviceClientType=Microsoft.Azure.Devices.Client/1.5.1", 0),
         (f"{HUB}/{DEVICE}/a/?DeviceClientType=x", 5),
         (f"{HUB}/{DEVICE}/a/?api-version=", 5),
+        (f"{HUB}/{DEVICE}/a/?api-version= &DeviceClientType=x", 5),
         (f"{HUB}/{DEVICE}/a/?no-api-version=1", 5),
         (f"{HUB}/{DEVICE}/a/", 5),
         (f"{HUB}/{DEVICE}/a", 5),

@@ -101,7 +101,7 @@ def test_packets_survive_the_wire_in_any_pieces(sent: list[Packet], cuts: list[i
     for size in cuts:
         read += reader.feed(data[:size])
         data = data[size:]
-    assert read + reader.feed(data) == sent
+    assert [*read, *reader.feed(data)] == sent
 
 
 @given(st.binary(max_size=400))
@@ -154,16 +154,24 @@ def test_garbage_is_refused_or_waited_for_and_nothing_else(data: bytes) -> None:
 )
 def test_what_is_not_the_protocol_is_named(data: bytes, message: str) -> None:
     with pytest.raises(ProtocolError, match=message):
-        PacketReader().feed(data)
+        list(PacketReader().feed(data))
+
+
+def test_what_comes_before_something_that_cannot_be_read_counts() -> None:
+    read, reader = [], PacketReader()
+    with pytest.raises(ProtocolError):
+        for packet in reader.feed(b"\xc0\x00" * 2 + b"\xc1\x00" + b"\xe0\x00"):
+            read.append(packet)
+    assert read == [PingReq()] * 2
 
 
 def test_a_packet_above_the_limit_is_refused_before_it_has_come() -> None:
     fits = packets.publish(Publish("t", b"x" * (MAX_PACKET_BYTES - 7)))
     assert len(fits) == MAX_PACKET_BYTES == 262_144
-    assert len(PacketReader().feed(fits)) == 1
+    assert len(list(PacketReader().feed(fits))) == 1
     head = packets.publish(Publish("t", b"x" * (MAX_PACKET_BYTES - 6)))[:5]
     with pytest.raises(ProtocolError, match="above the limit"):
-        PacketReader().feed(head)
+        list(PacketReader().feed(head))
 
 
 @pytest.mark.parametrize(
@@ -181,7 +189,7 @@ def test_another_protocol_is_told_apart_from_garbage(body: bytes) -> None:
 
 def test_a_will_is_read() -> None:
     body = text("MQTT") + b"\x04\xc6\x00\x3c" + text("c") + text("will/topic") + text("bye") + text("u") + text("p")
-    assert PacketReader().feed(framed(0x10, body)) == [
+    assert list(PacketReader().feed(framed(0x10, body))) == [
         Connect("c", "u", "p", 60, True, will=Publish("will/topic", b"bye"))
     ]
 

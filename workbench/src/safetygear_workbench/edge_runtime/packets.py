@@ -6,6 +6,7 @@ Source: MQTT Version 3.1.1, OASIS Standard, sections 2 and 3.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _CONNECT, _CONNACK, _PUBLISH, _PUBACK, _SUBSCRIBE, _SUBACK, _UNSUBSCRIBE, _UNSUBACK = 1, 2, 3, 4, 8, 9, 10, 11
@@ -80,21 +81,22 @@ class PacketReader:
         self._buffer = bytearray()
         self._max_packet_bytes = max_packet_bytes
 
-    def feed(self, data: bytes) -> list[Packet]:
-        """The packets that `data` completes."""
+    def feed(self, data: bytes) -> Iterator[Packet]:
+        """The packets that `data` completes, one by one: what comes before one that can't be read still counts."""
         self._buffer += data
-        packets: list[Packet] = []
         position = 0
-        while (head := _fixed_header(self._buffer, position)) is not None:
-            start, length = head
-            if (size := start - position + length) > self._max_packet_bytes:
-                raise ProtocolError(f"a packet of {size} bytes is above the limit of {self._max_packet_bytes}")
-            if len(self._buffer) < start + length:
-                break
-            packets.append(_parse(self._buffer[position], bytes(self._buffer[start : start + length])))
-            position = start + length
-        del self._buffer[:position]
-        return packets
+        try:
+            while (head := _fixed_header(self._buffer, position)) is not None:
+                start, length = head
+                if (size := start - position + length) > self._max_packet_bytes:
+                    raise ProtocolError(f"a packet of {size} bytes is above the limit of {self._max_packet_bytes}")
+                if len(self._buffer) < start + length:
+                    break
+                packet = _parse(self._buffer[position], bytes(self._buffer[start : start + length]))
+                position = start + length
+                yield packet
+        finally:
+            del self._buffer[:position]
 
 
 def connack(return_code: int, *, session_present: bool = False) -> bytes:
