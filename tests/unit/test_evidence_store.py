@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from safetygear import synced_files
 from safetygear_inference import picture_folder as store_module
-from safetygear_inference import synced_files
 from safetygear_inference.evidence.config import MEBIBYTE
 from safetygear_inference.evidence.picture_id import PictureId, picture_id, picture_of_uri
 from safetygear_inference.evidence.store import EvidenceStore

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from safetygear_inference import synced_files
+from safetygear import synced_files
 from safetygear_inference.picture_folder import PictureFolder, PictureFolderError
 
 QUOTA = 10**6

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from safetygear_inference import synced_files
-from safetygear_inference.synced_files import replace_synced
+from safetygear import synced_files
+from safetygear.synced_files import replace_synced
 
 
 def test_the_bytes_are_synced_before_the_name_and_the_name_before_it_returns(

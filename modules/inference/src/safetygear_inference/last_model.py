@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from safetygear.errors import ModelError
+from safetygear.synced_files import replace_synced
 from safetygear_inference.model_change.config import ModelConfig
 from safetygear_inference.publishing.budget_file import write_error
-from safetygear_inference.synced_files import replace_synced
 
 FILE_NAME = "last-model.json"
 

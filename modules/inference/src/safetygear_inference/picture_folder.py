@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from safetygear.errors import SafetyGearError
-from safetygear_inference.synced_files import SCRATCH, replace_synced
+from safetygear.synced_files import SCRATCH, replace_synced
 
 RESERVE_BYTES: Final = 32 * 1024 * 1024
 """Left free on the volume: the outbox needs it more than a picture does."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from safetygear.synced_files import replace_synced
 from safetygear_inference.picture_folder import as_folder_error
-from safetygear_inference.synced_files import replace_synced
 
 _SUFFIX = ".url"
 

@@ -12,10 +12,10 @@ from typing import Final, Literal
 import msgspec
 
 from safetygear.messages.codec import Message, MessageError, decode, encode
+from safetygear.synced_files import replace_synced
 from safetygear_inference.learning.budget import Taken
 from safetygear_inference.learning.drift import DriftState
 from safetygear_inference.picture_folder import as_folder_error
-from safetygear_inference.synced_files import replace_synced
 
 FILE: Final = "state.json"
 QUOTA_SETTING: Final = "learning.quotaBytes"

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from safetygear.errors import ModelError
+from safetygear.synced_files import sync_folder
 from safetygear_inference.publishing.budget_file import write_error
-from safetygear_inference.synced_files import sync_folder
 
 PARTIAL: Final = "download.part"
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetygear.errors import SafetyGearError
+from safetygear.synced_files import sync_folder
 from safetygear_inference.outbox.order import COPY_EVICTION_RANK, RESEND_EVICTION_RANK, RESEND_RANK, SEND_RANKS
-from safetygear_inference.synced_files import sync_folder
 
 BUSY_S = 2.0
 """For the last process's lock, which goes with it."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 from safetygear.errors import SafetyGearError
 from safetygear.messages.codec import MessageError, decode, encode
+from safetygear.synced_files import replace_synced, why_not_written
 from safetygear_inference.publishing.budget import BudgetRecord
-from safetygear_inference.synced_files import replace_synced
 
 FILE_NAME = "message-budget.json"
 
@@ -48,16 +47,5 @@ class BudgetFile:
 
 def write_error(exc: OSError, path: Path) -> BudgetFileError:
     """One line that says what is wrong with the data folder and what to do."""
-    if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return BudgetFileError(
-            f"no space left to write {path}: free some, or enlarge the data volume", code="data-full"
-        )
-    if exc.errno in {errno.ENOENT, errno.ENOTDIR}:
-        return BudgetFileError(
-            f"the data folder {path.parent} is missing: mount a volume there, or set SAFETYGEAR_DATA_DIR",
-            code="data-missing",
-        )
-    return BudgetFileError(
-        f"{path} can't be written ({exc.strerror}): give the module's user write access to {path.parent}",
-        code="data-unwritable",
-    )
+    code, message = why_not_written(exc, path)
+    return BudgetFileError(message, code=code)

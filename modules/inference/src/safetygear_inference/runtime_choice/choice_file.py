@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
+from safetygear.synced_files import replace_synced
 from safetygear_inference.detectors.runtimes.choice import SIMPLEST_FIRST, Choice, Variant
-from safetygear_inference.synced_files import replace_synced
 
 FILE_NAME: Final = "runtime-choice.json"
 MOST_KEPT: Final = 16

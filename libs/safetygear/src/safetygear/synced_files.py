@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from typing import Final
@@ -44,3 +45,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def why_not_written(exc: OSError, path: Path) -> tuple[str, str]:
+    """Code (`data-full`, `data-missing`, `data-unwritable`) and one line that says what is wrong with the data folder
+    and what to do."""
+    if exc.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "data-full", f"no space left to write {path}: free some, or enlarge the data volume"
+    if exc.errno in {errno.ENOENT, errno.ENOTDIR}:
+        return (
+            "data-missing",
+            f"the data folder {path.parent} is missing: mount a volume there, or set SAFETYGEAR_DATA_DIR",
+        )
+    return (
+        "data-unwritable",
+        f"{path} can't be written ({exc.strerror}): give the module's user write access to {path.parent}",
+    )
