@@ -242,3 +242,8 @@ def test_a_starter_that_is_gone_already_starts_nothing() -> None:
     command = leash.leashed([sys.executable, "-c", "print(1)"], starter_pid=1, death_signal=signal.SIGKILL)
     done = subprocess.run(command, check=False, capture_output=True)
     assert (done.returncode, done.stdout) == (leash.EXIT_NOT_STARTED, b"")
+
+
+def test_a_service_connection_string_names_no_port_that_every_client_knows() -> None:
+    assert hub.service_host("127.0.0.2", 8443) == "127.0.0.2:8443"
+    assert hub.service_host("127.0.0.2", 443) == "127.0.0.2"

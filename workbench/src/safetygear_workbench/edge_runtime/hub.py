@@ -38,6 +38,7 @@ from safetygear_workbench.edge_runtime.zone_desk import zone_app
 
 MQTT_PORT = 8883
 """azure-iot-device has it built in."""
+HTTPS_PORT = 443
 DEVICE, IOTHUB = "stand-in", "stand-in.azure-devices.net"
 READY_FILE = "ready.json"
 LOCK_FILE = "hub.lock"
@@ -111,7 +112,7 @@ async def _serve(options: HubOptions, clock: Clock, stop: asyncio.Event) -> None
             "controlToken": control_token,
             "rest": f"{options.address}:{service.port}",
             "serviceConnectionString": (
-                f"HostName={options.address}:{service.port};SharedAccessKeyName={KEY_NAME};"
+                f"HostName={service_host(options.address, service.port)};SharedAccessKeyName={KEY_NAME};"
                 f"SharedAccessKey={broker.service_key}"
             ),
             "authority": str(certificates.authority),
@@ -152,6 +153,11 @@ def read_manifest(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: {exc}", code=exc.code) from exc
     result: dict[str, Any] = content
     return result
+
+
+def service_host(address: str, port: int) -> str:
+    """The host of a service connection string. Node's azure-iothub reads no port there, and takes 443."""
+    return address if port == HTTPS_PORT else f"{address}:{port}"
 
 
 class _Environment:
