@@ -93,7 +93,19 @@ def test_the_shipped_configuration_reads():
         ("learning", "score_focus", 0.5, "learning.score_focus: 0.5 is neither 0 nor 1 or more"),
         ("learning", "centre_radius", 0.2, "learning.centre_radius: 0.2 leaves some boxes no anchor"),
         ("learning", "centre_radius", "1.5", "learning.centre_radius: '1.5' is not float"),
+        ("learning", "centre_radius", 0.5, "learning.centre_radius: 0.5 leaves some boxes no anchor"),
+        ("learning", "centre_radius", float("nan"), "learning.centre_radius: nan is no number"),
         ("learning", "focus", 2.0, "learning: focus is unknown; expected centre_radius, score_focus"),
+        ("framing", "newcomer", 1.5, "framing.newcomer: 1.5 is not 0 to 1"),
+        ("framing", "tile_scale", [2.0, 0.7], r"framing.tile_scale: \[2.0, 0.7\] must be a smallest and a largest"),
+        ("framing", "tile_scale", [2.0], r"framing.tile_scale: \[2.0\] has 1 values; expected 2"),
+        ("looks", "blur", -0.1, "looks.blur: -0.1 is not 0 to 1"),
+        ("optimiser", "average", 99, "optimiser.average: 99.0 is not 0 to 1"),
+        ("batches", "workers", 0, "batches.workers: 0 is not 1 or more"),
+        ("evaluation", "every_steps", 0, "evaluation.every_steps: 0 is not 1 or more"),
+        ("evaluation", "size", [384, 650], r"evaluation.size: \[384, 650\] must be multiples of 32"),
+        ("schedule", "sizes", [], "schedule.sizes: there is none"),
+        ("schedule", "sizes", [[320, 544], [384, "x"]], r"schedule.sizes\[1\]\[1\]: 'x' is not int"),
     ],
 )
 def test_a_wrong_field_is_named(section, field, value, said):
@@ -103,6 +115,28 @@ def test_a_wrong_field_is_named(section, field, value, said):
     else:
         table.setdefault(section, {})[field] = value
     with pytest.raises(ConfigError, match=said):
+        config_from(table)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("seed", "x", "seed: 'x' is not int"),
+        ("seed", -1, "seed: -1 is not 0 or more"),
+        ("enough", "all", "enough: 'all' is not float"),
+        ("enough", 25, "enough: 25.0 is not 0 to 1"),
+    ],
+)
+def test_a_wrong_number_of_the_run_is_named(field, value, said):
+    with pytest.raises(ConfigError, match=said):
+        config_from(tomllib.loads(CONFIG.read_text()) | {field: value})
+
+
+@pytest.mark.parametrize(("field", "value"), [("weight", -0.1), ("held_back", -1), ("held_back_last", -1)])
+def test_a_wrong_number_of_a_source_is_named(field, value):
+    table = tomllib.loads(CONFIG.read_text())
+    table["sources"]["minh_train"][field] = value
+    with pytest.raises(ConfigError, match=rf"sources\.minh_train\.{field}: {value} is not 0 or more"):
         config_from(table)
 
 

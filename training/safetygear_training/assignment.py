@@ -19,7 +19,7 @@ Index = NDArray[np.intp]
 def assign(truth: Array, predicted: Array, chances: Array, grid: Grid, centre_radius: float) -> tuple[Index, Index]:
     """truth (n, 5), predicted (A, 4), chances (A, classes) -> anchors and, for each, the true box it answers for.
 
-    An anchor may answer for a box if its centre lies `centre_radius` strides from the box's, or nearer.
+    An anchor may answer for a box if its centre lies nearer than `centre_radius` strides to the box's, across and down.
     """
     nothing = np.zeros(0, np.intp), np.zeros(0, np.intp)
     if not len(truth):

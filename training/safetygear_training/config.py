@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from safetygear_training.looks import Looks
 from safetygear_training.samples import Framing
 from safetygear_training.schedule import Schedule
-from safetygear_training.toml_tables import ConfigError, check_names, read_section, read_sources, read_table
+from safetygear_training.toml_tables import (
+    Chance,
+    ConfigError,
+    Count,
+    Positive,
+    Range,
+    check_names,
+    read_section,
+    read_sources,
+    read_table,
+    read_value,
+)
 
 OPTIONAL = {"learning"}
 """Sections that a file may leave out: all their fields have a default."""
@@ -21,9 +32,9 @@ class Source:
     """One set of pictures: its chance per draw, what is kept out of training, and what its labels need."""
 
     name: str
-    weight: float
-    held_back: int  # pictures, by hash of their names
-    held_back_last: int  # pictures, the last of the listing
+    weight: Annotated[float, Range(0)]
+    held_back: Count  # pictures, by hash of their names
+    held_back_last: Count  # pictures, the last of the listing
     whole_heads: bool
     squeezed: bool
     persons_from_teacher: bool
@@ -52,28 +63,28 @@ class Learning:
 class Optimiser:
     weight_decay: float
     gradient_limit: float
-    average: float  # of the weights' moving average, per step
+    average: Chance  # of the weights' moving average, per step
 
 
 @dataclass(frozen=True)
 class Batches:
-    workers: int  # processes of one thread each; the result does not depend on their number
-    parts_per_step: int
-    pictures_per_part: int
+    workers: Positive  # processes of one thread each; the result does not depend on their number
+    parts_per_step: Positive
+    pictures_per_part: Positive
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    every_steps: int
+    every_steps: Positive
     size: tuple[int, int]
     half: str  # a source never trained on, of which every other picture is for selection
-    checkpoint_every_steps: int
+    checkpoint_every_steps: Positive
 
 
 @dataclass(frozen=True)
 class Config:
-    seed: int
-    enough: float  # share of a source's pictures below which a class counts as rare
+    seed: Count
+    enough: Chance  # share of a source's pictures below which a class counts as rare
     sources: tuple[Source, ...]
     network: Network
     schedule: Schedule
@@ -102,12 +113,12 @@ def read_config(path: Path) -> Config:
 
 def config_from(table: dict[str, Any]) -> Config:
     """Raises ConfigError that names the field."""
-    sections = {
-        name: kind for name, kind in get_type_hints(Config).items() if name not in ("seed", "enough", "sources")
-    }
+    hints = get_type_hints(Config, include_extras=True)
+    sections = {name: kind for name, kind in hints.items() if name not in ("seed", "enough", "sources")}
     check_names("the file", table, {"seed", "enough", "sources", *sections} - OPTIONAL, OPTIONAL)
     parts = {name: read_section(kind, name, table.get(name, {})) for name, kind in sections.items()}
-    config = Config(seed=table["seed"], enough=table["enough"], sources=read_sources(Source, table["sources"]), **parts)
+    seed, enough = (read_value(name, hints[name], table[name]) for name in ("seed", "enough"))
+    config = Config(seed=seed, enough=enough, sources=read_sources(Source, table["sources"]), **parts)
     schedule = config.schedule
     if not schedule.warmup_steps + schedule.decay_steps <= schedule.steps:
         raise ConfigError(f"schedule.steps: {schedule.steps} is less than warmup_steps + decay_steps")
@@ -115,13 +126,19 @@ def config_from(table: dict[str, Any]) -> Config:
         raise ConfigError(f"network.channels: {config.network.channels} must be a multiple of 8")
     if config.network.more_bottlenecks < 0:
         raise ConfigError(f"network.more_bottlenecks: {config.network.more_bottlenecks} is less than 0")
-    if config.learning.centre_radius < 0.5:
-        raise ConfigError(
-            f"learning.centre_radius: {config.learning.centre_radius} leaves some boxes no anchor; at least 0.5"
-        )
+    if (radius := config.learning.centre_radius) <= 0.5:
+        raise ConfigError(f"learning.centre_radius: {radius} leaves some boxes no anchor; it must be more than 0.5")
     if config.learning.score_focus != 0 and config.learning.score_focus < 1:
         raise ConfigError(f"learning.score_focus: {config.learning.score_focus} is neither 0 nor 1 or more")
-    for field, size in (("final_size", schedule.final_size), *(("sizes", size) for size in schedule.sizes)):
-        if any(side % 32 for side in size):
-            raise ConfigError(f"schedule.{field}: {list(size)} must be multiples of 32")
+    if not schedule.sizes:
+        raise ConfigError("schedule.sizes: there is none")
+    sizes = {"schedule.final_size": [schedule.final_size], "schedule.sizes": schedule.sizes}
+    for field, those in (sizes | {"evaluation.size": [config.evaluation.size]}).items():
+        for size in those:
+            if any(side <= 0 or side % 32 for side in size):
+                raise ConfigError(f"{field}: {list(size)} must be multiples of 32")
+    for field in ("whole_scale", "tile_scale", "zoom_out_scale"):
+        low, high = getattr(config.framing, field)
+        if not 0 < low <= high:
+            raise ConfigError(f"framing.{field}: {[low, high]} must be a smallest and a largest scale, above 0")
     return config

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from safetygear_training.pictures import Pixels
+from safetygear_training.toml_tables import Chance
 
 Look = Callable[[Pixels, np.random.Generator], Pixels]
 
@@ -17,12 +18,12 @@ Look = Callable[[Pixels, np.random.Generator], Pixels]
 class Looks:
     """Chance of each look per sample."""
 
-    gamma: float
-    infrared: float
-    low_resolution: float
-    blur: float
-    noise: float
-    compression: float
+    gamma: Chance
+    infrared: Chance
+    low_resolution: Chance
+    blur: Chance
+    noise: Chance
+    compression: Chance
 
 
 def colour(pixels: Pixels, random: np.random.Generator) -> Pixels:

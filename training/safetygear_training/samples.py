@@ -13,6 +13,7 @@ from safetygear_training.anchors import grid
 from safetygear_training.labels import CLASSES, Boxes
 from safetygear_training.looks import Looks, apply
 from safetygear_training.pictures import PAD_GREY, Picture, Pixels
+from safetygear_training.toml_tables import Chance
 
 VISIBLE_PART = 0.3
 """A box cut to less of its area is ignored: neither an object nor background."""
@@ -29,10 +30,10 @@ class Framing:
 
     whole_scale: tuple[float, float]
     tile_scale: tuple[float, float]
-    small_mosaic: float  # share of the mosaics that are 3 x 3: small people without an empty canvas
-    zoom_out: float  # chance that a whole picture is shown far smaller
+    small_mosaic: Chance  # share of the mosaics that are 3 x 3: small people without an empty canvas
+    zoom_out: Chance  # chance that a whole picture is shown far smaller
     zoom_out_scale: tuple[float, float]
-    newcomer: float = 0.0  # chance that a picture is offered somebody bare-headed or without a vest out of another one
+    newcomer: Chance = 0.0  # chance that a picture is offered somebody bare-headed or without a vest out of another one
 
 
 @dataclass(frozen=True)

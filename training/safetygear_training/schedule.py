@@ -7,20 +7,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from safetygear_training.toml_tables import Chance, Count, Positive
+
 
 @dataclass(frozen=True)
 class Schedule:
     """Every part of the run in steps, so that a resumed run does what an uninterrupted one does."""
 
-    steps: int
-    warmup_steps: int
-    decay_steps: int
+    steps: Positive
+    warmup_steps: Count
+    decay_steps: Count
     learning_rate: float
-    final_fraction: float
+    final_fraction: Chance
     sizes: tuple[tuple[int, int], ...]  # height, width; drawn per step until the decay
     final_size: tuple[int, int]
-    mosaic: float
-    plain_steps: int  # the last steps see whole pictures only
+    mosaic: Chance
+    plain_steps: Count  # the last steps see whole pictures only
 
     def learning_rate_at(self, step: int) -> float:
         rate = self.learning_rate * min(1.0, (step + 1) / max(1, self.warmup_steps))

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from safetygear_training.toml_tables import check_names, read_section, read_sources, read_table
+from safetygear_training.toml_tables import (
+    Chance,
+    Count,
+    Positive,
+    check_names,
+    read_section,
+    read_sources,
+    read_table,
+    read_value,
+)
 
 
 @dataclass(frozen=True)
@@ -13,8 +22,8 @@ class Source:
     """One set of pictures; what is held back are the detector's own (training/config.toml)."""
 
     name: str
-    held_back: int
-    held_back_last: int
+    held_back: Count
+    held_back_last: Count
     whole_heads: bool
     squeezed: bool
     bodies: tuple[str, ...]
@@ -23,41 +32,41 @@ class Source:
 
 @dataclass(frozen=True)
 class Schedule:
-    steps: int
-    warmup_steps: int
-    decay_steps: int
+    steps: Positive
+    warmup_steps: Positive
+    decay_steps: Positive
     learning_rate: float
-    final_fraction: float
-    batch: int
+    final_fraction: Chance
+    batch: Positive
     weight_decay: float
-    average: float  # of the weights' moving average, per step
-    smoothing: float  # of the labels
+    average: Chance  # of the weights' moving average, per step
+    smoothing: Chance  # of the labels
 
 
 @dataclass(frozen=True)
 class Draws:
     """What a sample is: shares of the answers, and chances of what is done to a crop."""
 
-    heads: float  # the others are torsos
-    unclear: float
-    yes: float
-    dressed: float  # of bare heads: a cap or a hood is put on
+    heads: Chance  # the others are torsos
+    unclear: Chance
+    yes: Chance
+    dressed: Chance  # of bare heads: a cap or a hood is put on
     least_px: float  # side of the head's or a third of the torso's square, smallest and largest, log-uniform
     most_px: float
     shift: float  # of the square's centre, per side
     scale: float  # of the square's side, log
-    blur: float
-    noise: float
-    gamma: float
-    infrared: float
-    compression: float
+    blur: Chance
+    noise: Chance
+    gamma: Chance
+    infrared: Chance
+    compression: Chance
 
 
 @dataclass(frozen=True)
 class Config:
-    seed: int
+    seed: Count
     half: str  # a source never trained on, of which every other picture is for selection
-    every_steps: int
+    every_steps: Positive
     sources: tuple[Source, ...]
     schedule: Schedule
     draws: Draws
@@ -68,9 +77,9 @@ def read_config(path: Path) -> Config:
     table = read_table(path)
     check_names("the file", table, {field.name for field in fields(Config)})
     return Config(
-        seed=table["seed"],
-        half=table["half"],
-        every_steps=table["every_steps"],
+        seed=read_value("seed", Count, table["seed"]),
+        half=read_value("half", str, table["half"]),
+        every_steps=read_value("every_steps", Positive, table["every_steps"]),
         sources=read_sources(Source, table["sources"]),
         schedule=read_section(Schedule, "schedule", table["schedule"]),
         draws=read_section(Draws, "draws", table["draws"]),
