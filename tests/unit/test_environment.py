@@ -37,3 +37,20 @@ def test_off_listens_nowhere_and_a_wrong_address_names_its_variable() -> None:
     )  # fmt: skip
     with pytest.raises(UserError, match="WRONG"):
         variables.listen("WRONG", "off")
+
+
+@pytest.mark.parametrize(
+    ("environ", "owner"),
+    [
+        (
+            {"IOTEDGE_DEVICEID": "site-07", "IOTEDGE_MODULEID": "capture", "SAFETYGEAR_INSTANCE": "two"},
+            "site-07/capture",
+        ),
+        ({"IOTEDGE_MODULEID": "capture"}, "/capture"),
+        ({}, "/"),
+    ],
+)
+def test_a_data_folder_belongs_to_a_module_of_a_device_whatever_its_instance_is_called(
+    environ: dict[str, str], owner: str
+) -> None:
+    assert Variables(environ).owner() == owner

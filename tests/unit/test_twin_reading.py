@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetygear.twin.reading import FieldError, describe, read_desired
+from safetygear.twin.reading import FieldError, describe, read_desired, read_in_force
 
 
 class Zone(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -297,3 +298,33 @@ def test_describing_what_is_keyed_by_two_ids() -> None:
     described = {field.path: field for field in describe(Site)}
     assert described["zones"].type == "object by id"
     assert described["zones.<id>.<id>.ruleName"].default == '"no-helmet"'
+
+
+@pytest.mark.parametrize(
+    ("kind", "desired", "last_good", "stays"),
+    [
+        (Config, {"dailyBlocks": "x", "logLevel": "DEBUG"}, GOOD, {"dailyBlocks"}),
+        (Config, {"dailyBlocks": "x", "logLevel": "DEBUG"}, None, set()),
+        (Config, {"dailyBlocks": 8, "cameras": {"gate": {"url": 3}, "dock": {"url": 3}}}, GOOD, {"cameras.gate"}),
+        (Config, {"cameras": []}, GOOD, {"cameras"}),
+        (Config, {"logLevle": "INFO"}, GOOD, set()),
+        (Config, {"floorBlocks": 500}, GOOD, {"floorBlocks"}),
+        (Config, {"floorBlocks": 500}, None, set()),
+        (Config, {"logLevel": "DEBUG", "cameras": {"gate": {"url": "rtsp://a", "transport": "udp"}}}, GOOD,
+         {"cameras.gate"}),
+        (Site, {"zones": {"gate": {"a": {"points": [7]}, "c": {"points": [7]}, "b": {}}}}, SITE, {"zones.gate.a"}),
+        (Site, {"zones": {"gate": {"a": {"ruleName": "no-hat"}}}}, SITE, {"zones.gate.a"}),
+        (Site, {"zones": {"gate": {"a": {}, "b": {}, "c": {}}}}, SITE, {"zones.gate"}),
+        (Site, {"zones": {"gate": 3, "dock": 3}}, SITE, {"zones.gate"}),
+    ],
+)  # fmt: skip
+def test_what_keeps_its_last_good_value_is_named(kind: Any, desired: Any, last_good: Any, stays: set[str]) -> None:
+    assert read_desired(kind, desired, last_good=last_good).stays == stays
+
+
+@given(desired_json, desired_json)
+def test_what_is_in_force_is_read_as_it_was(first: Any, second: Any) -> None:
+    """Also where last good values contradict what was changed after them."""
+    config = read_desired(Config, second, last_good=read_desired(Config, first, last_good=None).config).config
+    reading = read_in_force(Config, json.loads(msgspec.json.encode(config)))
+    assert (reading.config, reading.errors, reading.stays) == (config, (), frozenset())

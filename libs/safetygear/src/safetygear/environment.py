@@ -1,7 +1,7 @@
 """The environment variables that both modules read, each checked where it is read.
 
-An empty variable counts as unset. Every method but `text` and `folder` raises UserError, which names the variable, its
-value and what would be right.
+An empty variable counts as unset. Every method but `text`, `folder` and `owner` raises UserError, which names the
+variable, its value and what would be right.
 """
 
 from __future__ import annotations
@@ -59,6 +59,10 @@ class Variables:
         if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise UserError(f"SAFETYGEAR_LOG_LEVEL is {text!r}:", hint="use DEBUG, INFO, WARNING or ERROR")
         return level
+
+    def owner(self) -> str:
+        """`DEVICE/MODULE` as IoT Edge names them: whose the data folder is. What it does not name is empty."""
+        return f"{self.text('IOTEDGE_DEVICEID', '')}/{self.text('IOTEDGE_MODULEID', '')}"
 
     def instance(self) -> str:
         """The instance's name: as set, else the module's id, else this machine's name."""

@@ -30,7 +30,7 @@ from safetygear.twin.wire_types import (
     wire_type,
 )
 
-__all__ = ["ID_PATTERN", "FieldDescription", "FieldError", "Reading", "describe", "read_desired"]
+__all__ = ["ID_PATTERN", "FieldDescription", "FieldError", "Reading", "describe", "read_desired", "read_in_force"]
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -61,6 +61,8 @@ class Reading(Generic[T]):
 
     config: T
     errors: tuple[FieldError, ...]
+    stays: frozenset[str] = frozenset()
+    """Paths of what has its last good value: a property, or an entry of one, as a whole."""
 
 
 class _Refused:
@@ -68,6 +70,17 @@ class _Refused:
 
 
 _REFUSED: Final = _Refused()
+
+
+class _Notes:
+    """What is found on the way."""
+
+    def __init__(self) -> None:
+        self.errors: list[FieldError] = []
+        self.stays: set[str] = set()
+
+    def wrong(self, path: str, code: str, message: str) -> None:
+        self.errors.append(FieldError(path=path, code=code, message=message))
 
 
 def read_desired(kind: type[T], desired: Json, *, last_good: T | None) -> Reading[T]:
@@ -79,43 +92,62 @@ def read_desired(kind: type[T], desired: Json, *, last_good: T | None) -> Readin
     fields are errors, and otherwise ignored.
     A struct may have `check(self) -> Iterable[(path, code, message)]`: its findings count like the rest.
     """
-    errors: list[FieldError] = []
+    notes = _Notes()
+    config = _read_fields(kind, desired, last_good, notes)
+    findings = _findings(config, "")
+    if findings:
+        notes.errors += findings
+        config = _without(config, findings, last_good, notes)
+    return Reading(config, tuple(notes.errors), frozenset(notes.stays))
+
+
+def read_in_force(kind: type[T], config: Json) -> Reading[T]:
+    """The config that `config`, its JSON form, was made of; what another version of `kind` can't use is left out, which
+    is in the errors.
+
+    As `read_desired`, but whether the fields fit one another is not asked: a last good value may contradict what was
+    changed after it, and is in force all the same.
+    """
+    notes = _Notes()
+    return Reading(_read_fields(kind, config, None, notes), tuple(notes.errors))
+
+
+def _read_fields(kind: type[T], desired: Json, last_good: T | None, notes: _Notes) -> T:
     if not isinstance(desired, Mapping):
-        errors.append(FieldError(path="", code="wrong-type", message="the desired properties must be an object"))
+        notes.wrong("", "wrong-type", "the desired properties must be an object")
         desired = {}
     infos = {info.encode_name: info for info in msgspec.structs.fields(kind)}
-    _note_unknown(desired, infos, "", errors)
+    _note_unknown(desired, infos, "", notes)
     values: dict[str, Any] = {}
     for name, info in infos.items():
         before = getattr(last_good, info.name) if last_good is not None else default_of(info)
         value = desired.get(name)
-        read = default_of(info) if value is None else _read(info.type, value, name, before, errors)
-        values[info.name] = before if isinstance(read, _Refused) else read
-    config = kind(**values)
-    findings = _findings(config, "")
-    if findings:
-        errors += findings
-        config = _without(config, findings, last_good)
-    return Reading(config, tuple(errors))
+        read = default_of(info) if value is None else _read(info.type, value, name, before, notes)
+        if isinstance(read, _Refused):
+            read = before
+            if last_good is not None:
+                notes.stays.add(name)
+        values[info.name] = read
+    return kind(**values)
 
 
-def _read(kind: Any, value: Json, path: str, before: Any, errors: list[FieldError]) -> Any:
-    """`value` as `kind`, or _REFUSED with the reasons appended to `errors`."""
+def _read(kind: Any, value: Json, path: str, before: Any, notes: _Notes) -> Any:
+    """`value` as `kind`, or _REFUSED with the reasons in `notes`."""
     struct = struct_of(kind)
     if struct is not None:
-        return _read_struct(struct, value, path, before, errors)
+        return _read_struct(struct, value, path, before, notes)
     entry = entry_struct_of(kind) or entry_dict_of(kind)
     if entry is not None:
-        return _read_keyed(entry, value, path, before, errors)
-    return _read_leaf(kind, value, path, errors)
+        return _read_keyed(entry, value, path, before, notes)
+    return _read_leaf(kind, value, path, notes)
 
 
-def _read_struct(kind: type[msgspec.Struct], value: Json, path: str, before: Any, errors: list[FieldError]) -> Any:
+def _read_struct(kind: type[msgspec.Struct], value: Json, path: str, before: Any, notes: _Notes) -> Any:
     if not isinstance(value, Mapping):
-        errors.append(FieldError(path=path, code="wrong-type", message="must be an object"))
+        notes.wrong(path, "wrong-type", "must be an object")
         return _REFUSED
     infos = {info.encode_name: info for info in msgspec.structs.fields(kind)}
-    _note_unknown(value, infos, f"{path}.", errors)
+    _note_unknown(value, infos, f"{path}.", notes)
     values: dict[str, Any] = {}
     refused = False
     for name, info in infos.items():
@@ -123,68 +155,58 @@ def _read_struct(kind: type[msgspec.Struct], value: Json, path: str, before: Any
         if value.get(name) is None:
             values[info.name] = default_of(info)
             if info.required:
-                errors.append(
-                    FieldError(
-                        path=inner, code="missing-field", message=f"is missing: {wire_type(info.type).sentence()}"
-                    )
-                )
+                notes.wrong(inner, "missing-field", f"is missing: {wire_type(info.type).sentence()}")
                 refused = True
             continue
         inner_before = getattr(before, info.name, None) if isinstance(before, kind) else None
-        read = _read(info.type, value[name], inner, inner_before, errors)
+        read = _read(info.type, value[name], inner, inner_before, notes)
         refused = refused or isinstance(read, _Refused)
         values[info.name] = read
     if refused:
         return _REFUSED
     result = kind(**values)
     findings = _findings(result, f"{path}.")
-    errors += findings
+    notes.errors += findings
     return _REFUSED if findings else result
 
 
-def _read_keyed(kind: Any, value: Json, path: str, before: Any, errors: list[FieldError]) -> Any:
+def _read_keyed(kind: Any, value: Json, path: str, before: Any, notes: _Notes) -> Any:
     if not isinstance(value, Mapping):
-        errors.append(FieldError(path=path, code="wrong-type", message="must be an object whose keys are ids"))
+        notes.wrong(path, "wrong-type", "must be an object whose keys are ids")
         return _REFUSED
     entries: dict[str, Any] = {}
     known = before if isinstance(before, Mapping) else {}
     for key, entry in value.items():
         if not ID_PATTERN.fullmatch(key):
-            errors.append(
-                FieldError(
-                    path=f"{path}.{_shown_name(key)}",
-                    code="invalid-id",
-                    message="an id has 1 to 64 of A-Z a-z 0-9 _ -",
-                )
-            )
+            notes.wrong(f"{path}.{_shown_name(key)}", "invalid-id", "an id has 1 to 64 of A-Z a-z 0-9 _ -")
             continue
         if entry is None:
             continue
-        read = _read(kind, entry, f"{path}.{key}", known.get(key), errors)
+        read = _read(kind, entry, f"{path}.{key}", known.get(key), notes)
         if not isinstance(read, _Refused):
             entries[key] = read
         elif key in known:
             entries[key] = known[key]
+            notes.stays.add(f"{path}.{key}")
     return entries
 
 
-def _read_leaf(kind: Any, value: Json, path: str, errors: list[FieldError]) -> Any:
+def _read_leaf(kind: Any, value: Json, path: str, notes: _Notes) -> Any:
     expected = wire_type(kind)
     shown = _shown_value(path, value, expected.name)
     if not _is_finite(value):
-        errors.append(FieldError(path=path, code="out-of-range", message=f"must be {expected.sentence()}{shown}"))
+        notes.wrong(path, "out-of-range", f"must be {expected.sentence()}{shown}")
         return _REFUSED
     if (isinstance(value, str) and not value.isprintable()) or has_unfit_text(value):
         # A pattern's $ lets a final line break through, and these texts become file names, URLs and labels.
         message = f"must be {expected.sentence()}, without line breaks and other control characters"
-        errors.append(FieldError(path=path, code="bad-format", message=message))
+        notes.wrong(path, "bad-format", message)
         return _REFUSED
     try:
         return msgspec.convert(value, kind)
     except (msgspec.ValidationError, RecursionError) as exc:
         example = "".join(f", e.g. {example}" for example in examples(kind)[:1])
-        message = f"must be {expected.sentence()}{example}{shown}"
-        errors.append(FieldError(path=path, code=_code_of(str(exc)), message=message))
+        notes.wrong(path, _code_of(str(exc)), f"must be {expected.sentence()}{example}{shown}")
         return _REFUSED
 
 
@@ -206,7 +228,7 @@ def _findings(config: msgspec.Struct, prefix: str) -> list[FieldError]:
     return [FieldError(path=f"{prefix}{path}", code=code, message=message) for path, code, message in check()]
 
 
-def _without(config: T, findings: list[FieldError], last_good: T | None) -> T:
+def _without(config: T, findings: list[FieldError], last_good: T | None, notes: _Notes) -> T:
     """`config` with what the findings name put back to the last good value, else to the default (entries: left out)."""
     replaced: dict[str, Any] = {}
     for info in msgspec.structs.fields(type(config)):
@@ -216,36 +238,40 @@ def _without(config: T, findings: list[FieldError], last_good: T | None) -> T:
         value = getattr(config, info.name)
         before = getattr(last_good, info.name) if last_good is not None else default_of(info)
         if isinstance(value, dict) and all(len(path) > 1 for path in paths):
-            replaced[info.name] = _entries_without(value, before, [path[1:] for path in paths])
+            inner = [path[1:] for path in paths]
+            replaced[info.name] = _entries_without(value, before, inner, f"{info.encode_name}.", notes)
         else:
             replaced[info.name] = before
+            if last_good is not None:
+                notes.stays.add(info.encode_name)
     return msgspec.structs.replace(config, **replaced)
 
 
-def _entries_without(value: Mapping[str, Any], before: Mapping[str, Any], paths: list[list[str]]) -> dict[str, Any]:
+def _entries_without(
+    value: Mapping[str, Any], before: Mapping[str, Any], paths: list[list[str]], prefix: str, notes: _Notes
+) -> dict[str, Any]:
     """`value` with the entries that `paths` name put back to `before`'s, else left out; keyed by two ids, only the
     inner ones."""
     entries = dict(value)
     for key in {path[0] for path in paths}:
         below = [path[1:] for path in paths if path[0] == key]
         if isinstance(value.get(key), dict) and all(below):
-            entries[key] = _entries_without(value[key], before.get(key, {}), below)
+            entries[key] = _entries_without(value[key], before.get(key, {}), below, f"{prefix}{key}.", notes)
         elif key in before:
             entries[key] = before[key]
+            notes.stays.add(f"{prefix}{key}")
         else:
             entries.pop(key, None)
     return entries
 
 
-def _note_unknown(
-    value: Mapping[str, Json], infos: Mapping[str, object], prefix: str, errors: list[FieldError]
-) -> None:
+def _note_unknown(value: Mapping[str, Json], infos: Mapping[str, object], prefix: str, notes: _Notes) -> None:
     for name in value:
         if name in infos or (not prefix and name.startswith("$")):
             continue
         near = difflib.get_close_matches(name, infos, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(infos)}"
-        errors.append(FieldError(path=f"{prefix}{_shown_name(name)}", code="unknown-field", message=f"unknown; {hint}"))
+        notes.wrong(f"{prefix}{_shown_name(name)}", "unknown-field", f"unknown; {hint}")
 
 
 def _is_finite(value: Json) -> bool:
