@@ -90,8 +90,15 @@ def test_the_tables_say_it_in_words() -> None:
 
 @pytest.mark.parametrize(
     ("found", "works_to", "proves", "asked"),
-    [(12, 12, 12, [12]), (12, 10, 10, [12, 11, 10]), (1, 0, 0, [1]), (0, 0, 0, [])],
-    ids=["found", "too many", "not even one", "none"],
+    [
+        (12, 12, 12, [12, 13]),
+        (12, 10, 10, [12, 11, 10]),
+        (12, 14, 14, [12, 13, 14, 15]),
+        (12, 99, 16, [12, 13, 14, 15, 16]),
+        (1, 0, 0, [1]),
+        (0, 0, 0, []),
+    ],
+    ids=["found", "too many", "too few", "all that there are", "not even one", "none"],
 )
 async def test_what_a_short_search_has_found_is_proven(
     found: int, works_to: int, proves: int, asked: list[int]
@@ -102,7 +109,7 @@ async def test_what_a_short_search_has_found_is_proven(
         tried.append(number)
         return number <= works_to
 
-    assert await proven(found, works) == proves
+    assert await proven(found, works, most=16) == proves
     assert tried == asked
 
 

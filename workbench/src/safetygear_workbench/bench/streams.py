@@ -37,8 +37,8 @@ async def measure(
     most: int = 256,
 ) -> dict[str, Any]:
     """Tries numbers of cameras for `search_seconds` each (None: `seconds`), beginning with `first`, down to the largest
-    that works and one more that fails, and proves the largest for `seconds`. `also` are measured for the line of cost,
-    and the floor, as long as the search's.
+    that works and one more that fails, and proves both for `seconds`. `also` are measured for the line of cost, and the
+    floor, as long as the search's.
 
     Raises SafetyGearError.
     """
@@ -55,7 +55,7 @@ async def measure(
         search = search.tried(number, await tried(number, short_s))
     found = search.found
     if short_s < seconds:
-        found = await proven(found, lambda number: tried(number, seconds))
+        found = await proven(found, lambda number: tried(number, seconds), most)
     for number in also:
         if number < found and number not in trials:
             await tried(number, short_s)
@@ -77,11 +77,21 @@ async def measure(
     }
 
 
-async def proven(found: int, works: Callable[[int], Awaitable[bool]]) -> int:
-    """The largest number up to `found` that `works`, tried downwards; 0: none does."""
-    while found > 0 and not await works(found):
+async def proven(found: int, works: Callable[[int], Awaitable[bool]], most: int) -> int:
+    """The largest number that `works`, of which a search says that it is `found`: tried downwards until one works, or
+    upwards until one does not, for a short trial may fail by chance as well. 0: none works.
+    """
+    if not found:
+        return 0
+    if await works(found):
+        while found < most and await works(found + 1):
+            found += 1
+        return found
+    while found > 1:
         found -= 1
-    return found
+        if await works(found):
+            return found
+    return 0
 
 
 async def trial(case: Case, *, seconds: float) -> dict[str, Any]:
