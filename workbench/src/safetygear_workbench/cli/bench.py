@@ -101,7 +101,7 @@ def streams(
         str, typer.Option(metavar="N,N,…", help="Numbers below the largest, measured for the line of cost too.")
     ] = "1,2,4",
     search_seconds: Annotated[
-        float, typer.Option(help="At most, of each number tried on the way; what is found, and one more, is proven for --seconds.")
+        float, typer.Option(help="At most, of each number tried; what is found and one more are proven for --seconds.")
     ] = 60.0,
     fps: Fps = 5.0,
     runtime: Runtimes = "onnxruntime",
