@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -114,11 +115,16 @@ def save(path: Path, run: Run, detector: Detector, optimiser: torch.optim.Optimi
 
 
 def resume(path: Path, detector: Detector, optimiser: torch.optim.Optimizer) -> Run:
-    """Raises CheckpointError."""
+    """The weight decays stay the given optimiser's: settings come from the configuration. Raises CheckpointError."""
+    decays = [group["weight_decay"] for group in optimiser.param_groups]
     try:
         kept = torch.load(path, map_location="cpu", weights_only=True)
         detector.load_state_dict(kept["detector"])
         optimiser.load_state_dict(kept["optimiser"])
-        return Run(kept["step"], kept["average_parameters"], kept["average_statistics"], kept["history"], kept["best"])
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: no checkpoint of this training ({str(error).splitlines()[0]})") from error
+        run = Run(kept["step"], kept["average_parameters"], kept["average_statistics"], kept["history"], kept["best"])
+    except (OSError, EOFError, RuntimeError, LookupError, TypeError, ValueError, UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"{path}: no checkpoint of this run ({reason})") from error
+    for group, decay in zip(optimiser.param_groups, decays, strict=True):
+        group["weight_decay"] = decay
+    return run

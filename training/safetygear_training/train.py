@@ -124,14 +124,18 @@ def first_detector(config: Config, start_from: Path) -> Detector:
     return deepened(wide, config.network.more_bottlenecks, config.seed)
 
 
+def begin(config: Config, start_from: Path, out: Path) -> tuple[Detector, torch.optim.Optimizer, Run]:
+    """The run after its last checkpoint in `out`, or at its start. Raises CheckpointError, WeightsError."""
+    detector = first_detector(config, start_from).to(memory_format=torch.channels_last)
+    optimiser, last = make_optimiser(detector, config.optimiser), out / "last.pth"
+    return detector, optimiser, resume(last, detector, optimiser) if last.exists() else start(detector)
+
+
 def work(rank: int, shared: Shared, config: Config, pictures: Collection, start_from: Path, out: Path) -> None:
     """One process: its parts of every step, and the same update as the others make. The first also writes."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    detector = first_detector(config, start_from).to(memory_format=torch.channels_last)
-    optimiser = make_optimiser(detector, config.optimiser)
-    last = out / "last.pth"
-    run = resume(last, detector, optimiser) if last.exists() else start(detector)
+    detector, optimiser, run = begin(config, start_from, out)
     detector.train()
     before, began_s = statistics(detector), time.monotonic()
     while run.step < config.schedule.steps:
@@ -244,7 +248,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = read_config(given.config).without(given.without)
         given.out.mkdir(parents=True, exist_ok=True)
-        first_detector(config, given.start)
+        _, _, run = begin(config, given.start, given.out)
+        log.info("from step %d of %d", run.step, config.schedule.steps)
         pictures = collect(config, given.data, given.teacher, given.gear_teacher, given.out)
     except (ConfigError, DataError, WeightsError, CheckpointError) as error:
         log.error("%s", error)  # noqa: TRY400 - what the user can cause has no traceback
