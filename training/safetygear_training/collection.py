@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from safetygear_training.config import Config, Source
 from safetygear_training.labels import CLASSES
-from safetygear_training.pictures import Picture, read_source
+from safetygear_training.pictures import DataError, Picture, read_source
 from safetygear_training.sampling import cumulative_chances, held_back, repeat_factors
 from safetygear_training.teach_gear import teach_gear
 from safetygear_training.teach_persons import teach
@@ -32,7 +32,7 @@ class Collection:
 def split(pictures: Sequence[Picture], source: Source) -> tuple[list[Picture], list[Picture]]:
     """For training, and held back."""
     out = held_back([picture.name for picture in pictures], source.held_back)
-    out[len(out) - source.held_back_last :] = True
+    out[max(0, len(out) - source.held_back_last) :] = True
     training = [picture for picture, kept in zip(pictures, ~out, strict=True) if kept]
     return training, [picture for picture, back in zip(pictures, out, strict=True) if back]
 
@@ -58,12 +58,16 @@ def collect(config: Config, data: Path, teacher: Path, gear_teachers: Sequence[P
     training: list[Picture] = []
     factors, weights = [], []
     selection = {config.evaluation.half: halves(read_source(data, config.evaluation.half))[0]}
+    if gear_teachers and not any(source.gear_from_teacher for source in config.sources):
+        log.warning("--gear-teacher says nothing, because no source of this run has gear_from_teacher")
     for source in config.sources:
         kept, back = split(read_source(data, source.name, source.whole_heads, source.squeezed), source)
         if source.persons_from_teacher:
             kept = teach(kept, teacher, cache / "persons.npz")
         if source.gear_from_teacher and gear_teachers:
             kept = teach_gear(kept, gear_teachers, cache / "gear.npz")
+        elif source.gear_from_teacher:
+            log.warning("%s: gear_from_teacher says nothing, because no --gear-teacher is given", source.name)
         if back:
             selection[source.name] = back
         present = np.array([[(p.boxes[:, 4] == label).any() for label in range(len(CLASSES))] for p in kept], bool)
@@ -71,4 +75,7 @@ def collect(config: Config, data: Path, teacher: Path, gear_teachers: Sequence[P
         weights.append(source.weight)
         training += kept
         log.info("%s: %d pictures to train on, %d held back", source.name, len(kept), len(back))
-    return Collection(training, cumulative_chances(weights, factors), selection)
+    try:
+        return Collection(training, cumulative_chances(weights, factors), selection)
+    except ValueError as error:
+        raise DataError(str(error)) from error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetygear_training.anchors import decode
 from safetygear_training.average_precision import Found
 from safetygear_training.boxes import suppress
-from safetygear_training.pictures import Pixels, letterbox
+from safetygear_training.pictures import DataError, Pixels, letterbox
 
 SUPPRESS_IOU = 0.6
 MIN_SCORE = 0.01
@@ -23,7 +23,9 @@ Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def onnx_network(path: Path, threads: int = 1) -> tuple[Network, tuple[int, int]]:
-    """The network of a YOLOX ONNX file, and the height and width it takes."""
+    """The network of a YOLOX ONNX file, and the height and width it takes. Raises DataError where there is no file."""
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such file")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

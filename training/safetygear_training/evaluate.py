@@ -38,6 +38,20 @@ def evaluation_sets(config: Config, data: Path) -> dict[str, list[Picture]]:
     return sets | {name: read_source(data, name) for name in MEASURED_ONLY}
 
 
+def whole_sets(config: Config, data: Path, names: Sequence[str]) -> dict[str, list[Picture]]:
+    """Sources as one set each, what is held back of them included. Raises ConfigError for one that is not the run's."""
+    known = {source.name: source for source in config.sources}
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"--whole: {unknown[0]} is no source of this run; expected one of {', '.join(known)}")
+    return {f"{name} whole": read_source(data, name, known[name].whole_heads, known[name].squeezed) for name in names}
+
+
+def shown_names(paths: Sequence[Path]) -> list[str]:
+    """Of the models: file names, with their folders where two have the same."""
+    names = [path.name for path in paths]
+    return names if len(set(names)) == len(names) else [str(path) for path in paths]
+
+
 def table(by_model: Mapping[str, Scores]) -> str:
     """Markdown: a row per set and class, AP50/AP50-95 per model."""
     rows = [f"| set | class | boxes | {' | '.join(by_model)} |", f"| --- | --- | ---: |{' --- |' * len(by_model)}"]
@@ -73,22 +87,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = read_config(given.config)
         sets = selection_sets(config, given.data) if given.choose else evaluation_sets(config, given.data)
-        for source in config.sources:
-            if source.name in given.whole:
-                sets[f"{source.name} whole"] = read_source(given.data, source.name, source.whole_heads, source.squeezed)
+        sets |= whole_sets(config, given.data, given.whole)
         if given.rendered:
             sets["rendered"] = read_clip(*given.rendered, RENDERED_EVERY_FRAMES)
+        paths = [*given.models, *given.persons_only]
+        networks = [onnx_network(path) for path in paths]
     except (ConfigError, DataError) as error:
         log.error("%s", error)  # noqa: TRY400 - what the user can cause has no traceback
         return 2
     by_model: dict[str, Scores] = {}
-    for path in (*given.models, *given.persons_only):
-        network, size = onnx_network(path)
+    for model, path, (network, size) in zip(shown_names(paths), paths, networks, strict=True):
         scores = score_sets(network, size, sets, 1 if path in given.persons_only else len(CLASSES))
-        by_model[path.name] = {name: part for name, part in scores.items() if part}
-        for name, part in by_model[path.name].items():
-            log.info("%s %s", path.name, line(name, part))
-        log.info("%s mean over the sets %.4f", path.name, figure_of_merit(by_model[path.name]))
+        by_model[model] = {name: part for name, part in scores.items() if part}
+        for name, part in by_model[model].items():
+            log.info("%s %s", model, line(name, part))
+        log.info("%s mean over the sets %.4f", model, figure_of_merit(by_model[model]))
     log.info("\n%s", table(by_model))
     if given.json:
         given.json.write_text(json.dumps({name: as_json(scores) for name, scores in by_model.items()}, indent=1))
