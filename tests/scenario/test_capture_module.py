@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -256,6 +257,36 @@ def test_after_a_kill_the_rings_are_new(camera: RunningCamera, tmp_path: Path) -
         process.start()
         wait_until(lambda: process.references("gate")[-1]["epoch"] != old.epoch, 30, "a new epoch")
         assert not (process.frames / "left-behind").exists()
+
+
+def test_a_mistake_in_the_twin_and_a_power_cut_cost_no_camera(camera: RunningCamera, tmp_path: Path) -> None:
+    gate, yard = {"url": camera.url("gate")}, {"url": camera.url("yard")}
+    with capturing(tmp_path, {"gate": gate}) as (runtime, process), reading(process.frames):
+        flows(process, "gate")
+        kept = process.data / "last-good-twin.json"
+        wait_until(lambda: kept.exists() and "gate" in kept.read_text(), 10, "it on the disk")
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        runtime.patch_desired("capture", {"cameras": {"gate": {"url": "htp://10.0.0.12/1"}, "yard": yard}})
+        flows(process, "yard")
+        process.end()
+        process.start()
+        flows(process, "gate")
+        flows(process, "yard")
+
+        def told() -> bool:
+            errors = process.reported().get("config", {}).get("errors", [])
+            return any("of an earlier run, is in force" in error["message"] for error in errors)
+
+        wait_until(told, 10, "whose value is in force")
+        (error,) = process.reported()["config"]["errors"]
+        assert (error["path"], error["code"]) == ("cameras.gate.url", "bad-format")
+        process.end()
+        kept.write_bytes(kept.read_bytes()[:100])
+        process.start()
+        flows(process, "yard")
+        shows(process, "gate", "refused", "config-invalid")
+        assert process.log().count("last-good-twin.json is damaged") == 1
+        assert "Traceback" not in process.log()
 
 
 def test_while_the_hub_is_away_frames_are_dropped_not_kept(camera: RunningCamera, tmp_path: Path) -> None:

@@ -121,6 +121,34 @@ async def test_two_instances_on_one_machine_read_a_shard_each(runtime: RunningRu
         south.end()
 
 
+async def test_a_mistake_in_the_twin_and_a_power_cut_cost_no_zone(runtime: RunningRuntime, tmp_path: Path) -> None:
+    square = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]
+    runtime.patch_desired("inference", {"zones": {"gate": {"dock": {"polygon": square, "requires": ["helmet"]}}}})
+    process = InferenceProcess(runtime, tmp_path, "inference", "north")
+    kept = process.data / "last-good-twin.json"
+    try:
+        await until(lambda: kept.exists() and "dock" in kept.read_text(), 60, process.log)
+        runtime.patch_desired("inference", {"zones": {"gate": {"dock": {"polygon": [[0, 0], [1, 1]]}}}})
+        await until(lambda: _zone_errors(runtime), 60, process.log)
+        process.end()
+        before = kept.read_bytes()
+        process.start()
+        told = "of an earlier run, is in force"
+        await until(lambda: any(told in error["message"] for error in _zone_errors(runtime)), 60, process.log)
+        (error,) = _zone_errors(runtime)
+        assert (error["path"], error["code"]) == ("zones.gate.dock.polygon", "out-of-range")
+        assert kept.read_bytes() == before, "what is in force is what it was"
+        assert process.stop() == 0
+        assert "Traceback" not in process.log()
+    finally:
+        process.end()
+
+
+def _zone_errors(runtime: RunningRuntime) -> list[dict[str, Any]]:
+    errors = runtime.twin("inference")["reported"].get("config", {}).get("errors", [])
+    return [error for error in errors if error["path"].startswith("zones.")]
+
+
 async def test_what_no_restart_cures_is_a_named_state(runtime: RunningRuntime, tmp_path: Path) -> None:
     runtime.patch_desired("inference", {"model": {"name": "no-such-model"}, "healthIntervalS": "often"})
     shutil.rmtree(tmp_path / "frames")

@@ -50,10 +50,26 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def running(
-    frames: Path, desired: dict[str, Any], camera: OpenSource, transport: str = "ring"
+    frames: Path,
+    desired: dict[str, Any],
+    camera: OpenSource,
+    transport: str = "ring",
+    *,
+    data: Path | None = None,
+    hub: FakeHub | None = None,
 ) -> AsyncIterator[Stage]:
-    clock, hub, lifecycle = FakeClock(), FakeHub(desired), Lifecycle()
-    environment = read_environment({"SAFETYGEAR_FRAMES_DIR": str(frames), "SAFETYGEAR_FRAMES_TRANSPORT": transport})
+    """`data`: what outlives the run; a folder beside the frames where none is given."""
+    clock, lifecycle = FakeClock(), Lifecycle()
+    hub = FakeHub(desired) if hub is None else hub
+    data = frames.with_name(f"{frames.name}-data") if data is None else data
+    data.mkdir(exist_ok=True)
+    environment = read_environment(
+        {
+            "SAFETYGEAR_FRAMES_DIR": str(frames),
+            "SAFETYGEAR_DATA_DIR": str(data),
+            "SAFETYGEAR_FRAMES_TRANSPORT": transport,
+        }
+    )
     metrics = CaptureMetrics(ModuleMetrics("safetygear_capture_", {}))
     resolver = SecretResolver({}, frames, Redactor())
     app = CaptureApp(environment, hub, metrics, clock, open_source=camera, resolver=resolver)

@@ -31,17 +31,18 @@ def capture_manifest(cameras: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class CaptureProcess:
-    """A capture process and its log. `folder` gets frames/ and secrets/."""
+    """A capture process and its log. `folder` gets frames/, secrets/ and data/."""
 
     def __init__(self, runtime: RunningRuntime, folder: Path, env: Mapping[str, str] | None = None) -> None:
-        self.frames, self.secrets = folder / "frames", folder / "secrets"
-        self.frames.mkdir(exist_ok=True)
-        self.secrets.mkdir(exist_ok=True)
+        self.frames, self.secrets, self.data = (folder / name for name in ("frames", "secrets", "data"))
+        for path in (self.frames, self.secrets, self.data):
+            path.mkdir(exist_ok=True)
         self._runtime = runtime
         self._log = folder / "capture.log"
         self._environment = runtime.process_env("capture") | {
             "SAFETYGEAR_FRAMES_DIR": str(self.frames),
             "SAFETYGEAR_SECRETS_DIR": str(self.secrets),
+            "SAFETYGEAR_DATA_DIR": str(self.data),
             "SAFETYGEAR_METRICS_LISTEN": "127.0.0.1:0",
             **(env or {}),
         }

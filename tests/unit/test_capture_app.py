@@ -13,9 +13,11 @@ import pytest
 from safetygear.clock import FakeClock
 from safetygear.errors import CameraError
 from safetygear.hub.fake import FakeHub
-from safetygear.hub.port import HubHandlers, IncomingMessage, MethodRequest
+from safetygear.hub.port import HubHandlers, IncomingMessage, MethodRequest, Twin
 from safetygear.messages.codec import decode, encode
 from safetygear.messages.frames import CamerasMessage, CameraStatus, ReadersMessage
+from safetygear.twin.last_good import OF_EARLIER_RUN
+from safetygear.twin.last_good_keeper import FILE
 from safetygear_capture import app as app_module
 from safetygear_capture.handover import Mailbox
 from safetygear_capture.publisher import Publisher
@@ -27,9 +29,9 @@ GATE = {"cameras": {"gate": {"url": "rtsp://gate/1"}}}
 TIMEOUT_S = 10.0
 
 
-def endless(hold: threading.Event) -> ScriptedCamera:
+def endless(hold: threading.Event, attempts: int = 1) -> ScriptedCamera:
     """One picture, then nothing until the test is over."""
-    return ScriptedCamera([picture(), Calls(lambda: hold.wait(TIMEOUT_S) and None)])
+    return ScriptedCamera(*[[picture(), Calls(lambda: hold.wait(TIMEOUT_S) and None)]] * attempts)
 
 
 @pytest.fixture
@@ -206,3 +208,78 @@ async def test_while_nothing_changes_nobody_looks_for_a_change(monkeypatch: pyte
     await clock.advance(0)
     assert len(hub.sent) == 12
     task.cancel()
+
+
+def kept(folder: Path) -> str:
+    """What the next run will find."""
+    path = folder / FILE
+    return path.read_text() if path.exists() else ""
+
+
+async def test_a_mistake_in_the_twin_and_a_restart_cost_no_camera(tmp_path: Path, hold: threading.Event) -> None:
+    frames, data = tmp_path / "frames", tmp_path / "data"
+    frames.mkdir()
+    async with running(frames, GATE, endless(hold), data=data) as stage:
+        await stage.until(lambda: "rtsp://gate/1" in kept(data), "it on the disk")
+        hold.set()
+    hold.clear()
+    wrong = {"cameras": {"gate": {"url": "htp://gate/1"}, "yard": {"url": "rtsp://yard/1"}}}
+    async with running(frames, wrong, endless(hold, 2), data=data) as stage:
+        await stage.until(lambda: {stage.camera("gate"), stage.camera("yard")} == {"streaming"}, "both cameras")
+        (error,) = stage.hub.reported["config"]["errors"]
+        assert (error["path"], error["code"]) == ("cameras.gate.url", "bad-format")
+        assert error["message"].endswith(OF_EARLIER_RUN)
+        await stage.until(lambda: "rtsp://yard/1" in kept(data), "both on the disk")
+        assert "rtsp://gate/1" in kept(data)
+        hold.set()
+
+
+class SilentHub(FakeHub):
+    """An edgeHub that takes everything and does not tell the twin until `tells`."""
+
+    tells = False
+
+    async def read_twin(self) -> Twin:
+        return await super().read_twin() if self.tells else Twin(desired={}, reported={})
+
+
+async def test_without_its_twin_it_watches_what_it_watched_before(tmp_path: Path, hold: threading.Event) -> None:
+    frames, data = tmp_path / "frames", tmp_path / "data"
+    frames.mkdir()
+    async with running(frames, GATE, endless(hold), data=data) as stage:
+        await stage.until(lambda: "rtsp://gate/1" in kept(data), "it on the disk")
+        hold.set()
+    hold.clear()
+    hub = SilentHub({"cameras": {"yard": {"url": "rtsp://yard/1"}}})
+    async with running(frames, {}, endless(hold, 2), data=data, hub=hub) as stage:
+
+        async def status() -> dict[str, Any]:
+            answer: dict[str, Any] = (await hub.call(MethodRequest("getStatus"))).payload
+            return answer
+
+        await stage.until(
+            lambda: (
+                [camera["state"] for message in stage.sent("cameras")[-1:] for camera in message["cameras"]]
+                == ["streaming"]
+            ),
+            "the camera of the run before",
+        )
+        told = await status()
+        assert list(told["cameras"]) == ["gate"]
+        assert (told["config"]["status"], told["config"]["errors"][0]["code"]) == ("partial", "twin-unread")
+        assert hub.reported == {}
+        hub.tells = True
+        await stage.until(lambda: stage.camera("yard") == "streaming", "the camera that is wanted now")
+        assert list(hub.reported["cameras"]) == ["yard"]
+        assert hub.reported["config"]["status"] == "ok"
+        hold.set()
+
+
+async def test_without_a_data_folder_it_works_and_says_so(tmp_path: Path, hold: threading.Event) -> None:
+    data = tmp_path / "data"
+    async with running(tmp_path, GATE, endless(hold), data=data) as stage:
+        data.rmdir()
+        await stage.until(lambda: stage.hub.reported.get("problems", {}).get("twin"), "the problem")
+        assert stage.hub.reported["problems"]["twin"]["code"] == "data-missing"
+        await stage.until(lambda: stage.camera("gate") == "streaming", "the camera")
+        hold.set()

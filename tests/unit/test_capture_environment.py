@@ -14,6 +14,7 @@ from safetygear_capture.environment import read_environment
 def test_defaults_are_the_containers_paths() -> None:
     environment = read_environment({"IOTEDGE_MODULEID": "capture", "SAFETYGEAR_FRAMES_DIR": " "})
     assert (environment.frames_dir, environment.secrets_dir) == (Path("/frames"), Path("/secrets"))
+    assert (environment.data_dir, environment.owner) == (Path("/data"), "/capture")
     assert (environment.instance, environment.transport, environment.log_level) == ("capture", "ring", "INFO")
     assert environment.metrics_listen == Listen("0.0.0.0", 9600)
 

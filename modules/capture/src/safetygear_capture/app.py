@@ -22,6 +22,7 @@ from safetygear.messages.codec import MessageError, decode
 from safetygear.messages.frames import CameraStatus, ReadersMessage, Stream
 from safetygear.problems import Problems
 from safetygear.secret_references import SecretResolver
+from safetygear.twin.last_good_keeper import LastGoodKeeper
 from safetygear.twin.session import TwinSession
 from safetygear_capture import __version__
 from safetygear_capture.camera_methods import CameraMethods
@@ -73,7 +74,7 @@ class CaptureApp:
         self._clock = clock
         self._started_s = clock.monotonic_s()
         self._ring = environment.transport == "ring"
-        self.problems: Problems[Literal["frames", "cameras"]] = Problems()
+        self.problems: Problems[Literal["frames", "cameras", "twin"]] = Problems()
         self._readers: Readers = FileReaders(environment.frames_dir) if self._ring else MessageReaders()
         self._mailbox = Mailbox()
         self._publisher = Publisher(hub, self._mailbox)
@@ -108,7 +109,10 @@ class CaptureApp:
             )
         self._main_streams = MainStreams(self._fleets[1] if self._ring else None)
         self._reported = ReportedCameras()
-        self._twin = TwinSession(CaptureTwin, hub, clock, apply=self._apply, report=self._report)
+        self._last_good = LastGoodKeeper(CaptureTwin, environment.data_dir, environment.owner, self.problems, clock)
+        self._twin = TwinSession(
+            CaptureTwin, hub, clock, apply=self._apply, report=self._report, last_good=self._last_good
+        )
         self.methods = Methods()
         self.methods.add("ping", self._ping)
         for name in STATUS_METHODS:
@@ -135,7 +139,7 @@ class CaptureApp:
             self._look_at_frames_folder()
             self._sweep()
         try:
-            await self._twin.load()
+            await self._twin.begin()
             async with asyncio.TaskGroup() as group:
                 working = [
                     group.create_task(work, name=name)
@@ -145,6 +149,7 @@ class CaptureApp:
                         ("watchdog", self._watch()),
                         ("twin", self._twin.follow()),
                         ("reported", self._twin.keep_reported()),
+                        ("last-good", self._last_good.run()),
                         ("tick", self._tick()),
                     )
                 ] + [group.create_task(watch) for watch in watches]
@@ -207,6 +212,7 @@ class CaptureApp:
                 hanging=self._hanging(),
                 problems=self.problems.as_document(),
             )
+            self._metrics.last_good(self._last_good.outcomes)
             await self._clock.sleep(TICK_S)
 
     def _look_at_frames_folder(self) -> None:

@@ -16,10 +16,13 @@ class Environment:
 
     frames_dir: Path
     secrets_dir: Path
+    data_dir: Path
     metrics_listen: Listen | None
     log_level: str
     transport: FramesTransport
     instance: str
+    owner: str
+    """`DEVICE/MODULE`."""
 
 
 def read_environment(environ: Mapping[str, str]) -> Environment:
@@ -28,8 +31,10 @@ def read_environment(environ: Mapping[str, str]) -> Environment:
     return Environment(
         frames_dir=variables.folder("SAFETYGEAR_FRAMES_DIR", "/frames"),
         secrets_dir=variables.folder("SAFETYGEAR_SECRETS_DIR", "/secrets"),
+        data_dir=variables.folder("SAFETYGEAR_DATA_DIR", "/data"),
         metrics_listen=variables.listen("SAFETYGEAR_METRICS_LISTEN", "0.0.0.0:9600"),
         log_level=variables.log_level(),
         transport=variables.frames_transport(),
         instance=variables.instance(),
+        owner=variables.owner(),
     )

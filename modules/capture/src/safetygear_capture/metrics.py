@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from safetygear.messages.frames import CameraStatus
 from safetygear.telemetry import CounterFamily, ModuleMetrics
+from safetygear.twin.last_good_keeper import OUTCOMES_DOC
 
 
 class CaptureMetrics:
@@ -38,6 +39,7 @@ class CaptureMetrics:
         self._starts = metrics.counter("camera_threads_total", "Threads started for a camera", ["camera"])
         self._hanging = metrics.gauge("threads_hanging", "Threads that hang in the video library")
         self._problem = metrics.gauge("problem", "1 for each named problem", ["part", "code"])
+        self._last_good = metrics.counter("last_good_twin_total", OUTCOMES_DOC, ["outcome"])
         self._counted: Counter[tuple[str, ...]] = Counter()
         self._counted_of: dict[str, Counter[tuple[str, ...]]] = {}
         """Likewise, by camera."""
@@ -84,6 +86,11 @@ class CaptureMetrics:
         self._problem.clear()
         for part, problem in problems.items():
             self._problem.set(1, part=part, code=problem["code"])
+
+    def last_good(self, outcomes: Mapping[str, int]) -> None:
+        """Once a second, likewise: what became of the values kept for a restart."""
+        for outcome, count in outcomes.items():
+            self._raise("last_good", self._last_good, count, outcome=outcome)
 
     def _counts_of(self, cameras: set[str]) -> None:
         # One that comes back counts from 0, and what it counts is new.

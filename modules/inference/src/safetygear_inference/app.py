@@ -15,6 +15,7 @@ from safetygear.hub.port import HubHandlers, HubPort, Json
 from safetygear.lifecycle import Lifecycle
 from safetygear.logs import set_level
 from safetygear.secret_references import SecretResolver
+from safetygear.twin.last_good_keeper import LastGoodKeeper
 from safetygear.twin.session import TwinSession
 from safetygear_inference import __version__
 from safetygear_inference.analysis_pool import AnalysisPool
@@ -141,6 +142,7 @@ class InferenceApp:
             resolver,
             clock,
         )
+        self._last_good = LastGoodKeeper(InferenceTwin, environment.data_dir, environment.owner, self.problems, clock)
         self._twin = TwinSession(
             InferenceTwin,
             hub,
@@ -148,6 +150,7 @@ class InferenceApp:
             apply=self._apply,
             report=self._report,
             on_reported=self._publisher.count_reported,
+            last_good=self._last_good,
         )
         self._heartbeat = Heartbeat(
             folder=environment.frames_dir,
@@ -183,7 +186,7 @@ class InferenceApp:
 
     async def run(self, lifecycle: Lifecycle, *watches: Coroutine[Any, Any, None]) -> None:
         """Work on an open hub; `watches` run beside it and end it by raising. Raises HubError, and what they do."""
-        await self._twin.load()
+        await self._twin.begin()
         await self.evidence.begin()
         await self._events.begin(seen_in(self._twin.reported))
         async with asyncio.TaskGroup() as group:
@@ -196,6 +199,7 @@ class InferenceApp:
                     ("heartbeat", self._heartbeat.run()),
                     ("twin", self._twin.follow()),
                     ("reported", self._twin.keep_reported()),
+                    ("last-good", self._last_good.run()),
                     ("health", self._send_health()),
                     ("budget", self._budget.run()),
                     ("events", self._events.run()),
@@ -312,6 +316,7 @@ class InferenceApp:
             self.live.learning(learning)
             self._metrics.second_looks(self._second_look.outcomes)
             self._metrics.prediction(self.prediction.outcomes)
+            self._metrics.last_good(self._last_good.outcomes)
             if self._clock.monotonic_s() - released_s >= RINGS_RELEASED_EVERY_S:
                 released_s = self._clock.monotonic_s()
                 self._pool.release_rings()

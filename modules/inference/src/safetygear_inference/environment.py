@@ -51,6 +51,8 @@ class Environment:
     """Where a stand-in runtime on this machine takes zones; holds a secret."""
     device: str = ""
     """The edge device's id; empty outside of IoT Edge."""
+    owner: str = "/"
+    """`DEVICE/MODULE`."""
     prediction: PredictionSettings = PredictionSettings()  # noqa: RUF009  # frozen
     """The prediction API beside the cameras."""
 
@@ -79,6 +81,7 @@ def read_environment(environ: Mapping[str, str], *, cores: int | None = None) ->
         transport=variables.frames_transport(),
         instance=variables.instance(),
         device=variables.text("IOTEDGE_DEVICEID", ""),
+        owner=variables.owner(),
         prediction=read_settings(variables, listen="off"),
         providers=_providers(variables.text("SAFETYGEAR_PROVIDERS", "cpu")),
         wish=_wish(variables),

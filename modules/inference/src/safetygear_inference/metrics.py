@@ -9,6 +9,7 @@ from typing import get_args
 from safetygear.messages.detections import LatencyMs, Status
 from safetygear.messages.health import BudgetHealth, EvidenceHealth, HealthMessage, LearningHealth
 from safetygear.telemetry import CounterFamily, ModuleMetrics
+from safetygear.twin.last_good_keeper import OUTCOMES_DOC
 from safetygear_inference.outbox.outbox import OutboxHealth
 
 LATENCY_BUCKETS_S = (0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
@@ -46,6 +47,7 @@ class InferenceMetrics:
         self._budget_used = metrics.gauge("budget_used_blocks", "4 KB blocks used since 00:00 UTC")
         self._shedding = metrics.gauge("budget_shedding", "1 while the budget sheds detections")
         self._problem = metrics.gauge("problem", "1 for each named problem", ["part", "code"])
+        self._last_good = metrics.counter("last_good_twin_total", OUTCOMES_DOC, ["outcome"])
         self._watched = metrics.gauge("camera_watched_ratio", "Watched share of the last health period", ["camera"])
         self._silent = metrics.gauge("silent_shards", "Capture shards from which nothing is heard")
         self._people = metrics.gauge("people", "People seen in the newest judged frame", ["camera", "status"])
@@ -174,6 +176,10 @@ class InferenceMetrics:
         if outbox is not None:
             self._outbox_depth.set(outbox.depth, where="disk")
             self._outbox_bytes.set(outbox.size_bytes)
+
+    def last_good(self, outcomes: Mapping[str, int]) -> None:
+        """Once a second, likewise: what became of the values kept for a restart."""
+        self._raise_to(self._last_good, "outcome", outcomes)
 
     def second_looks(self, outcomes: Mapping[tuple[str, str], int]) -> None:
         """Once a second, likewise: since the start, by gear and answer."""

@@ -11,6 +11,7 @@ Part = Literal[
     "analysis",
     "frames",
     "data",
+    "twin",
     "page",
     "outbox",
     "rules",

@@ -84,6 +84,8 @@ LATER_CODES = {
     "out-of-range, repeated-corner, no-area": "a polygon with a corner beyond the picture, with two corners on one "
     "spot, or without an inside.",
     "repeated-label, two-calendars, not-for-this-kind": "a zone that contradicts itself.",
+    "twin-unread": "the twin could not be read since the start, and what was in force before it is; in `getStatus` "
+    "only, with an empty path.",
     "empty-shift": "a shift that ends when it begins; a whole day is `00:00-24:00`.",
 }
 
@@ -171,7 +173,7 @@ CAPTURE = TwinEntry(
         "cameras.<id>.mainStream.state": "What its connection does.",
         "cameras.<id>.mainStream.reason": "`ok`, or why no key frames come.",
         "cameras.<id>.mainStream.since": "When the state was entered.",
-        "problems": "What is wrong now, by part of the module (frames, cameras); empty: nothing.",
+        "problems": "What is wrong now, by part of the module (frames, cameras, twin); empty: nothing.",
         "problems.<id>.code": "What, for programs.",
         "problems.<id>.message": "What, and what to do.",
     },
@@ -314,8 +316,8 @@ INFERENCE = TwinEntry(
         "outbox": "The events' count, by which a start notices that its file is an older state.",
         "outbox.epoch": "The `outboxEpoch` in force.",
         "outbox.newestSequence": "The newest `eventSequence`; told anew every ten minutes.",
-        "problems": "What is wrong now, by part of the module (model, rules, outbox, frames, data, page, …); empty: "
-        "nothing.",
+        "problems": "What is wrong now, by part of the module (model, rules, outbox, frames, data, twin, page, …); "
+        "empty: nothing.",
         "problems.<id>.code": "What, for programs.",
         "problems.<id>.message": "What, and what to do.",
     },

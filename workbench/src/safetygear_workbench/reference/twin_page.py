@@ -131,8 +131,18 @@ Each property is judged alone. One that can't be used becomes an entry in `repor
 good value (a camera as a whole: its last good configuration); without one it has its default, and a new camera is left
 out. Nothing else is affected. An error is {`path`, `code`, `message`}; no message repeats what may be a secret.
 
-Last good values live as long as the module's process. After its restart, what is still wrong counts as never having
-been right: put it right soon, above all a camera."""
+What is in force is kept on the module's disk (`/data/last-good-twin.json`), so the same holds after a restart, a power
+cut or an update: what is still wrong then has the value it had in force before, and its error's message ends with "the
+last good value, of an earlier run, is in force". What the new run can't use of the file is left out, each value alone;
+a file that is damaged, has another layout or was kept by another device or module is ignored, with one line in the log
+(`safetygear_…_last_good_twin_total` counts all of it). Where it can't be written, the module goes on and has the
+problem `twin`. Put a mistake right all the same: whoever loses the volume begins without last good values.
+
+A module that starts and is not told its twin within 10 s begins with what is kept, reads on every 10 s, and answers
+`getStatus` with the error `twin-unread` until it has it; nothing is reported meanwhile. That happens where edgeHub does
+not answer, or is without an uplink and has lost its own store: it then tells an empty twin, which is taken for none.
+edgeHub itself must be there: frames go through it. A module waits five minutes for it, then ends and is started
+again."""
 
 _SECRETS = f"""\
 ## Secrets
@@ -147,4 +157,8 @@ reference, and the module reads the secret on the device:
 No other file or variable can be named, so whoever may write the twin can't send one as a password to a camera of his
 own. A secret is read at each attempt to connect: a file put right works without a restart. One that is missing or can't
 be read is the camera's reason (`secret-missing`, `secret-unreadable`). Secrets are masked in logs, reported properties
-and on the page."""
+and on the page.
+
+What a module keeps of its twin on the disk (mode 0600) is what has passed the checks: references, and addresses without
+a password or token in any known form. A user name that is written out stands there as it does in the twin, and so would
+a token that looks like any other piece of an address."""
