@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safetygear.messages.frames import CamerasMessage, CameraStatus
+from safetygear.messages.frames import CamerasMessage, CameraState, CameraStatus
 from safetygear.messages.health import BudgetHealth, CameraHealth
 from safetygear_inference.coverage import Coverage, percentiles
 from safetygear_inference.health import HealthPeriods
@@ -15,10 +15,11 @@ from safetygear_inference.health import HealthPeriods
 def cameras(
     *, started_at: str = "2026-11-24T08:00:00.000Z", names: tuple[str, ...] = ("cam",), decoded: int = 0,
     frozen_s: float = 0.0, dropped: dict[str, int] | None = None, instance: str = "",
+    state: CameraState = "streaming", reason: str = "ok",
 ) -> CamerasMessage:  # fmt: skip
     status = [
         CameraStatus(
-            camera=name, state="streaming", reason="ok", since=started_at, stall_budget_s=10, frames_decoded=decoded,
+            camera=name, state=state, reason=reason, since=started_at, stall_budget_s=10, frames_decoded=decoded,
             frames_sent=0, dropped=dropped or {}, decoded_fps=25, seconds_frozen=frozen_s,
         )
         for name in names
@@ -143,6 +144,46 @@ def test_a_frozen_picture_takes_back_what_gated_frames_covered() -> None:
         coverage.gated("cam", "default", dark=False, blurred=False, now_s=tick * 0.2)
     coverage.cameras(cameras(frozen_s=9.0), 10.0)
     assert only(coverage.close_period(10.0)).seconds_watched == pytest.approx(1.0)
+
+
+def freezes_at_10_and_is_found_at_20(coverage: Coverage) -> None:
+    """Five frames a second; the one of 10.0 is the first that shows what the one before has shown."""
+    coverage.cameras(cameras(), 0.0)
+    for tick in range(101):
+        analysed(coverage, tick * 0.2)
+    coverage.cameras(cameras(frozen_s=10.0, reason="frozen"), 20.0)
+
+
+def test_a_frozen_camera_that_dies_was_watched_until_it_froze() -> None:
+    coverage = Coverage(0.0)
+    freezes_at_10_and_is_found_at_20(coverage)
+    for tick in range(101, 107):
+        analysed(coverage, tick * 0.2)
+        if tick == 105:
+            coverage.cameras(cameras(frozen_s=11.0, reason="frozen"), 21.0)
+    coverage.cameras(cameras(frozen_s=11.2, reason="connection-lost", state="backing-off"), 21.3)
+    analysed(coverage, 21.4)  # it was on its way
+    health = only(coverage.close_period(60.0))
+    assert (health.seconds_watched, health.seconds_blind) == pytest.approx((10.0, 50.0))
+    assert health.seconds_frozen == pytest.approx(11.2)
+
+
+def test_a_picture_that_was_frozen_and_moves_again_is_watched_from_then_on() -> None:
+    coverage = Coverage(0.0)
+    freezes_at_10_and_is_found_at_20(coverage)
+    coverage.gated("cam", "default", dark=False, blurred=False, now_s=25.0)
+    coverage.cameras(cameras(frozen_s=20.0), 30.0)
+    for tick in range(150, 200):
+        analysed(coverage, tick * 0.2)
+    assert only(coverage.close_period(40.0)).seconds_watched == pytest.approx(10.0 + 10.0)
+
+
+def test_frames_of_a_camera_that_was_frozen_when_this_module_began_cover_nothing() -> None:
+    coverage = Coverage(0.0)
+    analysed(coverage, 0.0)
+    coverage.cameras(cameras(frozen_s=100.0, reason="frozen"), 0.5)
+    analysed(coverage, 0.6)
+    assert only(coverage.close_period(10.0)).seconds_watched == 0.5
 
 
 def test_counters_are_differences_and_survive_a_restart_of_capture() -> None:

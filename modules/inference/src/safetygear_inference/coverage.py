@@ -26,6 +26,8 @@ SPANS_KEPT = 2048
 than an hour, the longest `freezeAfterS`, even where every picture leaves a gap behind it."""
 LATENCIES_KEPT = 4096
 """Per camera and period; 30 fps for two minutes."""
+FROZEN = "frozen"
+"""Capture's reason for it."""
 
 
 @dataclass
@@ -55,6 +57,8 @@ class _Camera:
     first_s: float = 0.0
     capture: _Capture | None = None
     last_looked_s: float | None = None
+    frozen: bool = False
+    """What comes is the same picture again and again, as far as capture has told: it covers nothing."""
     dark: bool = False
     blurred: bool = False
     spans: deque[_Span] = field(default_factory=lambda: deque(maxlen=SPANS_KEPT))
@@ -68,6 +72,11 @@ class _Camera:
     gated: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     latencies_ms: list[float] = field(default_factory=list)
+
+    def looked(self, now_s: float, *, dark: bool, blurred: bool) -> None:
+        """A frame has been looked at."""
+        self.last_looked_s = None if self.frozen else now_s
+        self.dark, self.blurred = dark, blurred
 
     def cover(self, from_s: float, to_s: float) -> None:
         """The last analysed picture covers this time."""
@@ -136,7 +145,7 @@ class Coverage:
         """A frame of the camera was analysed. `latency_ms`: capture to message."""
         self._advance(now_s)
         account = self._account(camera, shard, now_s)
-        account.last_looked_s, account.dark, account.blurred = now_s, dark, blurred
+        account.looked(now_s, dark=dark, blurred=blurred)
         account.analysed += 1
         if len(account.latencies_ms) < LATENCIES_KEPT:
             account.latencies_ms.append(latency_ms)
@@ -145,7 +154,7 @@ class Coverage:
         """A frame of the camera was found to be as one that was analysed: it covers as much."""
         self._advance(now_s)
         account = self._account(camera, shard, now_s)
-        account.last_looked_s, account.dark, account.blurred = now_s, dark, blurred
+        account.looked(now_s, dark=dark, blurred=blurred)
         account.gated += 1
 
     def dropped(self, camera: str, shard: str, reason: str) -> None:
@@ -225,6 +234,11 @@ class Coverage:
                 gained = _gain(count, before.dropped.get(reason, 0) if before else 0)
                 if gained:
                     camera.dropped[reason] += gained
+        if status.state == "streaming":
+            # One that ends keeps it: frames that are still on their way are as frozen.
+            camera.frozen = status.reason == FROZEN
+        if camera.frozen:
+            camera.last_looked_s = None
         camera.capture = _Capture(message.started_at, status)
 
 
