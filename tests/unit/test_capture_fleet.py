@@ -54,11 +54,14 @@ class Sink:
 
     def __init__(self) -> None:
         self.refusal: str | None = None
+        self.moments: list[FrameMoment] = []
+        """Of what was handed over."""
         self.closed = False
 
     def hand_over(self, planes: Planes, moment: FrameMoment) -> tuple[FrameReference, bytes | None]:
         if self.refusal is not None:
             raise CameraError("refused", code=self.refusal)
+        self.moments.append(moment)
         return FrameReference(
             camera="gate", frame=moment.number, ring="gate", epoch=1, slot=0, sequence=2, width=moment.width,
             height=moment.height, stride=16, pixel_format="i420", captured_at="", clock=moment.clock, decoded_at="",
@@ -592,6 +595,44 @@ def test_a_restart_makes_a_new_connection_and_counts_go_on(tmp_path: Path) -> No
     second.open.set()
     world.join()
     assert all(sink.closed for sink in world.sinks)
+
+
+def test_frames_of_a_new_connection_are_told_as_later_than_those_before(tmp_path: Path) -> None:
+    """The camera is 3 s behind, and tells its time on its second connection only."""
+    gate, done = Gate(), Gate()
+    first: list[Step] = [Calls(gate)]
+    second: list[Step] = []
+    world = World(ScriptedCamera(first, second), tmp_path)
+    first += [*frames(world, 3), Fails("connection-lost")]
+    began_s = world.clock.now_s()
+    for number in range(3):
+        now_s = began_s + 0.2 * (3 + number)
+        second += [picture(90 + number, pts_s=0.2 * number, camera_s=now_s - 3), Calls(pass_time(world.clock, 0.2))]
+    second.append(Calls(done))
+    world.fleet.apply({"gate": GATE})
+    assert gate.reached.wait(TIMEOUT_S)
+    world.fleet.readers(lambda shard: None)
+    gate.open.set()
+    assert done.reached.wait(TIMEOUT_S)
+    times_s = [moment.captured_s - began_s for moment in world.sinks[0].moments]
+    assert times_s == pytest.approx([0.0, 0.2, 0.4, 0.5, 0.6, 0.7], abs=0.001)
+    world.fleet.stop()
+    done.open.set()
+    world.join()
+
+
+def test_the_codec_of_a_track_that_took_anothers_place_is_told(tmp_path: Path) -> None:
+    gate = Gate()
+    script: list[Step] = [picture()]
+    camera = ScriptedCamera(script)
+    script += [Calls(lambda: setattr(camera.sources[0], "codec", "hevc")), picture(), Calls(gate)]
+    world = World(camera, tmp_path)
+    world.fleet.apply({"gate": GATE})
+    assert gate.reached.wait(TIMEOUT_S)
+    assert world.status().codec == "hevc"
+    world.fleet.stop()
+    gate.open.set()
+    world.join()
 
 
 def test_restarts_in_a_row_make_no_crowd_of_threads(tmp_path: Path) -> None:

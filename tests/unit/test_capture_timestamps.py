@@ -150,21 +150,87 @@ def test_a_step_back_of_the_cameras_clock(back_s: float, reason: str | None) -> 
     assert second.time_s > first.time_s
 
 
-@given(st.lists(st.tuples(st.floats(0.001, 1), st.floats(-7, 7), st.booleans(), st.booleans()), max_size=60))
-def test_frames_never_change_places(steps: list[tuple[float, float, bool, bool]]) -> None:
+@given(
+    st.lists(
+        st.tuples(st.floats(0.001, 20), st.floats(-7, 7), st.booleans(), st.booleans(), st.booleans()), max_size=60
+    )
+)
+def test_frames_never_change_places(steps: list[tuple[float, float, bool, bool, bool]]) -> None:
     clock, at_s, last_s = CaptureClock(), 0.0, -1.0
-    for pause_s, age_s, sound, sends in steps:
+    for pause_s, age_s, sound, sends, anew in steps:
         at_s += pause_s
+        if anew:
+            clock.connected()
         camera_s = NOW_S + at_s - age_s if sends else None
         captured = clock.judge(camera_s, NOW_S + at_s, at_s, sound=sound)
-        assert captured.time_s > last_s or last_s - captured.time_s >= 1.0, "back only by more than a second"
+        assert captured.time_s > last_s
+        assert captured.time_s <= NOW_S + at_s + CAMERA_AHEAD_S + 0.01
         last_s = captured.time_s
+
+
+def times_of(clock: CaptureClock, *frames: tuple[float, float | None]) -> list[tuple[float, str]]:
+    """Frames at monotonic seconds, and how many the camera's clock is behind; None: it has said nothing yet."""
+    found: list[tuple[float, str]] = []
+    for at_s, behind_s in frames:
+        camera_s = None if behind_s is None else NOW_S + at_s - behind_s
+        captured = clock.judge(camera_s, NOW_S + at_s, at_s, sound=True)
+        assert captured.reason is None
+        found.append((round(captured.time_s - NOW_S, 3), captured.clock))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("before", "frames", "times"),
+    [
+        # The first report comes late, of a camera that is 3.2 s behind: half as fast until it is reached.
+        ((0.0, None), [(s, 3.2) for s in (1.0, 3.0, 5.0, 6.0, 7.0)],
+         [(0.5, "arrival"), (1.0, "arrival"), (1.8, "rtcp"), (2.8, "rtcp"), (3.8, "rtcp")]),
+        ((0.0, None), [(s, 3.0) for s in (0.2, 0.4, 0.6)], [(0.1, "arrival"), (0.2, "arrival"), (0.3, "arrival")]),
+        # As far behind as it is believed.
+        ((0.0, None), [(0.3 * n, CAMERA_BEHIND_S) for n in range(1, 35)],
+         [*((0.15 * n, "arrival" if n < 27 else "rtcp") for n in range(1, 33)), (4.9, "rtcp"), (5.2, "rtcp")]),
+        # A usual one: its picture was taken 50 ms before it came.
+        ((0.0, None), [(0.04, 0.05), (0.08, 0.05), (0.12, 0.05)], [(0.02, "rtcp"), (0.03, "rtcp"), (0.07, "rtcp")]),
+        # The other way round nothing has to be held.
+        ((0.0, 3.0), [(0.2, None), (0.4, None)], [(0.2, "arrival"), (0.4, "arrival")]),
+        # It was ahead, and stops to tell.
+        ((0.0, -0.4), [(s, None) for s in (0.2, 0.4, 0.7, 1.0)],
+         [(0.5, "arrival"), (0.6, "arrival"), (0.7, "arrival"), (1.0, "arrival")]),
+        # Two frames of one moment.
+        ((0.0, None), [(0.0, None), (0.0, None)], [(0.001, "arrival"), (0.002, "arrival")]),
+    ],
+)  # fmt: skip
+def test_from_one_clock_to_the_other_times_go_on(
+    before: tuple[float, float | None], frames: list[tuple[float, float | None]], times: list[tuple[float, str]]
+) -> None:
+    clock = CaptureClock()
+    times_of(clock, before)
+    found = times_of(clock, *frames)
+    assert [time_s for time_s, _ in found] == pytest.approx([time_s for time_s, _ in times], abs=0.0011)
+    assert [name for _, name in found] == [name for _, name in times]
+
+
+def test_a_connection_begins_where_the_one_before_has_ended() -> None:
+    clock = CaptureClock()
+    assert clock.judge(NOW_S - 3600, NOW_S, 0.0, sound=True).reason == "camera-clock-off"
+    clock.connected()
+    captured = clock.judge(NOW_S + 1.0 - 3.0, NOW_S + 1.0, 1.0, sound=True)
+    assert captured == CapturedAt(NOW_S + 0.5, "arrival"), "nothing is wrong with it now, and it is 3 s behind"
+    clock.connected()
+    assert clock.judge(NOW_S - 7.0, NOW_S + 1.2, 1.2, sound=True, late_s=8.0).reason is None, "it is no step back"
 
 
 def test_a_wall_clock_that_is_set_back_is_obeyed() -> None:
     clock = CaptureClock()
     clock.judge(None, NOW_S, 0.0, sound=True)
     assert clock.judge(None, NOW_S - 3600, 0.04, sound=True).time_s == NOW_S - 3600
+
+
+def test_cameras_that_are_set_back_with_this_machine_between_two_connections_are_obeyed() -> None:
+    clock = CaptureClock()
+    clock.judge(NOW_S - 0.1, NOW_S, 0.0, sound=True)
+    clock.connected()
+    assert clock.judge(NOW_S - 3600.1, NOW_S - 3600, 1.0, sound=True) == CapturedAt(NOW_S - 3600.1, "rtcp")
 
 
 def lag(*looks: tuple[float, float, bool]) -> list[bool]:

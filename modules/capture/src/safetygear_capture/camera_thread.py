@@ -74,6 +74,7 @@ class CameraThread(threading.Thread):
         """Whether it waits for DNS: that takes long where no name server answers, and ends."""
         self._ended = threading.Event()
         self._hardware_failed = hardware_failed
+        self._capture_clock = CaptureClock()
 
     @property
     def camera_id(self) -> str:
@@ -118,7 +119,10 @@ class CameraThread(threading.Thread):
                 return "stopping", ""
             self._desk.decoding = Decoding("software", FAILED) if self._hardware_failed else source.decoding
             self._desk.opened(source.codec)
-            _Play(self._desk, source, self._sink, self._put, self._clock, self._ended, self._may_play).run()
+            self._capture_clock.connected()
+            _Play(
+                self._desk, source, self._sink, self._put, self._clock, self._capture_clock, self._ended, self._may_play
+            ).run()
         except (CameraError, TwinError) as exc:
             if source is not None and source.decoding.decoder == "vaapi" and exc.code in UNDECODED:
                 # Perhaps it's the GPU: the next attempt, and all after it, go without.
@@ -146,7 +150,7 @@ class CameraThread(threading.Thread):
 
 
 class _Play:
-    """One connection's decoding: all that is judged starts anew with it."""
+    """One connection's decoding: all that is judged starts anew with it, but for what `capture_clock` keeps."""
 
     def __init__(
         self,
@@ -155,6 +159,7 @@ class _Play:
         sink: FrameSink,
         put: Callable[[Handover], None],
         clock: Clock,
+        capture_clock: CaptureClock,
         ended: threading.Event,
         may_play: Callable[[], bool],
     ) -> None:
@@ -170,7 +175,7 @@ class _Play:
         self._freeze = FreezeDetector(config.freeze_after_s)
         self._frozen_before_s = desk.status().seconds_frozen
         self._media_time = PtsValidator()
-        self._capture_clock = CaptureClock()
+        self._capture_clock = capture_clock
         self._lag = LagMeter()
         self._catching_up = False
         self._between = False
@@ -194,6 +199,7 @@ class _Play:
             self._desk.packet(awaits_key_frame=self._source.awaits_key_frame)
             if self._source.decoding.reason:
                 self._desk.decoding = self._source.decoding
+            self._desk.codec = self._source.codec
             if self._source.kept_outcomes != self._kept_told:
                 outcomes = Counter(self._source.kept_outcomes)
                 self._desk.kept(outcomes - self._kept_told)

@@ -51,7 +51,8 @@ class CameraDesk:
         self._streamed_before_s = earlier.seconds_streaming if earlier else 0.0
         self._decoded_times_s: deque[float] = deque()
         self._size: tuple[int, int] | None = None
-        self._codec: str | None = None
+        self.codec: str | None = None
+        """Of the newest stream. That it is another track's shows with its first packet."""
         self.every_frame = config.frames == "all"
         """Whether all pictures are to be decoded; the event loop changes it where the configuration leaves it open."""
         self.decoding = SOFTWARE
@@ -89,7 +90,7 @@ class CameraDesk:
 
     def opened(self, codec: str) -> None:
         with self._lock:
-            self._codec = codec
+            self.codec = codec
             self._called_s = self._clock.monotonic_s()
             self._camera.opened(self._called_s)
 
@@ -219,7 +220,7 @@ class CameraDesk:
                 decoded_fps=round(recent / RATE_WINDOW_S, 2),
                 width=width,
                 height=height,
-                codec=self._codec if streaming else None,
+                codec=self.codec if streaming else None,
                 seconds_streaming=round(self._streamed_before_s + shown.seconds_streaming, 3),
                 seconds_frozen=round(self._frozen_s, 3),
                 priority=self.config.priority,

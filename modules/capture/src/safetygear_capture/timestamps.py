@@ -34,6 +34,17 @@ CAMERA_BACK_S: Final = 0.5
 """Each sender report sets the clock anew; a step back of less than this is its jitter."""
 TRUST_AGAIN_S: Final = 5.0
 """A clock that was wrong is used again after this long without a fault: one sender report's interval."""
+SLEWED: Final = 0.5
+"""Where a frame would be told as earlier than the one before, times go on at this part of real time instead, until the
+clock they change to has come up with them: 10 s for a camera that is 5 s behind, after frames without its clock."""
+NEAR_S: Final = 1.0
+"""A time that is so near the camera's is called its own. A connection's first picture, of which its clock says nothing,
+may be that late.
+"""
+LEAST_STEP_S: Final = 0.001
+LONGEST_STEP_S: Final = 0.5
+SET_BACK_S: Final = 1.0
+"""This machine's clock that is set back by more is obeyed: to hold on would take twice as long as it was set back."""
 
 LAG_BEGINS_S: Final = 2.0
 """Behind by more than this, only key frames are decoded until we have caught up."""
@@ -95,13 +106,23 @@ class CapturedAt(Struct, frozen=True):
 
 
 class CaptureClock:
-    """Chooses between the camera's wall clock and the time of arrival."""
+    """Chooses between the camera's wall clock and the time of arrival, for one connection after the other.
+
+    No frame is told as earlier than the one before, whichever clock each has its time from; but this machine's clock is
+    obeyed where it is set back.
+    """
 
     def __init__(self) -> None:
         self._camera_s = -math.inf
         self._distrusted_until_s = -math.inf
         self._reason: str | None = None
         self._last_s = -math.inf
+        self._judged_s = -math.inf
+
+    def connected(self) -> None:
+        """A connection begins: nothing is known of the camera's clock. The times go on."""
+        self._camera_s = self._distrusted_until_s = -math.inf
+        self._reason = None
 
     def judge(
         self, camera_s: float | None, decoded_s: float, monotonic_s: float, *, sound: bool, late_s: float = 0.0
@@ -111,31 +132,35 @@ class CaptureClock:
         `sound`: media time is; where it isn't, times derived from it are not either. `late_s`: what of the frame's age
         is not the clock's doing, by media time.
         """
-        if camera_s is None:
-            return CapturedAt(self._forward(decoded_s), "arrival")
-        age_s = decoded_s - camera_s
-        reason = None
-        if not sound:
-            reason = "timestamps"
-        elif not any(-CAMERA_AHEAD_S <= age <= CAMERA_BEHIND_S for age in (age_s, age_s - late_s)):
-            reason = "camera-clock-off"
-        elif camera_s < self._camera_s - CAMERA_BACK_S:
-            reason = "camera-clock-backwards"
-        self._camera_s = camera_s
+        reason = None if camera_s is None else self._fault(camera_s, decoded_s, sound=sound, late_s=late_s)
+        if camera_s is not None:
+            self._camera_s = camera_s
         if reason is not None:
             self._reason = reason
             self._distrusted_until_s = monotonic_s + TRUST_AGAIN_S
-        if monotonic_s < self._distrusted_until_s:
-            return CapturedAt(self._forward(decoded_s), "arrival", self._reason)
-        self._reason = None
-        return CapturedAt(self._forward(camera_s), "rtcp")
+        used_s = camera_s if camera_s is not None and monotonic_s >= self._distrusted_until_s else None
+        if used_s is not None:
+            self._reason = None
+        wanted_s = decoded_s if used_s is None else used_s
+        time_s = self._forward(wanted_s, decoded_s, monotonic_s)
+        # Where it is on the way from one clock to the other, it is not the camera's.
+        clock: Clock = "rtcp" if used_s is not None and time_s - used_s <= NEAR_S else "arrival"
+        return CapturedAt(time_s, clock, None if camera_s is None else self._reason)
 
-    def _forward(self, time_s: float) -> float:
-        # Changing from one clock to the other must not make two frames change places. A wall clock set back by more
-        # than a second is obeyed: holding on would freeze the time until it is reached again.
-        if 0 <= self._last_s - time_s < 1.0:
-            time_s = self._last_s + 0.001
-        self._last_s = time_s
+    def _fault(self, camera_s: float, decoded_s: float, *, sound: bool, late_s: float) -> str | None:
+        """What is wrong with the camera's time of this frame."""
+        age_s = decoded_s - camera_s
+        if not sound:
+            return "timestamps"
+        if not any(-CAMERA_AHEAD_S <= age <= CAMERA_BEHIND_S for age in (age_s, age_s - late_s)):
+            return "camera-clock-off"
+        return "camera-clock-backwards" if camera_s < self._camera_s - CAMERA_BACK_S else None
+
+    def _forward(self, time_s: float, decoded_s: float, monotonic_s: float) -> float:
+        if time_s <= self._last_s and self._last_s - decoded_s < SET_BACK_S:
+            passed_s = monotonic_s - self._judged_s
+            time_s = self._last_s + min(max(SLEWED * passed_s, LEAST_STEP_S), LONGEST_STEP_S)
+        self._last_s, self._judged_s = time_s, monotonic_s
         return time_s
 
 
