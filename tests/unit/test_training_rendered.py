@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +7,8 @@ import pytest
 from safetygear_training.labels import HEAD, HELMET, PERSON, VEST
 from safetygear_training.pictures import DataError
 from safetygear_training.rendered import boxes_of, read_clip
+
+CLIPS = Path(__file__).parents[2] / "scenes" / "clips"
 
 
 def person(**changed):
@@ -49,3 +52,17 @@ def test_a_truth_that_is_none_is_named(tmp_path):
     (tmp_path / "t.json").write_text(json.dumps({"frames": 3}))
     with pytest.raises(DataError, match=r"t\.json"):
         read_clip(tmp_path / "c.mp4", tmp_path / "t.json", 5)
+
+
+def test_every_so_many_frames_come_with_their_truth():
+    truth = CLIPS / "bare-head-360p.truth.json"
+    people = {frame["frame"]: frame["persons"] for frame in json.loads(truth.read_bytes())["frames"]}
+    pictures = read_clip(CLIPS / "bare-head-360p.mp4", truth, 20)
+    numbers = [int(picture.name.partition("#")[2]) for picture in pictures]
+    assert numbers == [number for number, those in sorted(people.items()) if those and number % 20 == 0]
+    assert len(numbers) > 2
+    for picture, number in zip(pictures, numbers, strict=True):
+        assert picture.pixels.shape == (360, 640, 3)
+        assert picture.labelled.tolist() == [True, True, True, True, False]
+        of_people = [*labels(picture.boxes), *labels(picture.ignored)]
+        assert of_people.count(PERSON) == len(people[number])

@@ -74,3 +74,68 @@ def test_suppression_keeps_the_best_of_each_class():
     scores, classes = np.array([0.5, 0.9, 0.7, 0.1]), np.array([0, 0, 1, 0])
     assert suppress(boxes, scores, classes, 0.6, 10).tolist() == [1, 2, 3]
     assert suppress(boxes, scores, classes, 0.6, 2).tolist() == [1, 2]
+
+
+def near(boxes, random, by):
+    """Boxes (n, 4) with every side moved by up to `by` of the box's own."""
+    sides = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+    return boxes + random.uniform(-by, by, boxes.shape) * sides
+
+
+def drawn(random, pictures=12):
+    """True boxes of two classes, and what a network might have found of them: near, twice, and where nothing is."""
+    truths, founds = [], []
+    for _ in range(pictures):
+        count = int(random.integers(0, 7))
+        corners = random.uniform(0, 300, (count, 2))
+        boxes = np.concatenate((corners, corners + random.uniform(8, 120, (count, 2))), 1)
+        classes = random.integers(0, 2, count)
+        truths.append(Truth(np.column_stack((boxes, classes)), random.random(2) < 0.8))
+        places = np.concatenate((near(boxes, random, 0.12), near(boxes, random, 0.4), random.uniform(0, 300, (3, 4))))
+        places[-3:, 2:] = places[-3:, :2] + random.uniform(8, 120, (3, 2))
+        labels = np.concatenate((classes, classes, random.integers(0, 2, 3)))
+        founds.append(Found(places, random.uniform(0.01, 1, len(places)), labels))
+    return truths, founds
+
+
+def by_pycocotools(truths, founds, label, most):
+    """AP50 and AP50-95 of the pictures that label the class."""
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    def row(number, box, **more):
+        x0, y0, x1, y1 = box.tolist()
+        area = (x1 - x0) * (y1 - y0)
+        return {"image_id": number, "category_id": 1, "bbox": [x0, y0, x1 - x0, y1 - y0], "area": area, **more}
+
+    used = [(t, f) for t, f in zip(truths, founds, strict=True) if t.labelled[label]]
+    of_truth = [row(n, box) for n, (t, _) in enumerate(used, 1) for box in t.boxes[t.boxes[:, 4] == label, :4]]
+    of_found = [
+        row(n, box, score=float(score))
+        for n, (_, f) in enumerate(used, 1)
+        for box, score in zip(f.boxes[f.classes == label], f.scores[f.classes == label], strict=True)
+    ]
+    truth = COCO()
+    truth.dataset = {
+        "images": [{"id": n} for n in range(1, len(used) + 1)],
+        "categories": [{"id": 1, "name": "it"}],
+        "annotations": [one | {"id": n, "iscrowd": 0} for n, one in enumerate(of_truth, 1)],
+    }
+    truth.createIndex()
+    evaluation = COCOeval(truth, truth.loadRes(of_found), "bbox")
+    evaluation.params.maxDets, evaluation.params.areaRng, evaluation.params.areaRngLbl = [most], [[0, 1e10]], ["all"]
+    evaluation.evaluate()
+    evaluation.accumulate()
+    precision = evaluation.eval["precision"][:, :, 0, 0, 0]
+    return precision[0].mean(), precision.mean()
+
+
+@pytest.mark.parametrize("most", [100, 4])
+@pytest.mark.parametrize("seed", range(5))
+def test_the_figures_are_those_of_pycocotools(seed, most, capsys):
+    pytest.importorskip("pycocotools", reason="in tests/requirements.txt")
+    truths, founds = drawn(np.random.default_rng(seed))
+    for label in (0, 1):
+        score = score_class(truths, founds, label, most)
+        assert (score.ap50, score.ap) == pytest.approx(by_pycocotools(truths, founds, label, most), abs=1e-9)
+        assert 0.1 < score.ap < score.ap50 < 1

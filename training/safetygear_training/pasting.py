@@ -1,7 +1,8 @@
 """People of the rare kinds - bare-headed, without a vest - put into other pictures, with soft edges.
 
 Where somebody stands already, or may stand, nobody is put. What the other picture's source labels and the giver's does
-not is neither an object nor background where the newcomer stands.
+not is neither an object nor background where the newcomer stands. Who comes out of a squeezed source stays as narrow
+as that made them.
 """
 
 from __future__ import annotations

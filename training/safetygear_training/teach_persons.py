@@ -11,6 +11,7 @@ import numpy as np
 from safetygear_training.average_precision import Found
 from safetygear_training.boxes import suppress
 from safetygear_training.detecting import find, onnx_network
+from safetygear_training.fusion import mirrored_back
 from safetygear_training.labels import PERSON
 from safetygear_training.persons import UNSURE, with_persons
 from safetygear_training.pictures import Picture
@@ -23,9 +24,7 @@ MOST = 100
 
 def both_ways(straight: Found, mirrored: Found, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (n, 5) and scores (n,) of a picture and its mirror image together."""
-    back = mirrored.boxes.copy()
-    back[:, [0, 2]] = width - mirrored.boxes[:, [2, 0]]
-    boxes = np.concatenate((straight.boxes, back))
+    boxes = np.concatenate((straight.boxes, mirrored_back(mirrored, width).boxes))
     scores = np.concatenate((straight.scores, mirrored.scores))
     kept = suppress(boxes, scores, np.zeros(len(boxes), np.intp), SUPPRESS_IOU, MOST)
     kept = kept[scores[kept] >= UNSURE]
