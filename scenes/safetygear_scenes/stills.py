@@ -27,14 +27,14 @@ _QUALITY = (72, 95)
 
 
 def main(arguments: list[str], cache: Path) -> int:
-    """Returns 2 where the arguments are wrong. Does not return once something was rendered."""
+    """Returns 2 where the arguments are wrong; else ends the process when all is written."""
     parser = argparse.ArgumentParser(prog="safetygear_scenes stills", description=__doc__)
     parser.add_argument("--scenes", required=True, metavar="FROM:TO", help="numbers, TO excluded; 8 stills each")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument("--name", default="rendered_train", help="of the listing and its folder of pictures")
     parser.add_argument("--cache", type=Path, default=cache, metavar="DIR")
     parser.add_argument("--body-data", type=Path, default=cache / "mpfb2", metavar="DIR")
-    parser.add_argument("--samples", type=int, default=6, help="per pixel")
+    parser.add_argument("--samples", type=int, default=6, help="per pixel, of what is not in the cache yet")
     given = parser.parse_args(arguments)
     try:
         stories = [draw(number) for number in _numbers(given.scenes)]
