@@ -4,6 +4,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs training/requirements.txt: torch is no part of the product")
 
 from safetygear_training.blend import blend  # noqa: E402 - only where torch is there
+from safetygear_training.blend import main as blending  # noqa: E402
 from safetygear_training.coco_start import coco_detector, measure_batch_norm  # noqa: E402
 from safetygear_training.config import Learning  # noqa: E402
 from safetygear_training.deepen import deepened  # noqa: E402
@@ -200,6 +201,21 @@ def test_generalised_overlap_of_boxes_apart_is_negative():
     iou, generalised = overlaps(torch.tensor([[0.0, 0, 10, 10]] * 2), torch.tensor([[0.0, 0, 10, 10], [20, 0, 30, 10]]))
     assert iou.tolist() == pytest.approx([1, 0])
     assert generalised.tolist() == pytest.approx([1, -1 / 3])
+
+
+def test_only_networks_of_one_shape_are_blended_and_within_the_line(detector, tmp_path, caplog, capsys):
+    wide, one, other = (tmp_path / name for name in ("wide.pth", "one.pth", "other.pth"))
+    torch.save(delivered(widened(detector, 24, seed=3).state_dict()), wide)
+    for path in (one, other):
+        torch.save(delivered(detector.state_dict()), path)
+    assert blending([str(one), str(wide), str(tmp_path / "no.pth")]) == 2
+    assert "wide.pth: another network than" in caplog.text
+    with pytest.raises(SystemExit):
+        blending([str(one), str(other), str(tmp_path / "no.pth"), "--share", "70"])
+    assert "70 is not from 0 to 1" in capsys.readouterr().err
+    assert not (tmp_path / "no.pth").exists()
+    assert blending([str(one), str(other), str(tmp_path / "yes.pth"), "--share", "0.7"]) == 0
+    assert torch.allclose(parameters(read_delivered(tmp_path / "yes.pth")), parameters(detector), rtol=1e-5)
 
 
 def test_a_blend_lies_between_and_keeps_counters_whole():
