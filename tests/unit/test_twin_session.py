@@ -218,6 +218,9 @@ async def run_of(world: World) -> AsyncIterator[World]:
     await world.clock.advance(0)
     if not beginning.done():
         await world.clock.advance(TWIN_WITHIN_S)
+    if not beginning.done():
+        beginning.cancel()
+        raise AssertionError("the start waits for the twin")
     await beginning
     tasks = [asyncio.create_task(session.follow()), asyncio.create_task(session.keep_reported())]
     try:
