@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -19,7 +19,11 @@ from safetygear_capture.reasons import explain
 from safetygear_capture.rtsp import open_rtsp
 from safetygear_capture.rtsp_fake import Between, Fails, ScriptedCamera, Step, picture
 from safetygear_capture.source import DecodedFrame, FrameSource, SourceRequest
+from safetygear_workbench.cameras import session
 from safetygear_workbench.cameras.authentication import Credentials, Scheme
+from safetygear_workbench.cameras.clip import Clip
+from safetygear_workbench.cameras.faults import Faults
+from safetygear_workbench.cameras.session import describe
 from safetygear_workbench.edge_runtime.pki import Certificates, ensure_certificates
 from support.camera import RunningCamera, start_camera
 from support.clips import NUMBER_BITS, make_clip, read_number
@@ -478,6 +482,46 @@ def test_a_track_that_sends_nothing_neither_delays_the_stream_nor_is_taken_for_i
     try:
         read_frames(source, 10)
         assert time.monotonic() - started_s < 4
+    finally:
+        source.close()
+
+
+def with_a_silent_hevc_track(camera: RunningCamera) -> Callable[[Clip, Faults], bytes]:
+    """An SDP whose first track is H.265, tells its parameter sets and sends nothing: FFmpeg knows its size."""
+    sets = camera.server.clips["hevc"].format_parameters()
+
+    def described(clip: Clip, faults: Faults) -> bytes:
+        silent = f"a=rtpmap:97 H265/90000\r\na=fmtp:97 {sets}\r\n".encode()
+        return describe(clip, faults).replace(b"a=rtpmap:97 H264/90000\r\n", silent)
+
+    return described
+
+
+def test_a_track_that_tells_its_size_and_sends_nothing_gives_way_to_one_that_sends(
+    camera: RunningCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "describe", with_a_silent_hevc_track(camera))
+    source = open_rtsp(request(camera.url("h264", silent_track=1), open_timeout_s=10.0))
+    try:
+        assert source.codec == "hevc"
+        numbers = [read_number(frame.load().arrays[0]) for frame in read_frames(source, 30)]
+        assert numbers == [number % 75 for number in range(numbers[0], numbers[0] + 30)]
+        assert source.codec == "h264"
+    finally:
+        source.close()
+
+
+def test_a_track_that_sends_nothing_is_a_stall_however_much_comes_of_one_that_can_not_be_decoded(
+    camera: RunningCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = with_a_silent_hevc_track(camera)
+    monkeypatch.setattr(
+        session, "describe", lambda clip, faults: described(clip, faults).replace(b"96 H264", b"96 H999")
+    )
+    source = open_rtsp(request(camera.url("h264", silent_track=1)))
+    try:
+        assert failure(source).code == "stall"
+        assert source.bytes_read == 0
     finally:
         source.close()
 

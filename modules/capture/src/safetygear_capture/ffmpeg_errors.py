@@ -40,7 +40,7 @@ _REDIRECTED: Final = ": Redirecting to "
 MANY_REDIRECTS: Final = 5
 """FFmpeg follows every redirection, a hundred and more a second, until the time for opening is over."""
 
-# By the name of PyAV's exception class.
+# By the name of PyAV's exception class. MemoryError: what the camera announces is beyond ffmpeg_memory.MOST_BYTES.
 _BY_CLASS: Final[dict[str, str]] = {
     "HTTPBadRequestError": "bad-request",
     "HTTPUnauthorizedError": "auth-failed",
@@ -60,6 +60,7 @@ _BY_CLASS: Final[dict[str, str]] = {
     "PatchWelcomeError": "unsupported-codec",
     "ProtocolNotFoundError": "protocol",
     "InvalidDataError": "protocol",
+    "MemoryError": "protocol",
 }
 
 # errno values that PyAV has no class for; the numbers differ between systems, the names don't.

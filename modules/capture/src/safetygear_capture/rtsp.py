@@ -1,4 +1,5 @@
-"""RTSP by PyAV (FFmpeg). With vaapi.py and jpeg_encoder.py the only files of this module that import `av`."""
+"""RTSP by PyAV (FFmpeg). With decoded_planes.py, ffmpeg_memory.py, vaapi.py and jpeg_encoder.py the only files of this
+module that import `av`."""
 
 from __future__ import annotations
 
@@ -15,22 +16,22 @@ from urllib.parse import quote
 
 import av
 import av.logging
-import numpy as np
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from safetygear.errors import CameraError
 from safetygear_capture.coded_pictures import carries_slice
+from safetygear_capture.decoded_planes import planes_of
 from safetygear_capture.decoding import NO_DECODER, Decoding
 from safetygear_capture.ffmpeg_errors import NEARLY, open_failure, read_failure
+from safetygear_capture.ffmpeg_memory import MOST_BYTES, limit_pieces
 from safetygear_capture.kept_packets import KeptPackets
 from safetygear_capture.reasons import explain
-from safetygear_capture.source import DecodedFrame, Planes, SourceRequest
+from safetygear_capture.source import DecodedFrame, SourceRequest
+from safetygear_capture.tracks import SILENT_AFTER_S, Tracks
 from safetygear_capture.vaapi import accelerator
 
 WAITED_S: Final = 0.01
@@ -41,6 +42,8 @@ LOOKED_AT_S: Final = 1.0
 and takes as long as opening may take where pictures come once a second. What is not known by then, decoding shows."""
 UDP_BUFFER_BYTES: Final = 1 << 20
 """A 1080p key frame comes as a burst of some 100 KB."""
+MOST_TRACKS: Final = 16
+"""Of video in one SDP. FFmpeg makes a decoder for each, of 150 KB, and by itself for up to a thousand."""
 TIMES_KEPT: Final = 64
 """Packets whose wall clock is remembered until their frame is decoded; decoders delay by at most 16."""
 CATCH_UP_S: Final = 0.1
@@ -56,6 +59,9 @@ av.logging.set_level(av.logging.VERBOSE)
 av.logging.set_skip_repeated(False)
 logging.getLogger("libav").addHandler(logging.NullHandler())
 logging.getLogger("libav").propagate = False
+
+if not limit_pieces():
+    logging.getLogger(__name__).warning("FFmpeg may take more than %d MiB at once for one camera", MOST_BYTES >> 20)
 
 
 class RtspSource:
@@ -81,20 +87,22 @@ class RtspSource:
         self._container = _open(request, hardware)
         # FFmpeg gave up waiting for a first picture. What it was interrupted in may still come up as an error.
         self._interrupted = time.monotonic() - started_s >= NEARLY * request.open_timeout_s
-        tracks = self._container.streams.video
-        if not tracks:
+        self._video = self._container.streams.video
+        if not self._video:
             self._container.close()
             raise CameraError(explain("no-video"), code="no-video")
-        self._stream = next((track for track in tracks if _is_known(track)), tracks[0])
-        # A stream whose codec FFmpeg doesn't know has no context, whatever PyAV's types say.
-        if getattr(self._stream, "codec_context", None) is None:
+        self._tracks = Tracks(
+            [_is_known(track) for track in self._video],
+            [_has_decoder(track) for track in self._video],
+            time.monotonic(),
+            silent_after_s=min(SILENT_AFTER_S, request.read_timeout_s / 2),
+        )
+        if not _has_decoder(self._video[self._tracks.chosen]):
             self._container.close()
             raise CameraError(explain("unsupported-codec"), code="unsupported-codec")
-        if hardware is not None and not self._stream.codec_context.is_hwaccel:
-            self.decoding = Decoding("software", NO_DECODER)
-        # Frame threads would delay every picture by their number; slices are not worth a second core here.
-        self._stream.codec_context.thread_count = 1
-        self._packets: Iterator[Packet[VideoStream]] = self._container.demux(self._stream)
+        self._take_up(accelerated=hardware is not None)
+        # All of them: FFmpeg would not come back from a track that sends nothing while another one sends.
+        self._packets: Iterator[Packet[VideoStream]] = self._container.demux(self._video)
 
     @property
     def codec(self) -> str:
@@ -104,21 +112,8 @@ class RtspSource:
         if self._closed:
             raise CameraError("the stream is closed", code="closed")
         asked_s = time.monotonic()
-        try:
-            packet = next(self._packets, None)
-        except (av.FFmpegError, OSError) as exc:
-            code = read_failure(
-                type(exc).__name__,
-                _errno_name(exc),
-                waited_s=math.inf if self._interrupted else time.monotonic() - asked_s,
-                read_timeout_s=self._read_timeout_s,
-            )
-            _hide_url(exc)
-            raise CameraError(explain(code), code=code) from exc
-        if packet is None or packet.size == 0:
-            raise CameraError(explain("end-of-stream"), code="end-of-stream")
+        packet = self._next_packet()
         self.bytes_read += packet.size
-        self._interrupted = False
         waited = time.monotonic() - asked_s >= WAITED_S
         if self._kept is not None and not self._between:
             self._kept.take(packet, packet.size, keyframe=packet.is_keyframe)
@@ -191,6 +186,41 @@ class RtspSource:
             self._closed = True
             self._container.close()
 
+    def _take_up(self, *, accelerated: bool) -> None:
+        """From now on it is the chosen track that is decoded."""
+        self._stream = self._video[self._tracks.chosen]
+        if accelerated and not self._stream.codec_context.is_hwaccel:
+            self.decoding = Decoding("software", NO_DECODER)
+        # Frame threads would delay every picture by their number; slices are not worth a second core here.
+        self._stream.codec_context.thread_count = 1
+
+    def _next_packet(self) -> Packet[VideoStream]:
+        """The next one of the chosen track. Raises CameraError."""
+        began_s = time.monotonic()
+        while True:
+            asked_s = time.monotonic()
+            try:
+                packet = next(self._packets, None)
+            except (av.FFmpegError, OSError) as exc:
+                code = read_failure(
+                    type(exc).__name__,
+                    _errno_name(exc),
+                    waited_s=math.inf if self._interrupted else time.monotonic() - asked_s,
+                    read_timeout_s=self._read_timeout_s,
+                )
+                _hide_url(exc)
+                raise CameraError(explain(code), code=code) from exc
+            if packet is None or packet.size == 0:
+                raise CameraError(explain("end-of-stream"), code="end-of-stream")
+            self._interrupted = False
+            now_s, before = time.monotonic(), self._tracks.chosen
+            if self._tracks.takes(self._video.index(packet.stream), now_s):
+                if self._tracks.chosen != before:
+                    self._take_up(accelerated=self.decoding.decoder == "vaapi")
+                return packet
+            if now_s - began_s >= self._read_timeout_s:
+                raise CameraError(explain("stall"), code="stall")
+
     def _key_frame(self, packet: Packet[VideoStream], waited: bool, apart_s: float) -> list[DecodedFrame]:
         now_s = time.monotonic()
         if not packet.is_keyframe or now_s - self._key_frame_s < apart_s:
@@ -234,7 +264,7 @@ class RtspSource:
             keyframe=bool(frame.key_frame),
             corrupt=bool(frame.is_corrupt),
             waited=waited,
-            load=lambda: _planes(frame),
+            load=lambda: planes_of(frame),
         )
 
 
@@ -268,32 +298,19 @@ def _open(request: SourceRequest, hardware: HWAccel | None) -> InputContainer:
             raise CameraError(explain(code), code=code) from exc
 
 
+def _has_decoder(track: VideoStream) -> bool:
+    """A track whose codec FFmpeg doesn't know has no context, whatever PyAV's types say."""
+    return getattr(track, "codec_context", None) is not None
+
+
 def _is_known(track: VideoStream) -> bool:
     """Whether the size of the track's pictures is: it is told of in the SDP, or something of it came."""
-    context = getattr(track, "codec_context", None)
-    return context is not None and context.width > 0
+    return _has_decoder(track) and track.codec_context.width > 0
 
 
 def _hide_url(exc: Exception) -> None:
     """FFmpeg's errors carry the URL they are about, and ours has the password in it."""
     exc.args = exc.args[:2]
-
-
-def _planes(frame: VideoFrame) -> Planes:
-    # Whoever reads the planes takes them for video range (16..235); in the other one, shadows would be black for him.
-    full_range = frame.format.name.startswith("yuvj") or frame.color_range == ColorRange.JPEG
-    if frame.format.name == "yuv420p" and not full_range:
-        return Planes(tuple(_plane(frame, index) for index in range(3)), "i420")
-    if frame.format.name == "nv12" and not full_range:
-        return Planes(tuple(_plane(frame, index) for index in range(2)), "nv12")
-    converted = frame.reformat(format="yuv420p", dst_color_range=ColorRange.MPEG)
-    return Planes(tuple(_plane(converted, index) for index in range(3)), "i420", converted=True)
-
-
-def _plane(frame: VideoFrame, index: int) -> NDArray[np.uint8]:
-    plane = frame.planes[index]
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    return rows[: plane.height, : plane.width * (2 if frame.format.name == "nv12" and index == 1 else 1)]
 
 
 def _with_credentials(request: SourceRequest) -> str:
@@ -314,6 +331,7 @@ def _options(request: SourceRequest) -> dict[str, str]:
         # Otherwise the demuxer waits for 20 pictures to guess a frame rate that we don't use: 0.8 s at 25 fps.
         "fpsprobesize": "0",
         "analyzeduration": str(round(LOOKED_AT_S * 1e6)),
+        "max_streams": str(MOST_TRACKS),
         "tls_verify": "1" if request.tls_verify else "0",
     }
     authorities = ssl.get_default_verify_paths().cafile  # SSL_CERT_FILE, or the system's
