@@ -1,9 +1,10 @@
 """Delivered weights (.pth) to an int8 ONNX file beside the float one; `python -m safetygear_training.quantise --help`.
 
-Activations U8, weights S8 per channel, QDQ. Ranges are the 99.99th percentile over training pictures, after
-equalisation. What stays float: the stem (its 6x6 convolution of three channels is slower in int8), the first stage
-after it (few channels, many pixels: int8 gains no time there and loses most), the branches that shape boxes, and the
-last convolutions, whose outputs are box offsets and logits. docs/training-log.md has what each of them does.
+Activations U8, weights S8 per channel, QDQ. Ranges are the 99.99th percentile over pictures of the training's sources,
+after equalisation; they are drawn from all of a source, two of minh_train's 60 held-back ones among the hundred.
+What stays float: the stem (its 6x6 convolution of three channels is slower in int8), the first stage after it (few
+channels, many pixels: int8 gains no time there and loses most), the branches that shape boxes, and the last
+convolutions, whose outputs are box offsets and logits. docs/training-log.md has what each of them does.
 
 Weights have seven bits unless `--eight-bits`: processors without VNNI add two products in 16 bits, and full weights
 would be clipped there, so that one file gave different boxes on different machines.
