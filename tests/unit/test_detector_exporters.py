@@ -94,6 +94,19 @@ def test_torchvision_with_other_labels(
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_what_torchvision_takes_for_the_background_is_no_box(tmp_path: Path, known: bool) -> None:
+    """RetinaNet and FCOS give class 0 like the others, where they were trained on numbers that begin with 1."""
+    four = {name: (shape[0] // 3 * 4 if "cls" in name else 36, *shape[1:]) for name, shape in more.RETINANET.items()}
+    export = more.torchvision([*PEOPLE, Box((0, 0, 99, 99), -1, 0.8)], weights=four if known else {})
+    settings = "{}" if known else '{"format": "torchvision", "firstClass": 1}'
+    if known:
+        assert seen(opened(tmp_path, export, safetygear__json=settings)) == AS_PUT_IN
+        return
+    with pytest.raises(ModelError, match="the network gave class -1"):
+        opened(tmp_path, export, safetygear__json=settings)
+
+
 def test_torchvision_without_names_is_told_by_its_weights(tmp_path: Path) -> None:
     model = opened(tmp_path / "named", more.torchvision(PEOPLE, names=("2769", "2771", "2788")))
     assert "weights of a detector of torchvision" in model.format.why

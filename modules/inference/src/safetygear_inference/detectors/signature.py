@@ -51,5 +51,5 @@ class Signature:
 
     def __str__(self) -> str:
         inputs, outputs = "; ".join(map(str, self.inputs)), "; ".join(map(str, self.outputs))
-        keys = ", ".join(sorted(self.metadata)) or "none"
+        keys = ", ".join(sorted(set(self.metadata) - {RUNTIME})) or "none"
         return f"inputs {inputs or 'none'}; outputs {outputs or 'none'}; metadata entries {keys}"

@@ -69,25 +69,31 @@ def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings
         signature, settings, channels="rgb", pixel_range="0-1", fits=("stretch", "center")
     )
     boxes, ids, scores = (tensor.name for tensor in roles)
-    decode = TorchvisionDecode(boxes, ids, scores, first)
+    decode = TorchvisionDecode(boxes, ids, scores, first, no_object=first == 1 and counted is not None)
     background = "class 0 is the background" if first else "class 0 is the first label"
     return Format(NAME, f"{why}; {background}", network_input, decode, DEFAULT_THRESHOLD, nms_iou=None, labels=named)
 
 
 @dataclass(frozen=True)
 class TorchvisionDecode:
-    """Names of the outputs, and the network's number of the first label."""
+    """Names of the outputs, and the network's number of the first label. `no_object`: class 0 is known to be none."""
 
     boxes: str
     labels: str
     scores: str
     first_class: int
+    no_object: bool
 
     def __call__(self, outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> Candidates:
         """Boxes (n, 4): corners in network px; labels and scores (n,)."""
         rows = outputs[self.boxes].reshape(-1, 4).astype(np.float32)
         class_id = outputs[self.labels].reshape(-1).astype(np.int64) - self.first_class
-        found = chosen(as_xyxy(rows), class_id, outputs[self.scores].reshape(-1).astype(np.float32), thresholds)
+        score = outputs[self.scores].reshape(-1).astype(np.float32)
+        if self.no_object and len(class_id) == len(rows) == len(score):
+            # RetinaNet and FCOS take it for a class like the others.
+            named = class_id >= 0
+            rows, class_id, score = rows[named], class_id[named], score[named]
+        found = chosen(as_xyxy(rows), class_id, score, thresholds)
         refuse_parts(found.xyxy_network_px, rows, NAME)
         return found
 
