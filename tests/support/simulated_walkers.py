@@ -102,7 +102,7 @@ def _walk(walker: _Walker, step_s: float, draw: np.random.Generator) -> None:
         walker.stands_s = float(draw.uniform(0.5, 6))
 
 
-def _project(x: float, y: float, z: float) -> tuple[float, float]:
+def project(x: float, y: float, z: float) -> tuple[float, float]:
     """Ground metres (y away from the camera, z up) to heights of the picture, origin top left."""
     depth = y * math.cos(CAMERA_TILT) + (CAMERA_HEIGHT_M - z) * math.sin(CAMERA_TILT)
     down = (CAMERA_HEIGHT_M - z) * math.cos(CAMERA_TILT) - y * math.sin(CAMERA_TILT)
@@ -111,8 +111,8 @@ def _project(x: float, y: float, z: float) -> tuple[float, float]:
 
 def _body(walker: _Walker) -> NDArray[np.float64]:
     (x, y), height_m = walker.place, walker.height_m
-    middle, top = _project(x, y, height_m)
-    _, bottom = _project(x, y, 0)
+    middle, top = project(x, y, height_m)
+    _, bottom = project(x, y, 0)
     stride = 1 + 0.35 * abs(math.sin(walker.phase * 5)) * (walker.stands_s <= 0)
     half = 0.17 * (bottom - top) * stride
     return np.array([middle - half, top, middle + half, bottom])
@@ -124,14 +124,14 @@ def _observe(crowd: dict[int, _Walker], at_s: float, draw: np.random.Generator) 
     nearest_first = sorted(crowd.items(), key=lambda item: item[1].place[1])
     in_front: list[NDArray[np.float64]] = []
     (left, away), (right, _), high = CONTAINER_M
-    wall = np.array([*_project(left, away, high), *_project(right, away, 0)])
+    wall = np.array([*project(left, away, high), *project(right, away, 0)])
     for number, walker in nearest_first:
         body = _body(walker)
         inside = np.clip(body, 0, limits)
         covers = in_front + ([wall] if walker.place[1] > away else [])
         in_front.append(body)
-        seen_box, seen = _visible(body, inside, covers)
-        if _area(inside) <= 0:
+        seen_box, seen = visible_part(body, inside, covers)
+        if area(inside) <= 0:
             continue
         (truth if seen >= SEEN_PART else hidden).append(inside / limits)
         if seen >= SEEN_PART:
@@ -151,11 +151,11 @@ def _observe(crowd: dict[int, _Walker], at_s: float, draw: np.random.Generator) 
     return Frame(at_s, as_xyxy(boxes), np.array(probability, np.float32), ids, as_xyxy(truth), as_xyxy(hidden))
 
 
-def _area(box: NDArray[np.float64]) -> float:
+def area(box: NDArray[np.float64]) -> float:
     return float(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
 
 
-def _visible(
+def visible_part(
     body: NDArray[np.float64], inside: NDArray[np.float64], covers: list[NDArray[np.float64]]
 ) -> tuple[NDArray[np.float64], float]:
     """The box around what is visible, and which part of the body that is, on a grid of points."""

@@ -10,6 +10,7 @@ from safetygear.geometry import as_xyxy
 from safetygear.messages.event import CloseReason
 from safetygear_inference.compliance import reunion
 from safetygear_inference.compliance.best_view import BETTER_BY, view_score
+from safetygear_inference.compliance.course import Course, at_border, somebody_else
 from safetygear_inference.compliance.episode import (
     BoxTuple,
     Episode,
@@ -31,7 +32,6 @@ LONGEST_STEP_S: Final = 2.0
 """Two frames further apart say nothing of the time between them: it counts for nobody and against nobody."""
 LONGEST_RESTART_S: Final = 120.0
 """After a longer absence of the module, nobody is taken for the person of before."""
-_AT_BORDER: Final = 0.005
 _REMEMBERED_S: Final = 10.0
 # A sum of frame steps that should be 2 s may be a hair less.
 _ROUNDING_S: Final = 1e-6
@@ -57,6 +57,7 @@ class _Track:
     first_watched_s: float
     last_seen_s: float
     last_watched_s: float
+    course: Course = field(default_factory=Course)
     step_s: float = 0.0
     """Since it was seen before; 0 where that is too long ago to say what was in between."""
 
@@ -194,8 +195,8 @@ class CameraEpisodes:
             known = self._tracks.get(track)
             if known is None:
                 first = Sighting(track, box, now_s)
-                self._tracks[track] = _Track(first, self._watched_s, now_s, self._watched_s)
-                continue
+                known = self._tracks[track] = _Track(first, self._watched_s, now_s, self._watched_s)
+            known.course.take(now_s, box)
             step_s = now_s - known.last_seen_s
             known.step_s = step_s if step_s <= LONGEST_STEP_S else 0.0
             known.last_seen_s, known.last_watched_s = now_s, self._watched_s
@@ -213,6 +214,8 @@ class CameraEpisodes:
         if not lost:
             return
         going_on = {episode.seen_as for episode in self.open.values()}
+        for episode in lost:
+            self._refuse(episode, [track for track in boxes if track not in going_on])
         busy = going_on | {episode.claimed_by for episode in lost}
         # Who is missed in a frame keeps the claim, unless another may be the lost person and he is not known to be.
         waiting = [episode for episode in lost if episode.claimed_by not in going_on.union(boxes)]
@@ -229,6 +232,18 @@ class CameraEpisodes:
             if track is not None and track not in episode.refused:
                 episode.claimed_s = now_s if episode.claimed_by is None else episode.claimed_s
                 episode.claimed_by = track
+
+    def _refuse(self, episode: Episode, tracks: Sequence[str]) -> None:
+        """Whoever came in where the lost person went out, and is somebody else."""
+        gone = self._tracks.get(episode.seen_as)
+        if gone is None:
+            return
+        for track in tracks:
+            known = self._tracks[track]
+            began_later = known.first.at_s >= episode.last_seen_s - reunion.EARLIEST_S
+            if began_later and track not in episode.refused and somebody_else(gone.course, known.course):
+                episode.refused.add(track)
+                episode.claimed_by = None if episode.claimed_by == track else episode.claimed_by
 
     def _judge(
         self, zone: RuleZone, gear: str, person: JudgedPerson, box: BoxTuple, inside: bool, now_s: float, wall_s: float
@@ -359,7 +374,7 @@ class CameraEpisodes:
             if episode.claimed_by is not None and now_s - episode.claimed_s <= self.config.hold_unknown_s:
                 continue
             if self._watched_s - episode.seen_watched_s >= self.config.merge_window_s:
-                changes.append(self._close(key, "left" if _at_border(episode.last_box) else "track-lost"))
+                changes.append(self._close(key, "left" if at_border(episode.last_box) else "track-lost"))
         return changes
 
     def _end_zone(self, zone: str, reason: CloseReason, now_s: float) -> list[EpisodeChange]:
@@ -392,8 +407,3 @@ class CameraEpisodes:
 def _box(person: JudgedPerson) -> BoxTuple:
     left, top, right, bottom = (float(value) for value in person.xyxy_norm)
     return left, top, right, bottom
-
-
-def _at_border(box: BoxTuple) -> bool:
-    """Whether the person was last seen at the picture's border: gone, not hidden."""
-    return min(box[0], box[1]) <= _AT_BORDER or max(box[2], box[3]) >= 1 - _AT_BORDER
