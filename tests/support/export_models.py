@@ -260,7 +260,7 @@ def rf_detr(boxes: Sequence[Box], *, spare: int = 1, before: int = 0, said: bool
     """rfdetr, models/postprocess.py: dets (1, 300, 4) centre and size in 0..1; labels (1, 300, C) logits.
 
     `spare`: places behind the classes, for no object; `before`: such as older releases leave before them. `said`: the
-    metadata have the numbers, as those of late releases do.
+    metadata have the numbers, as those of releases after 1.11.2.
     """
     place = _rows([centre_and_size(stretched(box, (1, 1))) for box in boxes], 300)
     logits = np.full((1, 300, before + len(LABELS) + spare), -9.0, np.float32)

@@ -49,13 +49,14 @@ def first_of(
     background: bool = False,
     one_more: FirstClass | None = None,
     unknown: FirstClass | None = None,
+    hint: str = "",
 ) -> tuple[tuple[str, ...], FirstClass]:
     """The labels without the background's, and the network's number of the first of them.
 
     `counted`: how many classes the network has, None where nobody knows; `where`: what was counted; `background`:
     whether one of them is the background for certain. `one_more` and `unknown`: what holds where neither labels nor
     settings tell and the network has a class more than there are labels, or nobody knows how many; None: it must be
-    said. Raises ModelError.
+    said, and `hint` tells what is right for whom. Raises ModelError.
     """
     named, first = without_background(labels)
     if not named:
@@ -75,7 +76,8 @@ def first_of(
     if found is None:
         raise ModelError(
             f"which of the network's classes is {named[0]} is ambiguous: put __background__ before the labels where "
-            "class 0 is no object, or say `firstClass` in the settings file, 1 where it is and 0 where it is not",
+            "class 0 is no object, or say `firstClass` in the settings file, 1 where it is and 0 where it is not"
+            f"{hint}",
             code="model-ambiguous",
         )
     return named, found

@@ -2,9 +2,10 @@
 
 Source: roboflow/rf-detr, models/postprocess.py (`PostProcess`): sigmoid, all queries and classes in one row, the best
 300 of them; one query may give two boxes of different classes. It is no softmax: the classes do not exclude each
-other. The head has a place more than there are classes. Releases before 1.6 kept COCO's numbers, so that with classes
+other. The head has a place more than there are classes. Releases before 1.6.2 kept COCO's numbers, so that with classes
 from 1 on the first place was no class; later ones, and data in YOLO's form, begin with 0 and leave the last (issues 913
-and 961 there). Late releases write it down: export/_runtime/metadata.py, `class_id_to_name`.
+and 961 there). Its files do not say which; what follows 1.11.2 writes it down: export/_runtime/metadata.py,
+`class_id_to_name`.
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ BEST = 300
 DEFAULT_THRESHOLD = 0.5
 """That of RF-DETR's own predict()."""
 SAID = "rfdetr_inference"
-"""Metadata entry of late releases: JSON."""
+"""Metadata entry of releases after 1.11.2: JSON."""
+WHICH = (
+    ": for rfdetr 1.6.2 and later it is 0, and for any that was trained on data in YOLO's form; for older ones, trained "
+    "on COCO's form with numbers from 1 on, as Roboflow writes it, it is 1"
+)
 
 
 class _Said(msgspec.Struct):
@@ -73,7 +78,8 @@ def build(signature: Signature, labels: tuple[str, ...], settings: ModelSettings
         why = f"{why}; class numbers by the metadata entry {SAID}"
     else:
         _check_classes(places, len(labels))
-        labels, first = first_of(labels, settings, counted=places, where=f"the values of the output {LOGITS}")
+        where = f"the values of the output {LOGITS}"
+        labels, first = first_of(labels, settings, counted=places, where=where, hint=WHICH)
         place_of = tuple(range(first, first + len(labels)))
         why = f"{why}; class {first} is the first label"
     return Format(NAME, why, network_input, RfDetrDecode(place_of, places), DEFAULT_THRESHOLD, None, labels=labels)
