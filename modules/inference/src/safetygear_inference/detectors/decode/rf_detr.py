@@ -35,8 +35,8 @@ DEFAULT_THRESHOLD = 0.5
 SAID = "rfdetr_inference"
 """Metadata entry of releases after 1.11.2: JSON."""
 WHICH = (
-    ": for rfdetr 1.6.2 and later it is 0, and for any that was trained on data in YOLO's form; for older ones, trained "
-    "on COCO's form with numbers from 1 on, as Roboflow writes it, it is 1"
+    ": for rfdetr 1.6.2 and later it is 0, and for any that was trained on data in YOLO's form; for older ones, "
+    "trained on COCO's form with numbers from 1 on, as Roboflow writes it, it is 1"
 )
 
 
