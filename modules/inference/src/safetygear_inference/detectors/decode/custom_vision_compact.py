@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear.geometry import xyxy_from_cxcywh
+from safetygear_inference.detectors.activations import sigmoid, softmax
 from safetygear_inference.detectors.format import Candidates, Evidence, Fit, Format, Outputs, Size, refuse_nan
 from safetygear_inference.detectors.network_input import read_network_input
 from safetygear_inference.detectors.settings import FormatName, ModelSettings
@@ -28,8 +29,6 @@ DEFAULT_THRESHOLD = 0.5
 NMS_IOU = 0.45
 MAX_LOG_SIZE = 20.0
 """exp of more is no box, only an overflow."""
-LARGEST_LOGIT = 65504.0
-"""The largest number in half precision."""
 
 
 def evidence(signature: Signature, labels: tuple[str, ...]) -> Evidence | None:
@@ -71,17 +70,17 @@ def decode(outputs: Outputs, network: Size, thresholds: NDArray[np.float32]) -> 
     _check_channels(output.shape[1], classes)
     grid_h, grid_w = output.shape[2:]
     values = output[0].reshape(anchors, 5 + classes, grid_h, grid_w)
-    objectness = _sigmoid(values[:, 4].astype(np.float32))
+    objectness = sigmoid(values[:, 4].astype(np.float32))
     refuse_nan(objectness)
     anchor, row, column = np.nonzero(objectness >= thresholds.min(initial=1.0))
     picked = values[anchor, :, row, column].astype(np.float32)
-    probability = _softmax(picked[:, 5:]) * objectness[anchor, row, column][:, None]
+    probability = softmax(picked[:, 5:]) * objectness[anchor, row, column][:, None]
     refuse_nan(probability)
     index, class_id = np.nonzero(probability >= thresholds)
     picked, anchor = picked[index], anchor[index]
     cells = np.stack((column[index], row[index]), axis=1).astype(np.float32)
     px_per_cell = np.array(network, np.float32) / np.array((grid_w, grid_h), np.float32)
-    centre = (_sigmoid(picked[:, :2]) + cells) * px_per_cell
+    centre = (sigmoid(picked[:, :2]) + cells) * px_per_cell
     size = np.exp(np.minimum(picked[:, 2:4], MAX_LOG_SIZE)) * ANCHORS[anchor] * px_per_cell
     boxes = xyxy_from_cxcywh(np.concatenate((centre, size), axis=1))
     return Candidates(boxes, class_id.astype(np.int64), probability[index, class_id])
@@ -118,15 +117,3 @@ def _grid_fits(signature: Signature, output: Tensor) -> bool:
     return len(pairs) == 2 and all(
         isinstance(side, str) or isinstance(cells, str) or side == cells * CELL_PX for side, cells in pairs
     )
-
-
-def _sigmoid(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    # By tanh, which does not overflow.
-    return np.asarray(0.5 * (1 + np.tanh(0.5 * x)), np.float32)
-
-
-def _softmax(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    # Half precision overflows to infinity, and the difference of two of them is no number.
-    x = np.clip(x, -LARGEST_LOGIT, LARGEST_LOGIT)
-    powers = np.exp(x - x.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)

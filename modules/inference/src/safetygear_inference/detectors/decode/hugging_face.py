@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear.geometry import xyxy_from_cxcywh
+from safetygear_inference.detectors.activations import sigmoid, softmax
 from safetygear_inference.detectors.format import (
     Candidates,
     Evidence,
@@ -95,10 +96,8 @@ class HuggingFaceDecode:
         refuse_nan(values)
         xyxy = xyxy_from_cxcywh(boxes[0].astype(np.float32)) * np.array(network * 2, np.float32)
         if self.no_object:
-            powers = np.exp(values - values.max(axis=1, keepdims=True))
-            return best_class(xyxy, (powers / powers.sum(axis=1, keepdims=True))[:, :-1], thresholds)
-        # By tanh, which does not overflow.
-        probability = np.asarray(0.5 * (1 + np.tanh(0.5 * values)), np.float32)
+            return best_class(xyxy, softmax(values)[:, :-1], thresholds)
+        probability = sigmoid(values)
         best = np.argsort(-probability, axis=None, kind="stable")[: max(BEST, len(values))]
         query, class_id = np.unravel_index(best, probability.shape)
         score = probability[query, class_id]

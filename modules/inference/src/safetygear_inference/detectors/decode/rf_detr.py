@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from safetygear.errors import ModelError
 from safetygear.geometry import xyxy_from_cxcywh
+from safetygear_inference.detectors.activations import sigmoid
 from safetygear_inference.detectors.class_ids import first_of
 from safetygear_inference.detectors.format import Candidates, Evidence, Format, Outputs, Size, refuse_nan
 from safetygear_inference.detectors.labels import checked_labels
@@ -100,8 +101,8 @@ class RfDetrDecode:
         _check_classes(logits.shape[2], self.places)
         values = logits[0].astype(np.float32)
         refuse_nan(values)
-        # By tanh, which does not overflow. The place for no object is a class like the others when the best are taken.
-        probability = np.asarray(0.5 * (1 + np.tanh(0.5 * values)), np.float32)
+        # The place for no object is a class like the others when the best are taken.
+        probability = sigmoid(values)
         best = np.argsort(-probability, axis=None, kind="stable")[:BEST]
         query, place = np.unravel_index(best, probability.shape)
         label_of = np.full(logits.shape[2], -1, np.int64)
