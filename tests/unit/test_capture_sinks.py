@@ -12,6 +12,7 @@ import pytest
 from safetygear.errors import CameraError
 from safetygear.frames.ring import FrameRingReader
 from safetygear_capture.camera_ring import LEAST_SLOTS, TRY_AGAIN_S, CameraRing
+from safetygear_capture.ffmpeg_memory import limit_pieces
 from safetygear_capture.jpeg_encoder import MAX_JPEG_BYTES
 from safetygear_capture.jpeg_sink import JpegSink
 from safetygear_capture.source import FrameMoment, Planes
@@ -135,4 +136,16 @@ def test_a_jpeg_that_would_be_too_large_is_made_coarser() -> None:
 def test_a_picture_that_fits_at_no_quality_is_a_code() -> None:
     with pytest.raises(CameraError) as caught:
         JpegSink("gate").hand_over(noisy(1920, 1080), moment(1920, 1080))
+    assert caught.value.code == "jpeg-too-large"
+
+
+def test_the_limit_of_ffmpegs_memory_leaves_room_for_a_jpeg_of_4k() -> None:
+    assert limit_pieces()
+    _, jpeg = JpegSink("gate").hand_over(i420(3840, 2160, 77), moment(3840, 2160))
+    assert 0 < len(jpeg) <= MAX_JPEG_BYTES
+
+
+def test_what_is_beyond_that_limit_is_too_large() -> None:
+    with pytest.raises(CameraError) as caught:
+        JpegSink("gate").hand_over(i420(7680, 4320, 77), moment(7680, 4320))
     assert caught.value.code == "jpeg-too-large"

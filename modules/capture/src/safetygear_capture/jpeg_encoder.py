@@ -11,6 +11,7 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
 from safetygear.errors import CameraError
+from safetygear_capture.ffmpeg_memory import MOST_WITH_JPEG_BYTES, limit_pieces
 from safetygear_capture.source import Planes
 
 MAX_JPEG_BYTES: Final = 200 * 1024
@@ -20,7 +21,10 @@ _QUALITIES: Final = (4, 8, 16, 31)
 
 
 class JpegEncoder:
-    """Belongs to one thread."""
+    """Belongs to one thread. Making one raises the process's limit of what FFmpeg takes in one piece."""
+
+    def __init__(self) -> None:
+        limit_pieces(MOST_WITH_JPEG_BYTES)
 
     def encode(self, planes: Planes, width: int, height: int) -> bytes:
         """Baseline JPEG of at most MAX_JPEG_BYTES. Raises CameraError (`jpeg-too-large`) where no quality fits."""
@@ -29,11 +33,15 @@ class JpegEncoder:
             target = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
             np.copyto(target[: rows.shape[0], : rows.shape[1]], rows)
         full_range = frame.reformat(format="yuvj420p")
+        beyond = CameraError(f"a {width}x{height} picture does not fit a message as JPEG", code="jpeg-too-large")
         for quality in _QUALITIES:
-            data = _encode(full_range, quality)
+            try:
+                data = _encode(full_range, quality)
+            except MemoryError as exc:  # PyAV's is one, too
+                raise beyond from exc
             if len(data) <= MAX_JPEG_BYTES:
                 return data
-        raise CameraError(f"a {width}x{height} picture does not fit a message as JPEG", code="jpeg-too-large")
+        raise beyond
 
 
 def _encode(frame: av.VideoFrame, quality: int) -> bytes:
