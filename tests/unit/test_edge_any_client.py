@@ -18,6 +18,7 @@ from safetygear_workbench.edge_runtime import packets
 from safetygear_workbench.edge_runtime.connection import Connection
 from safetygear_workbench.edge_runtime.packets import Publish
 from support.edge_world import DEVICE, World, settle
+from support.mqtt_bytes import framed, text
 from support.runtime import minimal_manifest
 
 ROUTES = {
@@ -55,20 +56,6 @@ class Transport(asyncio.Transport):
 
     def abort(self) -> None:
         self.is_over = True
-
-
-def framed(first: int, body: bytes) -> bytes:
-    length, head = len(body), bytearray((first,))
-    while True:
-        length, digit = divmod(length, 128)
-        head.append(digit | (0x80 if length else 0))
-        if not length:
-            return bytes(head) + body
-
-
-def text(value: str) -> bytes:
-    data = value.encode()
-    return struct.pack("!H", len(data)) + data
 
 
 odd_texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0#+"), max_size=12)

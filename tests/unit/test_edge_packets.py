@@ -22,20 +22,7 @@ from safetygear_workbench.edge_runtime.packets import (
     Subscribe,
     Unsubscribe,
 )
-
-
-def text(value: str) -> bytes:
-    data = value.encode()
-    return struct.pack("!H", len(data)) + data
-
-
-def framed(first: int, body: bytes) -> bytes:
-    length, head = len(body), bytearray((first,))
-    while True:
-        length, digit = divmod(length, 128)
-        head.append(digit | (0x80 if length else 0))
-        if not length:
-            return bytes(head) + body
+from support.mqtt_bytes import framed, text
 
 
 def on_the_wire(packet: Packet) -> bytes:
